@@ -1,0 +1,63 @@
+# make demo   set up, run the whole pipeline on this machine, print the summary
+# make test   set up, lint, test
+# make lint   the linters only
+# make venv   set up only: .venv from requirements.lock
+# make lock   make requirements.lock anew from the versions that pyproject.toml allows
+# make clean  remove caches; .venv and results/ stay
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+# Any Python from 3.11 on; `make PYTHON=/path/to/python3` chooses one.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)) python3)
+
+.PHONY: help demo test lint venv lock clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+demo: venv
+	@$(BIN)/snakemake --no-hooks
+	@$(BIN)/hat table
+
+test: lint
+	@$(BIN)/pytest
+
+lint: venv
+	@$(BIN)/ruff check hat tests
+	@$(BIN)/ruff format --check hat tests
+	@$(BIN)/snakefmt --check Snakefile workflow
+	@$(BIN)/mypy
+
+venv: $(STAMP)
+
+# The stamp comes last: a set-up that was interrupted starts again from nothing.
+$(STAMP): requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || { \
+	    echo "make: $(PYTHON) is missing or older than Python 3.11; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "make: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu install the package python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV); this takes a few minutes once."
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# torch is held at the version that the project was measured with. Local version labels and the packages that
+# torch needs on some platforms only are left out, so that the lock installs everywhere.
+lock:
+	@"$(PYTHON)" -m venv --clear build/lock
+	@build/lock/bin/python -m pip install -qq --disable-pip-version-check '.[workflow,test]' 'torch==2.13.0' 'setuptools>=77'
+	@{ echo "# Exact versions of everything that .venv holds; made by \`make lock\`."; \
+	    build/lock/bin/python -m pip freeze --all --exclude hat --exclude pip | sed 's/+[a-z0-9.]*$$//' \
+	    | grep -Ev '^(nvidia-|cuda-|triton)' | LC_ALL=C sort -f; } > build/requirements.lock
+	@mv build/requirements.lock requirements.lock
+
+clean:
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find hat tests -name __pycache__ -prune -exec rm -rf {} +

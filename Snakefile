@@ -1,0 +1,39 @@
+# From a task, a device and a latency budget to a measured, scored translation model.
+#
+#   snakemake                                       the default target: three budgets on this machine
+#   snakemake results/bibleende/local/60ms/bleu.txt one budget of any task and device
+#
+# Settings: config/README.md. Rules hold no logic; every one of them calls a verb of `hat`.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "workflow/rules/common.smk"
+
+
+localrules:
+    demo,
+    tables,
+    figures,
+
+
+rule demo:
+    input:
+        DEFAULT_TARGETS,
+        lambda wildcards: artifacts(DEMO.task, DEMO.device, "bleu.txt", "latency.json"),
+    message:
+        "{DEMO.task}, {DEMO.device}: everything is made"
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/supertransformer.smk"
+include: "workflow/rules/latency.smk"
+include: "workflow/rules/search.smk"
+include: "workflow/rules/subtransformer.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/figures.smk"
+
+
+onsuccess:
+    print_tables()

@@ -1,0 +1,1 @@
+"""Hardware-aware Transformers: translation models for a device and a latency budget."""

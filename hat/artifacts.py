@@ -1,0 +1,191 @@
+"""Writing artifacts: atomically, with their provenance, by one process at a time."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any, cast
+
+from hat.errors import HatError, InputError
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Any) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of ``canonical_json(value)``."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def provenance(*, seed: int | None, settings: Any) -> dict[str, Any]:
+    """What every artifact records about its making.
+
+    Args:
+        seed: seed that the stage used, None where nothing is random.
+        settings: JSON-like settings of the stage; only their digest is kept.
+    """
+    return {
+        "seed": seed,
+        "configuration": digest(settings),
+        "hat_version": version("hat"),
+        "machine": {
+            "host": platform.node(),
+            "architecture": platform.machine(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("model name", "Model")):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def atomic(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file that replaces ``path`` when the block ends without an exception.
+
+    Raises:
+        HatError: the disk is full, or the folder cannot be written; the old file is untouched.
+    """
+    path = Path(path)
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        encoding = None if "b" in mode else "utf-8"
+        newline = None if "b" in mode else "\n"
+        with os.fdopen(handle, mode, encoding=encoding, newline=newline) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+        temporary = None
+    except OSError as error:
+        if (failure := disk_error(error, path)) is not None:
+            raise failure from error
+        raise
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+
+
+def disk_error(error: OSError, path: Path) -> HatError | None:
+    """The sentence for an error of the file system, or None where it is of another kind."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return HatError(f"{path}: the disk is full; free some space and run the same command again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return HatError(f"{path}: no permission to write there")
+    return None
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write ``text`` atomically."""
+    with atomic(path) as stream:
+        stream.write(text)
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write ``value`` atomically as indented JSON with a final newline."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path | str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InputError: the file is missing or holds no JSON object.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise InputError(f"{path}: not a JSON file ({error})") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: holds a JSON {type(value).__name__}, expected an object")
+    return cast(dict[str, Any], value)
+
+
+def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
+    """Rows of a JSON-lines file; a last line cut short by a killed writer is left out."""
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    rows = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}, line {number}: not JSON ({error})") from None
+    return rows
+
+
+class JsonLinesLog:
+    """Append-only JSON-lines file; each row is on disk when ``append`` returns.
+
+    Opening cuts off a last line that a killed writer left unfinished.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "ab+") as stream:
+            stream.seek(0)
+            content = stream.read()
+            stream.truncate(content.rfind(b"\n") + 1)
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Write one row.
+
+        Raises:
+            HatError: the disk is full.
+        """
+        try:
+            with open(self.path, "ab") as stream:
+                stream.write(canonical_json(row).encode() + b"\n")
+        except OSError as error:
+            if (failure := disk_error(error, self.path)) is not None:
+                raise failure from error
+            raise
+
+
+@contextlib.contextmanager
+def only_one(folder: Path | str, what: str) -> Iterator[None]:
+    """Hold ``folder`` for this process; wait for a process that an earlier, killed run left behind.
+
+    The lock is the kernel's (flock): it ends with the process that holds it, however that ends.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            holder = stream.read().strip() or "unknown"
+            print(f"{what}: process {holder} is still at it; waiting for it to end", flush=True)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield

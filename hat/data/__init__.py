@@ -1,0 +1,1 @@
+"""From downloaded sources to binarised splits and batches of tokens."""

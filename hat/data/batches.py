@@ -1,0 +1,129 @@
+"""Token batches: sentences of like length together, so that little of a batch is padding."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hat.config import Task
+from hat.data.dictionary import END, PAD
+from hat.data.indexed import IndexedDataset
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentence pairs, padded on the right: source [B, S], target shifted right [B, T], target [B, T]."""
+
+    source: Tensor
+    previous: Tensor
+    target: Tensor
+    tokens: int  # of the target, end symbols included
+
+
+class PairedSplit:
+    """A binarised split: sentence pairs and their lengths."""
+
+    def __init__(self, data: Path, task: Task, split: str) -> None:
+        prefix = data / "binary" / f"{split}.{task.source_language}-{task.target_language}"
+        self.source = IndexedDataset(f"{prefix}.{task.source_language}")
+        self.target = IndexedDataset(f"{prefix}.{task.target_language}")
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, numbers: npt.NDArray[np.int64]) -> Batch:
+        """The pairs of these numbers as one batch, both sides padded on the right."""
+        source = _padded([self.source[number] for number in numbers])
+        target = _padded([self.target[number] for number in numbers])
+        previous = torch.full_like(target, PAD)
+        previous[:, 0] = END
+        previous[:, 1:] = target[:, :-1].masked_fill(target[:, :-1] == END, PAD)
+        return Batch(source, previous, target, int((target != PAD).sum()))
+
+
+def _padded(sentences: list[npt.NDArray[np.integer]]) -> Tensor:
+    result = np.full((len(sentences), max(map(len, sentences))), PAD, dtype=np.int64)
+    for row, sentence in zip(result, sentences, strict=True):
+        row[: len(sentence)] = sentence
+    return torch.from_numpy(result)
+
+
+def length_batches(
+    split: PairedSplit, batch_tokens: int, numbers: npt.NDArray[np.int64] | None = None
+) -> list[npt.NDArray[np.int64]]:
+    """Sentence numbers of batches, each of at most ``batch_tokens`` on either side, padding included.
+
+    Args:
+        split: the sentences.
+        batch_tokens: a longer single sentence still makes a batch of its own.
+        numbers: the sentences to use, in the order that breaks ties; all where absent.
+    """
+    if numbers is None:
+        numbers = np.arange(len(split))
+    source, target = split.source.sizes[numbers], split.target.sizes[numbers]
+    # Source lengths rise for one target length and fall for the next, so that neighbours at the border are alike too.
+    order = np.lexsort((np.where(target % 2, -source, source), target))
+    batches, begin, longest = [], 0, 0
+    for end, row in enumerate(order):
+        longest_here = max(longest, int(source[row]), int(target[row]))
+        if end > begin and longest_here * (end + 1 - begin) > batch_tokens:
+            batches.append(numbers[order[begin:end]])
+            begin, longest_here = end, max(int(source[row]), int(target[row]))
+        longest = longest_here
+    batches.append(numbers[order[begin:]])
+    return batches
+
+
+def padding_share(split: PairedSplit, batches: list[npt.NDArray[np.int64]]) -> float:
+    """Part of all positions, both sides together, that is padding."""
+    real = padded = 0
+    for numbers in batches:
+        for sizes in (split.source.sizes[numbers], split.target.sizes[numbers]):
+            real += int(sizes.sum())
+            padded += int(sizes.max()) * len(numbers)
+    return 1 - real / padded
+
+
+class TrainingBatches:
+    """Batches of any update, a function of the seed and the update alone: nothing needs saving to resume.
+
+    Every epoch groups and orders the sentences anew.
+    """
+
+    def __init__(self, split: PairedSplit, batch_tokens: int, seed: int) -> None:
+        self.split = split
+        self.batch_tokens = batch_tokens
+        self.seed = seed
+        self._epochs: dict[int, list[npt.NDArray[np.int64]]] = {}
+        self._starts = [0]
+
+    def _epoch(self, number: int) -> list[npt.NDArray[np.int64]]:
+        if number not in self._epochs:
+            rng = np.random.default_rng((self.seed, number))
+            batches = length_batches(self.split, self.batch_tokens, rng.permutation(len(self.split)))
+            order = rng.permutation(len(batches))
+            self._epochs = {number: [batches[i] for i in order]}
+        return self._epochs[number]
+
+    def __getitem__(self, index: int) -> Batch:
+        """Batch ``index``, counted from 0 over all epochs."""
+        epoch = 0
+        while True:
+            if epoch + 1 == len(self._starts):
+                self._starts.append(self._starts[-1] + len(self._epoch(epoch)))
+            if index < self._starts[epoch + 1]:
+                return self.split.batch(self._epoch(epoch)[index - self._starts[epoch]])
+            epoch += 1
+
+
+def validation_batches(split: PairedSplit, batch_tokens: int, sentences: int | None = None) -> Iterator[Batch]:
+    """All pairs, or that many spread evenly over the split, as batches."""
+    numbers = np.arange(len(split))
+    if sentences is not None and sentences < len(split):
+        numbers = np.linspace(0, len(split) - 1, sentences).astype(np.int64)
+    for batch in length_batches(split, batch_tokens, numbers):
+        yield split.batch(batch)

@@ -1,0 +1,105 @@
+"""Byte-pair encoding in the format of subword-nmt: splitting words with codes, and putting them together again."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+from hat.data.text import read_lines
+from hat.errors import InputError
+
+HEADER = "#version: 0.2"
+END_OF_WORD = "</w>"
+SEPARATOR = "@@"
+# A word that itself contains the separator could not be put together again.
+_ESCAPED_SEPARATOR = "&#64;&#64;"
+CACHE_WORDS = 1 << 18
+
+
+class BytePairs:
+    """Splits words into pieces; every piece but the last of a word ends with ``@@``.
+
+    Args:
+        path: codes as subword-nmt writes them.
+
+    Raises:
+        InputError: the file is missing or holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._ranks: dict[tuple[str, str], int] = {}
+        self._cache: dict[str, tuple[str, ...]] = {}
+        for number, line in enumerate(read_lines(path), start=1):
+            if number == 1:
+                if line.strip() != HEADER:
+                    raise InputError(f"{path}: starts with {line[:40]!r}, expected {HEADER!r}")
+                continue
+            pair = tuple(line.strip("\r\n ").split(" "))
+            if len(pair) != 2:
+                raise InputError(f"{path}, line {number}: {line!r} is no merge of two symbols")
+            self._ranks.setdefault((pair[0], pair[1]), number)
+        if not self._ranks:
+            raise InputError(f"{path}: holds no merge operations")
+
+    def split(self, words: Iterable[str]) -> list[str]:
+        """Pieces of all words."""
+        pieces: list[str] = []
+        cache = self._cache
+        for word in words:
+            found = cache.get(word)
+            if found is None:
+                if len(cache) >= CACHE_WORDS:
+                    cache.clear()
+                found = cache[word] = self._split_word(word)
+            pieces.extend(found)
+        return pieces
+
+    def _split_word(self, word: str) -> tuple[str, ...]:
+        symbols = [*escaped(word)]
+        if not symbols:
+            return ()
+        symbols[-1] += END_OF_WORD
+        ranks = self._ranks
+        while len(symbols) > 1:
+            ranked = ((ranks[pair], pair) for pair in pairwise(symbols) if pair in ranks)
+            best = min(ranked, default=None)
+            if best is None:
+                break
+            symbols = merged(symbols, best[1])
+        symbols[-1] = symbols[-1].removesuffix(END_OF_WORD)
+        if not symbols[-1]:
+            symbols.pop()
+        return (*(symbol + SEPARATOR for symbol in symbols[:-1]), symbols[-1])
+
+
+def join(pieces: Iterable[str]) -> list[str]:
+    """Words of pieces; the inverse of ``BytePairs.split``."""
+    words = []
+    word = ""
+    for piece in pieces:
+        if piece.endswith(SEPARATOR):
+            word += piece.removesuffix(SEPARATOR)
+        else:
+            words.append(word + piece)
+            word = ""
+    if word:
+        words.append(word)
+    return [word.replace(_ESCAPED_SEPARATOR, SEPARATOR) for word in words]
+
+
+def escaped(word: str) -> str:
+    """The word as codes are learnt on and applied to it."""
+    return word.replace(SEPARATOR, _ESCAPED_SEPARATOR)
+
+
+def merged(symbols: list[str], pair: tuple[str, str]) -> list[str]:
+    """Symbols with every occurrence of ``pair``, from the left, as one symbol."""
+    result = []
+    position = 0
+    while position < len(symbols):
+        if symbols[position] == pair[0] and symbols[position + 1 : position + 2] == [pair[1]]:
+            result.append(pair[0] + pair[1])
+            position += 2
+        else:
+            result.append(symbols[position])
+            position += 1
+    return result

@@ -1,0 +1,163 @@
+"""Moses punctuation normalisation, tokenisation and detokenisation, as the published preprocessing applies them.
+
+The tokeniser follows tokenizer.perl rule by rule. Its rules never look further than the characters on both sides of
+a space, so that every stretch of text between spaces is tokenised once and remembered; what depends on the words
+around it, a full stop at the end of a word, is decided afterwards. docs/data.md has the measurements behind this.
+"""
+
+import re
+
+import regex
+from sacremoses import MosesDetokenizer, MosesPunctNormalizer
+from sacremoses.corpus import NonbreakingPrefixes
+
+from hat.config import Tokenisation
+from hat.data.text import clean
+
+CACHED_STRETCHES = 1 << 18
+# Nothing else makes punctuation normalisation change a clean line.
+_NORMALISED = re.compile(r"[()\xa0„“”–—´‘‚’…«»`\"]|''| [:;%]")  # noqa: RUF001
+_ESCAPES = str.maketrans(
+    {
+        "&": "&amp;",
+        "|": "&#124;",
+        "<": "&lt;",
+        ">": "&gt;",
+        "'": "&apos;",
+        '"': "&quot;",
+        "[": "&#91;",
+        "]": "&#93;",
+    }
+)
+_ESCAPED = re.compile(r"[&|<>'\"\[\]]")
+_DOTS = regex.compile(r"\.{2,}")
+_ALPHA = regex.compile(r"\p{Alpha}")
+_LOWER = regex.compile(r"\p{Lower}")
+_NUMERIC_ONLY = "#NUMERIC_ONLY#"
+_HYPHEN = (regex.compile(r"(\p{Alnum})-(?=\p{Alnum})"), r"\1 @-@ ")
+_COMMAS = (
+    (regex.compile(r"(\P{N}),"), r"\1 , "),
+    (regex.compile(r",(\P{N})"), r" , \1"),
+    (regex.compile(r"(\p{N}),$"), r"\1 ,"),
+)
+_ENGLISH = (
+    (regex.compile(r"(\P{Alpha})'(\P{Alpha})"), r"\1 ' \2"),
+    (regex.compile(r"([^\p{Alpha}\p{N}])'(\p{Alpha})"), r"\1 ' \2"),
+    (regex.compile(r"(\p{Alpha})'(\P{Alpha})"), r"\1 ' \2"),
+    (regex.compile(r"(\p{Alpha})'(\p{Alpha})"), r"\1 '\2"),
+    (regex.compile(r"(\p{N})'(s)"), r"\1 '\2"),
+)
+_ROMANCE = (
+    (regex.compile(r"(\P{Alpha})'(\P{Alpha})"), r"\1 ' \2"),
+    (regex.compile(r"(\P{Alpha})'(\p{Alpha})"), r"\1 ' \2"),
+    (regex.compile(r"(\p{Alpha})'(\P{Alpha})"), r"\1 ' \2"),
+    (regex.compile(r"(\p{Alpha})'(\p{Alpha})"), r"\1' \2"),
+)
+_OTHERS = ((regex.compile(r"'"), " ' "),)
+_APOSTROPHES = {"en": _ENGLISH, "fr": _ROMANCE, "it": _ROMANCE, "ga": _ROMANCE, "ca": _ROMANCE}
+# In Finnish and Swedish a colon may stand inside a word: USA:n.
+_SPECIAL = ((regex.compile(r"([^\p{Alnum}\s.'`,\-])"), r" \1 "),)
+_SPECIAL_BUT_COLON = (
+    (regex.compile(r"([^\p{Alnum}\s.:'`,\-])"), r" \1 "),
+    (regex.compile(r"(:)(?=$|\P{Ll})"), r" \1 "),
+)
+
+
+class Moses:
+    """Text of one language to words and back.
+
+    Args:
+        language: ISO 639 code; decides on abbreviations, apostrophes and quotation marks.
+        tokenisation: what is applied.
+    """
+
+    def __init__(self, language: str, tokenisation: Tokenisation) -> None:
+        self._normaliser = (
+            MosesPunctNormalizer(lang=language, perl_parity=True) if tokenisation.normalise_punctuation else None
+        )
+        self._detokeniser = MosesDetokenizer(lang=language)
+        self._lowercase = tokenisation.lowercase
+        self._rules = (
+            *(_SPECIAL_BUT_COLON if language in ("fi", "sv") else _SPECIAL),
+            *((_HYPHEN,) if tokenisation.aggressive_hyphens else ()),
+            (_DOTS, r" \g<0> "),
+            *_COMMAS,
+            *_APOSTROPHES.get(language, _OTHERS),
+        )
+        prefixes = [line.strip() for line in NonbreakingPrefixes().words(language)]
+        self._numeric_prefixes = {line.split()[0] for line in prefixes if line.endswith(_NUMERIC_ONLY)}
+        self._prefixes = {line for line in prefixes if line} - self._numeric_prefixes
+        self._stretches: dict[str, tuple[str, ...]] = {}
+
+    def split(self, line: str) -> list[str]:
+        """Words of a line; characters that mean something to Moses are written ``&apos;``, ``&lt;`` and so on."""
+        line = clean(line)
+        if self._normaliser is not None and _NORMALISED.search(line):
+            line = self._normaliser.normalize(line)
+        if self._lowercase:
+            line = line.lower()
+        words = self._words(line.split())
+        self._split_full_stops(words)
+        if words and words[-1].endswith(".'"):
+            words[-1:] = [part for part in (words[-1][:-2], ".", "'") if part]
+        if _ESCAPED.search(line):
+            words = [word.translate(_ESCAPES) for word in words]
+        return words
+
+    def join(self, words: list[str]) -> str:
+        """The line that words make."""
+        return clean(self._detokeniser.detokenize(words))
+
+    def _words(self, stretches: list[str]) -> list[str]:
+        text = " ".join(stretches)
+        # Two apostrophes beside one space are the one case where a rule uses up what its neighbour needs.
+        if len(stretches) < 3 or "' '" in text:
+            return self._apply(text)
+        # The first and the last have no space, and so no character at all, on one side.
+        words = [*self._remembered(stretches[0] + " ")]
+        for stretch in stretches[1:-1]:
+            words.extend(self._remembered(stretch))
+        words.extend(self._remembered(" " + stretches[-1]))
+        return words
+
+    def _remembered(self, stretch: str) -> tuple[str, ...]:
+        """Words of a stretch between spaces; of the first or last one where the space on its other side is given."""
+        found = self._stretches.get(stretch)
+        if found is None:
+            if len(self._stretches) >= CACHED_STRETCHES:
+                self._stretches.clear()
+            found = _plain(stretch.strip(" ")) or tuple(self._apply(stretch if " " in stretch else f" {stretch} "))
+            self._stretches[stretch] = found
+        return found
+
+    def _apply(self, text: str) -> list[str]:
+        for pattern, replacement in self._rules:
+            text = pattern.sub(replacement, text)
+        return text.split()
+
+    def _split_full_stops(self, words: list[str]) -> None:
+        """Part full stops from words that are no abbreviations, in place."""
+        for number in range(len(words) - 1, -1, -1):
+            word = words[number]
+            if not word.endswith(".") or word.endswith("..") or len(word) == 1:
+                continue
+            stem = word[:-1]
+            following = words[number + 1] if number + 1 < len(words) else ""
+            if following and (
+                ("." in stem and _ALPHA.search(stem))
+                or stem in self._prefixes
+                or _LOWER.match(following)
+                or (stem in self._numeric_prefixes and following[0] in "0123456789")
+            ):
+                continue
+            words[number : number + 1] = [stem, "."]
+
+
+def _plain(stretch: str) -> tuple[str, ...] | None:
+    """Words of letters with at most one mark behind them, which are most of a text and need no rules; else None."""
+    if stretch.isalpha():
+        return (stretch,)
+    word, mark = stretch[:-1], stretch[-1:]
+    if not word.isalpha() or mark not in ",;:!?.":
+        return None
+    return (stretch,) if mark == "." else (word, mark)

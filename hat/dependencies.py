@@ -1,0 +1,104 @@
+"""Which settings each stage depends on: a change of any other re-runs nothing.
+
+A stage names only what it reads itself; what its inputs depend on reaches it through them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hat.artifacts import digest, read_json
+from hat.config import BibleCorpus, FileSource, Task
+from hat.settings import Settings, budget_ms
+
+# Settings that change how fast a result is had, or how it is described, and not the result.
+WITHOUT_EFFECT = frozenset({"description", "threads", "save_every", "host", "mirrors"})
+
+LANGUAGES = ("task.source_language", "task.target_language")
+MEASUREMENT = ("latency.warmup", "latency.repeats", "latency.source_length", "latency.target_length")
+# The deployed folder says how it translates; its beam is the device's.
+DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
+STAGES: Mapping[str, tuple[str, ...]] = {
+    "fetch": ("task.corpus",),
+    "extract": ("task.corpus", *LANGUAGES),
+    "tokenise": ("task.tokenisation", *LANGUAGES),
+    "binarise": ("task.tokenisation", *LANGUAGES),
+    "supertransformer": ("seed", "space", "task.network", "task.supertransformer"),
+    "choose": ("seed", "space", "latency.samples", "latency.shards"),
+    "sample": ("seed", "space", "task.network", "device", "device.threads", *MEASUREMENT),
+    "collect": ("latency.shards",),
+    "fit": ("seed", "space", "latency.held_out"),
+    "budgets": ("seed", "space", "demo.count"),
+    "search": ("seed", "space", "task.network", "task.search"),
+    "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
+    "export": ("space", "task.network", "device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING),
+    "measure": ("device", "device.threads", *MEASUREMENT),
+    "score": ("seed", "task.scoring", "device"),
+}
+
+
+def stage_settings(settings: Settings, stage: str, task: str, device: str | None = None) -> dict[str, Any]:
+    """The resolved settings that a stage depends on, by their dotted names.
+
+    Args:
+        settings: the whole configuration.
+        stage: a key of ``STAGES``.
+        task: name of the task.
+        device: name of the device, for stages that have one.
+    """
+    chosen = settings.task(task)
+    sections: dict[str, Any] = {
+        "seed": settings.seed,
+        "demo": settings.configuration.demo.model_dump(mode="json"),
+        "task": chosen.model_dump(mode="json"),
+        "latency": chosen.latency.model_dump(mode="json"),
+        "space": settings.space_of(task).model_dump(mode="json"),
+    }
+    if device is not None:
+        sections["device"] = settings.device(device).model_dump(mode="json")
+    found = {}
+    for name in STAGES[stage]:
+        value: Any = sections
+        for part in name.split("."):
+            value = value[part]
+        found[name] = _without_effectless(value)
+    return found
+
+
+def stage_digest(settings: Settings, stage: str, task: str, device: str | None = None) -> str:
+    """Digest of :func:`stage_settings`; a rule that has it among its params re-runs when it changes."""
+    return digest(stage_settings(settings, stage, task, device))
+
+
+def _without_effectless(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_effectless(entry) for key, entry in value.items() if key not in WITHOUT_EFFECT}
+
+
+def own_files(task: Task) -> list[str]:
+    """Files of this machine that a task's text comes from, those that exist; the data stage names a missing one."""
+    corpus = task.corpus
+    if isinstance(corpus, BibleCorpus):
+        sources = [corpus.database]
+    else:
+        texts = [text for text in (corpus.train, corpus.validation, corpus.test) if text is not None]
+        sources = [source for text in texts for source in (text.source, text.target, text.tsv) if source is not None]
+    return [source.path for source in sources if isinstance(source, FileSource) and Path(source.path).is_file()]
+
+
+def wanted_budgets(settings: Settings, task: str, device: str, chosen: Path) -> list[str]:
+    """Budgets of the summary: those in budgets.json, and those that config.yaml asks for beside them.
+
+    Args:
+        settings: the configuration.
+        task: name of the task.
+        device: name of the device.
+        chosen: budgets.json of the task and device.
+
+    Returns:
+        Names from the smallest budget to the largest.
+    """
+    demo = settings.configuration.demo
+    further = demo.budgets if (task, device) == (demo.task, demo.device) else ()
+    return sorted({*read_json(chosen)["budgets"], *further}, key=budget_ms)

@@ -1,0 +1,16 @@
+"""Errors that a user can act on: one sentence each, shown without a traceback."""
+
+
+class HatError(Exception):
+    """Something failed for a reason outside the code; the message is one sentence for the user.
+
+    ``exit_code`` is what the command line ends with: 1 where a step failed (download, disk, device).
+    """
+
+    exit_code = 1
+
+
+class InputError(HatError):
+    """A wrong configuration, argument or input file; the command line ends with exit code 2."""
+
+    exit_code = 2

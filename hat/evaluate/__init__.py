@@ -1,0 +1,1 @@
+"""Deployed folders, scores and what they are compared with."""

@@ -1,0 +1,176 @@
+"""The last stages of a budget: the deployed folder, and its translations scored."""
+
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hat.artifacts import (
+    JsonLinesLog,
+    canonical_json,
+    digest,
+    only_one,
+    provenance,
+    read_json,
+    read_jsonl,
+    write_json,
+    write_text,
+)
+from hat.config import Device, Task
+from hat.data.dictionary import Dictionary
+from hat.data.indexed import IndexedDataset
+from hat.data.prepare import binary_prefix, codes_path, dictionary_path
+from hat.data.text import read_pairs
+from hat.evaluate.unigram import unigram_loss
+from hat.layout import Results
+from hat.progress import progress
+from hat.runtime import runtime
+from hat.runtime.base import Decoding
+from hat.settings import Settings
+from hat.space import Architecture
+from hat.train import checkpoints
+from hat.train.stages import task_shape
+from hat.translator import Translator
+
+
+def deployed_decoding(task: Task, device: Device) -> Decoding:
+    """Beam search as it is deployed and measured: the device's beam, the task's lengths."""
+    scoring = task.scoring
+    return Decoding(
+        beam=device.beam,
+        length_penalty=scoring.length_penalty,
+        max_length_ratio=scoring.max_length_ratio,
+        max_length_extra=scoring.max_length_extra,
+    )
+
+
+def export_model(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
+    """Write the folder that is deployed: runtime files, tokeniser, ``model.json``, written last.
+
+    Raises:
+        InputError: the trained SubTransformer is missing or malformed.
+    """
+    chosen, target = settings.task(task), settings.device(device)
+    folder, data = results.model(task, device, budget), results.data(task)
+    trained = results.subtransformer(task, device, budget)
+    checkpoint = checkpoints.load(trained / "checkpoint.pt")
+    training = read_json(trained / "config.json")
+    architecture = Architecture.from_dict(training["architecture"], str(trained / "config.json"))
+    with only_one(results.budget(task, device, budget), f"Export for {budget}"):
+        (folder / "model.json").unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(codes_path(data), folder / "codes")
+        for language in (chosen.source_language, chosen.target_language):
+            shutil.copyfile(dictionary_path(data, language), folder / f"dict.{language}.txt")
+        written = runtime(target.runtime, target.precision, target.threads).write(
+            folder, architecture, task_shape(settings, results, task), checkpoint["model"]
+        )
+        description: dict[str, Any] = {
+            "task": task,
+            "device": device,
+            "budget": budget,
+            "source_language": chosen.source_language,
+            "target_language": chosen.target_language,
+            "runtime": target.runtime,
+            "precision": target.precision,
+            "threads": target.threads,
+            "decoding": asdict(deployed_decoding(chosen, target)),
+            "tokenisation": chosen.tokenisation.model_dump(mode="json"),
+            "parameters": training["parameters"],
+            **written,
+        }
+        origin = provenance(seed=settings.seed, settings={**description, "training": training["identity"]})
+        write_json(folder / "model.json", {**description, "provenance": origin})
+    return folder
+
+
+def score(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
+    """Translate the test split with the deployed folder and score it.
+
+    Writes ``bleu.txt`` (score, signature), ``score.json`` and ``hypotheses.txt``. Detokenised text is compared
+    with the raw reference. Translations made before a kill are kept.
+
+    Raises:
+        InputError: the folder or the test split is missing or malformed.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    chosen, scoring = settings.task(task), settings.task(task).scoring
+    raw, place = results.data(task) / "raw", results.budget(task, device, budget)
+    pairs = list(read_pairs(raw / f"test.{chosen.source_language}", raw / f"test.{chosen.target_language}"))[
+        : scoring.max_sentences
+    ]
+    sources, references = [source for source, _ in pairs], [reference for _, reference in pairs]
+    with only_one(place, f"Scoring for {budget}"):
+        # One thread would do what is deployed too, only later: threads do not change the translations.
+        translator = Translator.from_folder(
+            results.model(task, device, budget), beam=scoring.beam, threads=len(os.sched_getaffinity(0))
+        )
+        hypotheses = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {budget}")
+        bleu, chrf = BLEU(trg_lang=chosen.target_language), CHRF()
+        bleu_score, chrf_score = (
+            bleu.corpus_score(hypotheses, [references]),
+            chrf.corpus_score(hypotheses, [references]),
+        )
+        signature = str(bleu.get_signature())
+        resolved = {"decoding": asdict(translator.decoding), "model": translator.description["provenance"]}
+        content = {
+            "bleu": bleu_score.score,
+            "bleu_signature": signature,
+            "chrf": chrf_score.score,
+            "chrf_signature": str(chrf.get_signature()),
+            "sentences": len(pairs),
+            "decoding": asdict(translator.decoding),
+            "decoding_as_measured": translator.decoding.beam == translator.description["decoding"]["beam"],
+            "parameters": translator.description["parameters"],
+            **_losses(settings, results, task, device, budget),
+            "provenance": provenance(seed=settings.seed, settings=resolved),
+        }
+        write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
+        write_json(place / "score.json", content)
+        write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n")
+    return place / "score.json"
+
+
+def _translate(translator: Translator, sources: list[str], batch_tokens: int, place: Path, title: str) -> list[str]:
+    """Translations of all sources; those made by an earlier, killed run are taken from the log."""
+    identity = digest([asdict(translator.decoding), translator.description["provenance"], sources])
+    path = place / "partial" / "hypotheses.jsonl"
+    rows = read_jsonl(path)
+    if not rows or rows[0].get("identity") != identity:
+        write_text(path, canonical_json({"identity": identity}) + "\n")
+        rows = []
+    done = {int(row["number"]): str(row["text"]) for row in rows[1:]}
+    left = [number for number in range(len(sources)) if number not in done]
+    log = JsonLinesLog(path)
+    with progress(title, len(sources)) as show:
+
+        def keep(batch: dict[int, str]) -> None:
+            for position, text in batch.items():
+                done[left[position]] = text
+                log.append({"number": left[position], "text": text})
+            show(len(done))
+
+        show(len(done))
+        translator.translate([sources[number] for number in left], batch_tokens=batch_tokens, translated=keep)
+    # Empty lines are in no batch.
+    return [done.get(number, "") for number in range(len(sources))]
+
+
+def _losses(settings: Settings, results: Results, task: str, device: str, budget: str) -> dict[str, float]:
+    """Validation losses, nats a token: trained, inherited, untrained, unigram model."""
+    chosen, data = settings.task(task), results.data(task)
+    trained = results.subtransformer(task, device, budget)
+    first = read_jsonl(trained / "metrics.jsonl")[0]
+    train, validation = (
+        IndexedDataset(binary_prefix(data, split, chosen, chosen.target_language)) for split in ("train", "validation")
+    )
+    dictionary = Dictionary.load(dictionary_path(data, chosen.target_language))
+    return {
+        "validation_loss": read_json(trained / "config.json")["validation"]["nll"],
+        "inherited_loss": read_json(results.budget(task, device, budget) / "architecture.json")["validation_loss"],
+        "untrained_loss": first["nll"],
+        "unigram_loss": unigram_loss(train, validation, dictionary),
+    }

@@ -1,0 +1,17 @@
+"""The unigram model: what a network that learnt only how frequent tokens are would reach."""
+
+import numpy as np
+
+from hat.data.dictionary import Dictionary
+from hat.data.indexed import IndexedDataset
+
+
+def unigram_loss(train: IndexedDataset, validation: IndexedDataset, dictionary: Dictionary) -> float:
+    """Negative log-likelihood of the validation tokens, end symbols included, nats a token.
+
+    Probabilities are add-one smoothed relative frequencies of the training tokens.
+    """
+    counts = 1 + np.bincount(train.tokens, minlength=len(dictionary))
+    log_probabilities = np.log(counts / counts.sum())
+    tokens = validation.tokens
+    return float(-log_probabilities[tokens].mean())

@@ -1,0 +1,1 @@
+"""Latency: measured on the device, and predicted from an Architecture."""

@@ -1,0 +1,66 @@
+"""LatencyDataset: the samples of all shards as one table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hat.artifacts import atomic, read_jsonl
+from hat.errors import InputError
+from hat.latency.samples import LatencySample
+from hat.space import Architecture
+
+FIRST_ROW = "header"
+
+
+def read_shard(path: Path) -> tuple[dict[str, Any], list[LatencySample]]:
+    """Header and samples of a finished shard.
+
+    Raises:
+        InputError: the file is missing or is no such file.
+    """
+    rows = read_jsonl(path)
+    if not rows or rows[0].get("kind") != FIRST_ROW:
+        raise InputError(f"{path}: missing, or not a file of latency samples")
+    return rows[0], [LatencySample.from_dict(row, f"{path}, line {line}") for line, row in enumerate(rows[1:], start=2)]
+
+
+def table(samples: Sequence[LatencySample], conditions: dict[str, Any]) -> pd.DataFrame:
+    """One row for each sample; times in milliseconds, everything of ``conditions`` as columns but the shape."""
+    workload = conditions["workload"]
+    constant = {key: value for key, value in conditions.items() if key != "workload"}
+    constant |= {key: workload[key] for key in ("source_length", "target_length", "beam")}
+    rows = []
+    for sample in samples:
+        row = sample.to_dict()
+        row["architecture"] = sample.architecture.to_json()
+        rows.append({**row, **constant})
+    return pd.DataFrame(rows)
+
+
+def write_parquet(path: Path, frame: pd.DataFrame, attributes: dict[str, Any]) -> None:
+    """Write a table atomically; ``attributes`` (JSON-like) come back as ``frame.attrs`` when it is read."""
+    frame = frame.copy()
+    frame.attrs.update(attributes)
+    with atomic(path, "wb") as stream:
+        frame.to_parquet(stream)
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read a table.
+
+    Raises:
+        InputError: the file is missing or not Parquet.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a Parquet file ({error})") from None
+
+
+def architectures_of(frame: pd.DataFrame, where: str) -> list[Architecture]:
+    """Architectures of the rows of a table."""
+    return [Architecture.from_json(text, where) for text in frame["architecture"]]

@@ -1,0 +1,58 @@
+"""What is timed: the sentence lengths, beam and network shape that latency is measured and predicted for."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from hat.data.dictionary import Dictionary
+from hat.data.prepare import dictionary_path
+from hat.errors import InputError
+from hat.layout import Results
+from hat.runtime.base import Shape
+from hat.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """One sentence as it is translated on the device.
+
+    ``source_length`` and ``target_length`` are tokens; ``target_length`` is the number of decoding steps.
+    """
+
+    shape: Shape
+    source_length: int
+    target_length: int
+    beam: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-like form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str) -> Self:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            InputError: a field is missing or unknown; ``where`` names the file.
+        """
+        try:
+            return cls(**{**values, "shape": Shape(**values["shape"])})
+        except (TypeError, KeyError) as error:
+            raise InputError(f"{where}: not a workload ({error})") from None
+
+
+def workload_of(settings: Settings, results: Results, task: str, device: str) -> Workload:
+    """The workload of a task on a device.
+
+    Raises:
+        InputError: the task's dictionaries do not exist yet.
+    """
+    chosen = settings.task(task)
+    languages = (chosen.source_language, chosen.target_language)
+    source, target = (len(Dictionary.load(dictionary_path(results.data(task), language))) for language in languages)
+    return Workload(
+        shape=Shape.of(settings.space_of(task), chosen.network, source, target),
+        source_length=chosen.latency.source_length,
+        target_length=chosen.latency.target_length,
+        beam=settings.device(device).beam,
+    )

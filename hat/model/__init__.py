@@ -1,0 +1,1 @@
+"""Networks: layers, the Transformer of one Architecture, the SuperTransformer."""

@@ -1,0 +1,123 @@
+"""The SuperTransformer: one network whose leading slices are all SubTransformers of a space (HAT, section 3.1)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hat.model.layers import Dropouts, Leaves, TokenEmbedding
+from hat.model.transformer import Transformer
+from hat.runtime.base import Shape
+from hat.space import Architecture, SearchSpace
+
+
+class ElasticLinear(nn.Linear):
+    """A linear map of which the leading rows and columns are used."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features)
+        self.select(in_features, out_features)
+
+    def select(self, in_features: int, out_features: int) -> None:
+        """Use that many input and output features."""
+        self.active = (out_features, in_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., in] -> [..., out]."""
+        return F.linear(x, *self.sliced())
+
+    def sliced(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias in use."""
+        rows, columns = self.active
+        return self.weight[:rows, :columns], self.bias[:rows]
+
+
+class ElasticLayerNorm(nn.LayerNorm):
+    """A layer norm of which the leading features are used."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.select(features)
+
+    def select(self, features: int) -> None:
+        """Use that many features."""
+        self.active = features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., D] -> [..., D]."""
+        weight, bias = self.sliced()
+        return F.layer_norm(x, (self.active,), weight, bias, self.eps)
+
+    def sliced(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias in use."""
+        return self.weight[: self.active], self.bias[: self.active]
+
+
+class SuperTransformer(Transformer):
+    """All Architectures of a space in one set of weights; :meth:`select` says which one it is now."""
+
+    def __init__(
+        self, space: SearchSpace, shape: Shape, *, dropouts: Dropouts | None = None, scale_dropout: bool = True
+    ) -> None:
+        super().__init__(
+            space.largest,
+            shape,
+            dropouts=dropouts,
+            scale_dropout=scale_dropout,
+            leaves=Leaves(ElasticLinear, ElasticLayerNorm),
+        )
+        self.architecture = space.largest
+
+    def select(self, architecture: Architecture) -> None:
+        """Become the SubTransformer of ``architecture``, which must lie inside the space."""
+        self.architecture = architecture
+        self.encoder_dim, self.decoder_dim = architecture.encoder_embed_dim, architecture.decoder_embed_dim
+        self.encoder_depth, self.decoder_depth = architecture.encoder_layers, architecture.decoder_layers
+        encoder, decoder, qkv = self.encoder_dim, self.decoder_dim, self.shape.qkv_dim
+        for i, encoder_layer in enumerate(self.active_encoder):
+            encoder_layer.attention.heads = architecture.encoder_heads[i]
+            ffn = architecture.encoder_ffn_dim[i]
+            _select_linear(encoder_layer.attention, qkv=(encoder, 3 * qkv), out=(qkv, encoder))
+            _select_linear(encoder_layer.ffn, inner=(encoder, ffn), out=(ffn, encoder))
+            _select_norms(encoder_layer, encoder)
+        for i, layer in enumerate(self.active_decoder):
+            layer.attention.heads = architecture.decoder_self_heads[i]
+            layer.cross_attention.heads = architecture.decoder_cross_heads[i]
+            layer.cross_span = architecture.decoder_cross_span[i]
+            ffn = architecture.decoder_ffn_dim[i]
+            _select_linear(layer.attention, qkv=(decoder, 3 * qkv), out=(qkv, decoder))
+            _select_linear(
+                layer.cross_attention, query=(decoder, qkv), key_value=(encoder, 2 * qkv), out=(qkv, decoder)
+            )
+            _select_linear(layer.ffn, inner=(decoder, ffn), out=(ffn, decoder))
+            _select_norms(layer, decoder)
+        for norm, dim in ((self.encoder_norm, encoder), (self.decoder_norm, decoder)):
+            if isinstance(norm, ElasticLayerNorm):
+                norm.select(dim)
+        self.set_dropout()
+
+    def extract(self, architecture: Architecture) -> Transformer:
+        """A plain network with copies of the selected weights; it computes what this one computes."""
+        self.select(architecture)
+        plain = Transformer(architecture, self.shape, dropouts=self.dropouts, scale_dropout=self.scale_dropout)
+        own = dict(self.named_modules())
+        with torch.no_grad():
+            for name, module in plain.named_modules():
+                elastic = own[name]
+                if isinstance(elastic, ElasticLinear | ElasticLayerNorm):
+                    weight, bias = elastic.sliced()
+                    module.weight.copy_(weight)
+                    module.bias.copy_(bias)
+                elif isinstance(elastic, TokenEmbedding):
+                    module.weight.copy_(elastic.sliced(module.weight.size(1)))
+        return plain
+
+
+def _select_linear(parent: nn.Module, **sizes: tuple[int, int]) -> None:
+    for name, (in_features, out_features) in sizes.items():
+        getattr(parent, name).select(in_features, out_features)
+
+
+def _select_norms(layer: nn.Module, dim: int) -> None:
+    for module in layer.modules():
+        if isinstance(module, ElasticLayerNorm):
+            module.select(dim)

@@ -1,0 +1,120 @@
+"""What was made for each budget of a task on a device, gathered from its artifacts."""
+
+import csv
+import io
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from hat.artifacts import read_json, read_jsonl
+from hat.dependencies import wanted_budgets
+from hat.errors import InputError
+from hat.layout import Results
+from hat.settings import BUDGET, Settings, budget_ms
+
+Row = dict[str, Any]
+# A loss this much lower is far below; it divides the perplexity by 1.6.
+FAR_NATS = 0.5
+LABELS = {"validation_loss": "validation loss", "bleu": "BLEU"}
+NEEDED = ("architecture.json", "latency.json", "score.json")
+
+
+def shown_budgets(settings: Settings, results: Results, task: str, device: str, named: Sequence[str]) -> list[str]:
+    """The budgets named; else those that the workflow made; else all that have been scored and measured.
+
+    Raises:
+        InputError: there is none.
+    """
+    if named:
+        return sorted(set(named), key=budget_ms)
+    if (chosen := results.budgets(task, device)).exists():
+        return wanted_budgets(settings, task, device, chosen)
+    folder = results.root / task / device
+    found = [path.name for path in folder.glob("*/") if BUDGET.match(path.name)]
+    made = [name for name in found if all((folder / name / file).exists() for file in NEEDED)]
+    if not made:
+        raise InputError(f"{folder}: no budget has been scored and measured there yet; run snakemake first")
+    return sorted(made, key=budget_ms)
+
+
+def gather(settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]) -> list[Row]:
+    """One row for each budget, from the smallest to the largest.
+
+    Raises:
+        InputError: an artifact is missing.
+    """
+    settings.task(task)
+    settings.device(device)
+    shown = shown_budgets(settings, results, task, device, budgets)
+    return [_row(results, task, device, budget) for budget in shown]
+
+
+def _row(results: Results, task: str, device: str, budget: str) -> Row:
+    folder = results.budget(task, device, budget)
+    _, latency, score = (read_json(folder / name) for name in NEEDED)
+    return {
+        "budget": budget,
+        "budget_ms": budget_ms(budget),
+        "latency_ms": latency["latency_ms"],
+        "spread_ms": latency["spread_ms"],
+        "predicted_latency_ms": latency["predicted_latency_ms"],
+        "within_budget": latency["within_budget"],
+        "bleu": score["bleu"],
+        "chrf": score["chrf"],
+        "validation_loss": score["validation_loss"],
+        "inherited_loss": score["inherited_loss"],
+        "untrained_loss": score["untrained_loss"],
+        "unigram_loss": score["unigram_loss"],
+        "params_m": score["parameters"] / 1e6,
+        "training_s": training_seconds(results.subtransformer(task, device, budget) / "metrics.jsonl"),
+        "sentences": score["sentences"],
+        "bleu_signature": score["bleu_signature"],
+        "chrf_signature": score["chrf_signature"],
+    }
+
+
+def training_seconds(metrics: Path) -> float:
+    """Time that the updates took, of all runs where training was interrupted; validation left out."""
+    rows = [row for row in read_jsonl(metrics) if row["event"] == "train"]
+    return float(sum(row["tokens"] / row["tokens_per_s"] for row in rows))
+
+
+def comparisons(rows: Sequence[Row]) -> list[str]:
+    """Sentences that say whether the models learnt, and whether larger budgets are better."""
+    sentences = []
+    for row in rows:
+        loss = row["validation_loss"]
+        others = [(row[name], name.removesuffix("_loss")) for name in ("untrained_loss", "unigram_loss")]
+        others.append((row["inherited_loss"], "with the SuperTransformer's weights"))
+        verdict = _verdict(min(other for other, _ in others[:2]) - loss)
+        shown = "; ".join(f"{name} {other:.2f} ({other - loss:+.2f})" for other, name in others)
+        sentences.append(f"{row['budget']}: {verdict}: validation loss {loss:.2f} nats a token; {shown}.")
+    if len(rows) > 1:
+        sentences += [_larger_is_better(rows, *quantity) for quantity in (("validation_loss", -1), ("bleu", 1))]
+    met = sum(row["within_budget"] for row in rows)
+    sentences.append(f"{met} of {len(rows)} deployed models were measured within their budget.")
+    return sentences
+
+
+def _verdict(margin: float) -> str:
+    """What it means to be ``margin`` nats a token below the better of an untrained and a unigram model."""
+    if margin >= FAR_NATS:
+        return "has learnt"
+    return "has hardly learnt" if margin > 0 else "has NOT learnt"
+
+
+def _larger_is_better(rows: Sequence[Row], name: str, sign: int) -> str:
+    values = [row[name] for row in rows]
+    better = all(sign * later > sign * earlier for earlier, later in pairwise(values))
+    shown = ", ".join(f"{value:.2f}" for value in values)
+    return f"Larger budgets are better by {LABELS[name]}: {'yes' if better else 'NO'} ({shown})."
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV text, the first one names the columns."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()

@@ -1,0 +1,78 @@
+"""The summary table of a task on a device: printed, and written as CSV, Markdown and JSON."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hat.artifacts import provenance, write_json, write_text
+from hat.console import print_table
+from hat.layout import Results
+from hat.report.summary import Row, comparisons, gather, to_csv
+from hat.settings import Settings
+
+COLUMNS: dict[str, Callable[[Row], str]] = {
+    "budget": lambda row: str(row["budget"]),
+    "measured, ms": lambda row: f"{row['latency_ms']:.1f} ± {row['spread_ms'] / 2:.1f}",
+    "predicted, ms": lambda row: f"{row['predicted_latency_ms']:.1f}",
+    "within": lambda row: "yes" if row["within_budget"] else "NO",
+    "BLEU": lambda row: f"{row['bleu']:.1f}",
+    "chrF": lambda row: f"{row['chrf']:.1f}",
+    "loss": lambda row: f"{row['validation_loss']:.2f}",
+    "inherited": lambda row: f"{row['inherited_loss']:.2f}",
+    "untrained": lambda row: f"{row['untrained_loss']:.2f}",
+    "unigram": lambda row: f"{row['unigram_loss']:.2f}",
+    "parameters, M": lambda row: f"{row['params_m']:.2f}",
+    "training, s": lambda row: f"{row['training_s']:.0f}",
+}
+LEGEND = (
+    "Latency: median of the deployed model's sentences on the device, ± half their interquartile range. Losses:"
+    " validation, nats a token, of the trained model, of the same Architecture with the SuperTransformer's weights,"
+    " untrained, and of a unigram model."
+)
+
+
+def write_summary(
+    settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]
+) -> dict[str, Any]:
+    """Write results/tables/TASK-DEVICE.{csv,md,json}.
+
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: name of the task.
+        device: name of the device.
+        budgets: those of the table; those that the workflow made where empty.
+
+    Returns:
+        The content of the JSON file: ``task``, ``device``, ``rows``, ``comparisons``, ``provenance``.
+
+    Raises:
+        InputError: an artifact is missing.
+    """
+    rows = gather(settings, results, task, device, budgets)
+    made = provenance(seed=None, settings={"budgets": [row["budget"] for row in rows]})
+    summary = {"task": task, "device": device, "rows": rows, "comparisons": comparisons(rows), "provenance": made}
+    path = results.tables / f"{task}-{device}"
+    write_text(f"{path}.csv", to_csv(rows))
+    write_text(f"{path}.md", markdown(summary))
+    write_json(f"{path}.json", summary)
+    return summary
+
+
+def markdown(summary: dict[str, Any]) -> str:
+    """The summary as a Markdown document."""
+    rows = summary["rows"]
+    lines = [f"# {summary['task']} on {summary['device']}", "", "| " + " | ".join(COLUMNS) + " |"]
+    lines.append("| --- " * len(COLUMNS) + "|")
+    lines += ["| " + " | ".join(cell(row) for cell in COLUMNS.values()) + " |" for row in rows]
+    lines += ["", LEGEND, "", *(f"- {sentence}" for sentence in summary["comparisons"]), ""]
+    lines += [f"{rows[0]['sentences']} test sentences, `{rows[0]['bleu_signature']}`, `{rows[0]['chrf_signature']}`."]
+    return "\n".join(lines) + "\n"
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """Print the table and the comparisons."""
+    cells = [[cell(row) for cell in COLUMNS.values()] for row in summary["rows"]]
+    print_table(f"{summary['task']} on {summary['device']}", list(COLUMNS), cells)
+    print(LEGEND)
+    for sentence in summary["comparisons"]:
+        print(f"- {sentence}")

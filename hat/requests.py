@@ -1,0 +1,97 @@
+"""What the workflow is asked for: targets with unknown names are refused before anything runs."""
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from hat.errors import InputError
+from hat.layout import Results
+from hat.settings import Settings, budget_ms
+
+BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
+OF_A_TASK = frozenset({"data", "supertransformer"})
+OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json"})
+SHARED = frozenset({"downloads", "figures", "tables", "logs", "benchmarks"})
+
+
+def pattern(names: Iterable[str]) -> str:
+    """Regular expression that matches exactly these names."""
+    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+
+
+def command_line_targets() -> list[str]:
+    """Targets of the running ``snakemake`` command, which tells a Snakefile of them only after reading it."""
+    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
+        return []
+    from snakemake.cli import get_argument_parser
+
+    targets: list[str] = get_argument_parser().parse_args(sys.argv[1:]).targets
+    return list(targets)
+
+
+def requested(target: str, results: Results) -> tuple[str, str | None, str | None] | None:
+    """Task, device and budget that a target path names; None where it is no artifact of a task."""
+    try:
+        parts = PurePosixPath(target).relative_to(results.root.as_posix()).parts
+    except ValueError:
+        return None
+    if not parts or parts[0] in SHARED:
+        return None
+    device = parts[1] if len(parts) > 1 and parts[1] not in OF_A_TASK else None
+    budget = parts[2] if device and len(parts) > 2 and parts[2] not in OF_A_DEVICE else None
+    return parts[0], device, budget
+
+
+def check_targets(targets: Iterable[str], settings: Settings, results: Results, *, will_run: bool) -> None:
+    """Refuse targets that name an unknown task, device or budget, or a device that cannot be reached.
+
+    Args:
+        targets: paths and rule names that Snakemake is asked for.
+        settings: the configuration.
+        results: where the artifacts are.
+        will_run: whether jobs will be run, so that a device that must be measured needs an address.
+
+    Raises:
+        InputError: says what is known.
+    """
+    for target in targets:
+        if (names := requested(target, results)) is not None:
+            task, device, budget = names
+            settings.task(task)
+            if device is not None:
+                settings.device(device)
+            if budget is not None:
+                budget_ms(budget)
+            if will_run and device is not None:
+                _check_reachable(settings, results, task, device)
+        elif (report := reported(target, settings, results)) is not None and will_run:
+            _check_reachable(settings, results, *report)
+
+
+def reported(target: str, settings: Settings, results: Results) -> tuple[str, str] | None:
+    """Task and device that a figure or table is about; None where the target is neither.
+
+    Raises:
+        InputError: the names are unknown.
+    """
+    if not target.startswith((f"{results.tables}/", f"{results.figures}/")):
+        return None
+    pairs = {f"{task}-{device}": (task, device) for task in settings.tasks for device in settings.devices}
+    name = PurePosixPath(target).relative_to(results.root.as_posix()).parts[1].split(".")[0]
+    if name not in pairs:
+        raise InputError(
+            f"{target}: expected TASK-DEVICE with a task of {', '.join(settings.tasks)}"
+            f" and a device of {', '.join(settings.devices)}"
+        )
+    return pairs[name]
+
+
+def _check_reachable(settings: Settings, results: Results, task: str, device: str) -> None:
+    chosen = settings.device(device)
+    measured = (results.latency(task, device) / "dataset.parquet").exists()
+    if chosen.connection == "ssh" and chosen.host is None and not measured:
+        raise InputError(
+            f"{settings.folder}/devices/{device}.yaml, host: no host is configured for {device};"
+            " it is reached by ssh, so set host there to an alias of your OpenSSH configuration"
+        )

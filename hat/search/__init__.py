@@ -1,0 +1,1 @@
+"""Search for the best Architecture under a latency budget."""

@@ -1,0 +1,199 @@
+"""Reading config/: files, overrides and their precedence, with all errors reported at once.
+
+Later layers win: defaults of the models, the file of the task, space or device, config/config.yaml,
+``--configfile``, the command line. The last three arrive here merged, as one mapping.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hat.config import Configuration, Device, Space, Task
+from hat.errors import InputError
+
+Model = TypeVar("Model", bound=BaseModel)
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+BUDGET = re.compile(r"^(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s)\Z")
+
+
+def budget_ms(budget: str) -> float:
+    """Milliseconds of a budget such as ``150ms`` or ``3.5s``.
+
+    Raises:
+        InputError: the text is no budget, or is zero.
+    """
+    match = BUDGET.match(budget)
+    value = float(match["number"]) * (1000 if match["unit"] == "s" else 1) if match else 0.0
+    if value <= 0:
+        raise InputError(f"budget {budget!r}: expected a positive NUMBERms or NUMBERs, such as 150ms or 3.5s")
+    return value
+
+
+class Settings:
+    """Everything in config/, validated.
+
+    Args:
+        overrides: nested mapping laid over config.yaml; dotted keys (``search.algorithm``) are allowed.
+        folder: the folder that holds config.yaml, tasks/, spaces/ and devices/.
+
+    Raises:
+        InputError: any file is missing or wrong; one line for each error.
+    """
+
+    def __init__(self, overrides: Mapping[str, Any] | None = None, folder: Path | str = "config") -> None:
+        self.folder = Path(folder)
+        self._errors: list[str] = []
+        path = self.folder / "config.yaml"
+        values = merge(self._read(path), undotted(overrides or {}))
+        self.configuration = self._check(Configuration, values, str(path)) or self._sound(Configuration, values)
+        chosen = self.configuration
+        for_every_task = {
+            key: section
+            for key, section in (("latency", chosen.latency), ("search", chosen.search), ("scoring", chosen.scoring))
+            if section
+        }
+        self.spaces = self._load("spaces", Space, chosen.spaces, {})
+        self.devices = self._load("devices", Device, chosen.devices, {})
+        self.tasks = self._load("tasks", Task, chosen.tasks, for_every_task)
+        for name, task in self.tasks.items():
+            if task.space not in self.spaces:
+                self._errors.append(
+                    f"{self.folder}/tasks/{name}.yaml, space: {task.space!r} is unknown, expected {_known(self.spaces)}"
+                )
+        if self._errors:
+            raise InputError("\n".join(self._errors))
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+        return self.configuration.seed
+
+    def task(self, name: str) -> Task:
+        """The task of that name, or an InputError that lists the known ones."""
+        return _pick("task", self.tasks, name, self.folder)
+
+    def device(self, name: str) -> Device:
+        """The device of that name, or an InputError that lists the known ones."""
+        return _pick("device", self.devices, name, self.folder)
+
+    def space_of(self, task: str) -> Space:
+        """The space of a task."""
+        return self.spaces[self.task(task).space]
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            self._errors.append(f"{path}: no such file; run in the project's folder or give its configuration folder")
+            return {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            self._errors.append(f"{path}: not YAML ({' '.join(str(error).split())})")
+            return {}
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self._errors.append(f"{path}: holds a {type(value).__name__}, expected keys and values")
+            return {}
+        return value
+
+    def _load(
+        self, kind: str, model: type[Model], overrides: Mapping[str, Any], for_all: Mapping[str, Any]
+    ) -> dict[str, Model]:
+        found: dict[str, Model] = {}
+        files = {path.stem: path for path in sorted((self.folder / kind).glob("*.yaml"))}
+        for name in overrides:
+            if name not in files:
+                self._errors.append(f"{self.folder}/config.yaml, {kind}.{name}: unknown, expected {_known(files)}")
+        for name, path in files.items():
+            if not NAME.match(name):
+                self._errors.append(f"{path}: the name may hold letters, digits, - and _ only")
+                continue
+            values = merge(merge(self._read(path), for_all), overrides.get(name, {}))
+            if (value := self._check(model, values, str(path))) is not None:
+                found[name] = value
+        return found
+
+    def _sound(self, model: type[Model], values: Mapping[str, Any]) -> Model:
+        """The model of those keys alone that have no error, so that what they say is checked too."""
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            wrong = {problem["loc"][0] for problem in error.errors()}
+            return model.model_validate({key: value for key, value in values.items() if key not in wrong})
+
+    def _check(self, model: type[Model], values: Mapping[str, Any], file: str) -> Model | None:
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            self._errors.extend(describe(error, model, file))
+            return None
+
+
+def describe(error: ValidationError, model: type[BaseModel], file: str) -> list[str]:
+    """One line for each problem: file, key, what is wrong, the bad value."""
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        where = f"{file}, {key}" if key else file
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{where}: unknown key{_allowed(model, problem['loc'][:-1])}")
+        elif problem["type"] == "missing":
+            lines.append(f"{where}: missing")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            message = message[0].lower() + message[1:]
+            value = problem["input"]
+            shown = "" if problem["type"] == "value_error" or isinstance(value, dict) else f", got {value!r}"
+            lines.append(f"{where}: {message}{shown}")
+    return lines
+
+
+def _allowed(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """The keys of the section at ``location``, where it can be found from the model."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return ""
+        model = field.annotation
+    return ", expected one of " + ", ".join(model.model_fields)
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``above`` laid over ``below``, key by key; a mapping of another ``kind`` replaces the whole."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and not _other_kind(old, value):
+            result[key] = merge(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _other_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return "kind" in new and new["kind"] != old.get("kind")
+
+
+def undotted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn ``{"search.algorithm": x}`` into ``{"search": {"algorithm": x}}``, at every level."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = undotted(value) if isinstance(value, Mapping) else value
+        for part in reversed(str(key).split(".")):
+            inner = {part: inner}
+        result = merge(result, inner)
+    return result
+
+
+def _known(names: Mapping[str, Any]) -> str:
+    return "one of " + ", ".join(sorted(names)) if names else "none (there is no such file)"
+
+
+def _pick(kind: str, known: Mapping[str, Model], name: str, folder: Path) -> Model:
+    if name not in known:
+        raise InputError(f"{kind} {name!r} is unknown, expected {_known(known)} (files in {folder}/{kind}s)")
+    return known[name]

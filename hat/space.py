@@ -1,0 +1,279 @@
+"""SearchSpace and Architecture: what can be searched, and one point of it."""
+
+import json
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import product
+from typing import Any, Self
+
+from hat.artifacts import digest
+from hat.config import Space
+from hat.errors import InputError
+
+# Published codes of `decoder-arbitrary-ende-attn`: how many of the last encoder layers are attended to.
+PUBLISHED_SPANS = {-1: 1, 1: 2, 2: 3}
+PUBLISHED_NAMES = {
+    "encoder-embed-dim-subtransformer": "encoder_embed_dim",
+    "encoder-ffn-embed-dim-all-subtransformer": "encoder_ffn_dim",
+    "encoder-self-attention-heads-all-subtransformer": "encoder_heads",
+    "decoder-embed-dim-subtransformer": "decoder_embed_dim",
+    "decoder-ffn-embed-dim-all-subtransformer": "decoder_ffn_dim",
+    "decoder-self-attention-heads-all-subtransformer": "decoder_self_heads",
+    "decoder-ende-attention-heads-all-subtransformer": "decoder_cross_heads",
+    "decoder-arbitrary-ende-attn-all-subtransformer": "decoder_cross_span",
+}
+PUBLISHED_DEPTHS = {
+    "encoder-layer-num-subtransformer": "encoder_layers",
+    "decoder-layer-num-subtransformer": "decoder_layers",
+}
+ENCODER_LISTS = ("encoder_ffn_dim", "encoder_heads")
+DECODER_LISTS = ("decoder_ffn_dim", "decoder_self_heads", "decoder_cross_heads", "decoder_cross_span")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """One point of a space; layers beyond its depths do not exist, so equal networks are equal objects.
+
+    Widths are numbers of features; per-layer tuples start at the layer next to the embedding.
+    ``decoder_cross_span[i]`` is the number of encoder layers, counted from the last, whose outputs
+    decoder layer i attends to (the paper's arbitrary encoder-decoder attention).
+    """
+
+    encoder_embed_dim: int
+    encoder_ffn_dim: tuple[int, ...]
+    encoder_heads: tuple[int, ...]
+    decoder_embed_dim: int
+    decoder_ffn_dim: tuple[int, ...]
+    decoder_self_heads: tuple[int, ...]
+    decoder_cross_heads: tuple[int, ...]
+    decoder_cross_span: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for names in (ENCODER_LISTS, DECODER_LISTS):
+            lengths = {name: len(getattr(self, name)) for name in names}
+            if len(set(lengths.values())) != 1 or 0 in lengths.values():
+                raise InputError(
+                    f"Architecture: lists of different or zero length {lengths}, expected one entry a layer"
+                )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            entries = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(entry, bool) or not isinstance(entry, int) or entry < 1 for entry in entries):
+                raise InputError(f"Architecture, {field.name}: {value!r}, expected positive whole numbers")
+
+    @property
+    def encoder_layers(self) -> int:
+        """Encoder depth."""
+        return len(self.encoder_ffn_dim)
+
+    @property
+    def decoder_layers(self) -> int:
+        """Decoder depth."""
+        return len(self.decoder_ffn_dim)
+
+    @property
+    def digest(self) -> str:
+        """Name of the Architecture: 16 hexadecimal digits, equal for equal Architectures."""
+        return digest(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-like form: field names to numbers and lists."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    def to_json(self) -> str:
+        """JSON text of :meth:`to_dict`."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str = "Architecture") -> Self:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            InputError: a field is missing, unknown or of the wrong type.
+        """
+        names = {field.name for field in fields(cls)}
+        if not isinstance(values, Mapping) or set(values) != names:
+            got = sorted(values) if isinstance(values, Mapping) else type(values).__name__
+            raise InputError(f"{where}: has {got}, expected {sorted(names)}")
+        own: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return cls(**own)
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "Architecture") -> Self:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            InputError: the text is not JSON or not an Architecture.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{where}: not JSON ({error})") from None
+        return cls.from_dict(values, where)
+
+    def to_published(self) -> dict[str, Any]:
+        """The nested form of the research code's YAML files (``*-subtransformer`` keys)."""
+        codes = {span: code for code, span in PUBLISHED_SPANS.items()}
+        values = self.to_dict()
+        values["decoder_cross_span"] = [codes[span] for span in self.decoder_cross_span]
+        result = {published: values[own] for published, own in PUBLISHED_NAMES.items()}
+        result["encoder-layer-num-subtransformer"] = self.encoder_layers
+        result["decoder-layer-num-subtransformer"] = self.decoder_layers
+        return result
+
+    @classmethod
+    def from_published(cls, values: Mapping[str, Any], where: str = "published architecture") -> Self:
+        """Read the research code's form; lists longer than the depth are cut to it.
+
+        Raises:
+            InputError: a key is missing, a list is shorter than the depth, or a span code is unknown.
+        """
+        wanted = {**PUBLISHED_NAMES, **PUBLISHED_DEPTHS}
+        if missing := sorted(set(wanted) - set(values)):
+            raise InputError(f"{where}: lacks {', '.join(missing)}")
+        own: dict[str, Any] = {}
+        for published, name in PUBLISHED_NAMES.items():
+            value = values[published]
+            if isinstance(value, Sequence) and not isinstance(value, str):
+                depth = values[f"{name.split('_')[0]}-layer-num-subtransformer"]
+                if len(value) < depth:
+                    raise InputError(f"{where}, {published}: {len(value)} entries, expected {depth}, one a layer")
+                value = tuple(value[:depth])
+            own[name] = value
+        try:
+            own["decoder_cross_span"] = tuple(PUBLISHED_SPANS[code] for code in own["decoder_cross_span"])
+        except (KeyError, TypeError):
+            raise InputError(
+                f"{where}, decoder-arbitrary-ende-attn-all-subtransformer: {list(own['decoder_cross_span'])},"
+                f" expected codes {sorted(PUBLISHED_SPANS)}"
+            ) from None
+        return cls(**own)
+
+
+class SearchSpace:
+    """The choices for every dimension: size, sampling, mutation, crossover, membership.
+
+    Sampling draws every dimension uniformly, as published; dimensions of inactive layers do not exist.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    @property
+    def size(self) -> int:
+        """Number of different Architectures."""
+        space = self.space
+        encoder = len(space.encoder_ffn_dim) * len(space.encoder_heads)
+        decoder = math.prod(len(getattr(space, name)) for name in DECODER_LISTS)
+        size: int = (
+            len(space.encoder_embed_dim)
+            * len(space.decoder_embed_dim)
+            * sum(encoder**depth for depth in space.encoder_layers)
+            * sum(decoder**depth for depth in space.decoder_layers)
+        )
+        return size
+
+    def __contains__(self, architecture: object) -> bool:
+        return isinstance(architecture, Architecture) and not any(True for _ in self.violations(architecture))
+
+    def violations(self, architecture: Architecture) -> Iterator[str]:
+        """One sentence for every dimension of the Architecture that the space does not allow."""
+        for name in ("encoder_layers", "decoder_layers", *(field.name for field in fields(Architecture))):
+            value, allowed = getattr(architecture, name), getattr(self.space, name)
+            if not set(value if isinstance(value, tuple) else (value,)) <= set(allowed):
+                yield f"{name} is {value}, expected of {list(allowed)}"
+
+    def check(self, architecture: Architecture, where: str) -> None:
+        """Refuse an Architecture outside the space.
+
+        Raises:
+            InputError: names every dimension that is outside.
+        """
+        if wrong := list(self.violations(architecture)):
+            raise InputError(f"{where}: outside the space: {'; '.join(wrong)}")
+
+    @property
+    def largest(self) -> Architecture:
+        """The Architecture with the largest choice everywhere: the SuperTransformer's own shape.
+
+        The span of cross-attention, which costs no weights, is the smallest.
+        """
+        return self._extreme(max)
+
+    @property
+    def smallest(self) -> Architecture:
+        """The Architecture with the smallest choice everywhere."""
+        return self._extreme(min)
+
+    def _extreme(self, pick: Any) -> Architecture:
+        space = self.space
+        encoder, decoder = pick(space.encoder_layers), pick(space.decoder_layers)
+        lists = {name: (pick(getattr(space, name)),) * encoder for name in ENCODER_LISTS}
+        lists |= {name: (pick(getattr(space, name)),) * decoder for name in DECODER_LISTS}
+        lists["decoder_cross_span"] = (min(space.decoder_cross_span),) * decoder
+        return Architecture(
+            encoder_embed_dim=pick(space.encoder_embed_dim), decoder_embed_dim=pick(space.decoder_embed_dim), **lists
+        )
+
+    def sample(self, rng: random.Random) -> Architecture:
+        """Draw every dimension uniformly."""
+        return self._assemble(lambda name, _: rng.choice(getattr(self.space, name)))
+
+    def mutate(self, parent: Architecture, probability: float, rng: random.Random) -> Architecture:
+        """Draw every dimension again with the given probability; keep the parent's value otherwise.
+
+        Dimensions of layers that the parent does not have are always drawn.
+        """
+
+        def choose(name: str, layer: int | None) -> int:
+            drawn = rng.choice(getattr(self.space, name))
+            kept = _gene(parent, name, layer)
+            return drawn if kept is None or rng.random() < probability else kept
+
+        return self._assemble(choose)
+
+    def crossover(self, first: Architecture, second: Architecture, rng: random.Random) -> Architecture:
+        """Take every dimension from either parent with equal probability, from the one that has it otherwise."""
+
+        def choose(name: str, layer: int | None) -> int:
+            genes = [gene for gene in (_gene(first, name, layer), _gene(second, name, layer)) if gene is not None]
+            # Both parents lack no layer that the child can have: its depth is one of theirs.
+            return rng.choice(genes)
+
+        return self._assemble(choose)
+
+    def _assemble(self, choose: Any) -> Architecture:
+        encoder, decoder = choose("encoder_layers", None), choose("decoder_layers", None)
+        lists = {name: tuple(choose(name, layer) for layer in range(encoder)) for name in ENCODER_LISTS}
+        lists |= {name: tuple(choose(name, layer) for layer in range(decoder)) for name in DECODER_LISTS}
+        return Architecture(
+            encoder_embed_dim=choose("encoder_embed_dim", None),
+            decoder_embed_dim=choose("decoder_embed_dim", None),
+            **lists,
+        )
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Every Architecture once, in a fixed order; for spaces small enough to walk through."""
+        space = self.space
+        encoder_layer = list(product(*(getattr(space, name) for name in ENCODER_LISTS)))
+        decoder_layer = list(product(*(getattr(space, name) for name in DECODER_LISTS)))
+        for encoder_dim, decoder_dim in product(space.encoder_embed_dim, space.decoder_embed_dim):
+            for encoder in (
+                layers for depth in space.encoder_layers for layers in product(encoder_layer, repeat=depth)
+            ):
+                for decoder in (
+                    layers for depth in space.decoder_layers for layers in product(decoder_layer, repeat=depth)
+                ):
+                    lists = dict(zip(ENCODER_LISTS, zip(*encoder, strict=True), strict=True))
+                    lists |= dict(zip(DECODER_LISTS, zip(*decoder, strict=True), strict=True))
+                    yield Architecture(encoder_embed_dim=encoder_dim, decoder_embed_dim=decoder_dim, **lists)
+
+
+def _gene(architecture: Architecture, name: str, layer: int | None) -> int | None:
+    """A dimension of an Architecture, None where it has no such layer."""
+    value = getattr(architecture, name)
+    if layer is None:
+        return int(value)
+    return value[layer] if layer < len(value) else None

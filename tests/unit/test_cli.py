@@ -1,0 +1,99 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hat.cli import app
+from hat.errors import HatError, InputError
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "pandas", "numpy", "matplotlib", "pydantic", "sklearn")
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(app, ["--config-dir", str(ROOT / "config"), *arguments], **options)
+
+
+def test_help_imports_nothing_heavy():
+    code = f"import sys, hat.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "data fetch",
+        "data extract",
+        "data tokenise",
+        "data binarise",
+        "supertransformer train",
+        "latency choose",
+        "latency sample",
+        "latency collect",
+        "latency fit",
+        "latency range",
+        "latency measure",
+        "budgets",
+        "search",
+        "subtransformer train",
+        "export",
+        "score",
+        "translate",
+        "figures",
+        "table",
+        "config check",
+        "config default",
+        "config schema",
+        "config docs",
+    ],
+)
+def test_every_verb_has_help(verb):
+    result = run(*verb.split(), "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_sound_configuration():
+    result = run("config", "check", "--json")
+    assert result.exit_code == 0
+    assert "demo" in json.loads(result.stdout)["tasks"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--set", "seed=x", "config", "check"], "config.yaml, seed: input should be a valid integer"),
+        (["--set", "seed", "config", "check"], "hat: --set seed: expected KEY=VALUE"),
+        (["--configfile", "/nowhere.yaml", "config", "check"], "hat: /nowhere.yaml: no such file"),
+        (["data", "fetch", "nosuch"], "hat: task 'nosuch' is unknown, expected one of"),
+        (["table", "demo", "nosuch"], "hat: device 'nosuch' is unknown, expected one of"),
+        (["config", "schema", "nosuch"], "hat: schema 'nosuch' is unknown, expected one of config"),
+        (["translate", "--model", "/nowhere", "a"], "/nowhere"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(arguments, sentence):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(("error", "code"), [(HatError("disk"), 1), (InputError("key"), 2), (KeyboardInterrupt(), 130)])
+def test_exit_codes(monkeypatch, error, code):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("hat.configdocs.default_file", fail)
+    result = run("config", "default")
+    assert result.exit_code == code
+    assert result.stderr == (f"hat: {error}\n" if code != 130 else "")
+
+
+def test_reader_that_goes_away_is_no_error():
+    command = f"{Path(sys.executable).with_name('hat')} config schema task | head -c 1"
+    shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in shown.stderr

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from hat.dependencies import STAGES, own_files, stage_digest
+from hat.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def digests(overrides=None):
+    settings = Settings(overrides, ROOT / "config")
+    return {stage: stage_digest(settings, stage, "demo", "local") for stage in STAGES}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changed"),
+    [
+        ({"tasks": {"demo": {"scoring": {"beam": 3}}}}, {"score"}),
+        ({"tasks": {"demo": {"scoring": {"length_penalty": 0.6}}}}, {"export", "score"}),
+        ({"search": {"iterations": 2}}, {"search"}),
+        ({"latency": {"repeats": 3}}, {"sample", "measure"}),
+        ({"latency": {"samples": 3}}, {"choose"}),
+        ({"devices": {"local": {"beam": 3}}}, {"sample", "measure", "export", "score"}),
+        ({"devices": {"local": {"threads": 2}}}, {"sample", "measure", "export"}),
+        ({"tasks": {"demo": {"subtransformer": {"updates": 2}}}}, {"subtransformer"}),
+        ({"tasks": {"demo": {"supertransformer": {"updates": 2}}}}, {"supertransformer"}),
+        ({"tasks": {"demo": {"tokenisation": {"bpe_merges": 9}}}}, {"tokenise", "binarise"}),
+        ({"demo": {"count": 4}}, {"budgets"}),
+        ({"demo": {"budgets": ["70ms"]}}, set()),
+        ({"tasks": {"demo": {"description": "x", "supertransformer": {"threads": 1, "save_every": 3}}}}, set()),
+        ({"tasks": {"bibleende": {"network": {"norm": "post"}}}}, set()),
+        ({"devices": {"rpi4": {"beam": 3}}}, set()),
+    ],
+)
+def test_a_setting_changes_only_what_reads_it(overrides, changed):
+    before, after = digests(), digests(overrides)
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == changed
+
+
+def test_seed_changes_what_is_random():
+    before, after = digests(), digests({"seed": 2})
+    untouched = {stage for stage in STAGES if before[stage] == after[stage]}
+    assert untouched == {"fetch", "extract", "tokenise", "binarise", "collect", "export", "measure"}
+
+
+def test_own_files_are_those_that_exist(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(folder=ROOT / "config")
+    assert own_files(settings.task("demo")) == own_files(settings.task("wmt14ende")) == []
+    Path("corpora/wmt14ende").mkdir(parents=True)
+    Path("corpora/wmt14ende/train.en").touch()
+    assert own_files(settings.task("wmt14ende")) == ["corpora/wmt14ende/train.en"]

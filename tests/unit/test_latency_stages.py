@@ -1,0 +1,258 @@
+"""The stages of latency: choosing, measuring with interruptions, dataset, predictor, budgets, the final check."""
+
+import json
+from pathlib import Path
+
+import pytest
+from toy_device import SMALL, TINY, NumpyRuntime, true_latency_ms, write_configuration, write_dictionaries
+
+import hat.runtime
+from hat.artifacts import read_json, read_jsonl, write_json
+from hat.errors import HatError, InputError
+from hat.latency import samples, stages
+from hat.latency.dataset import read_parquet
+from hat.latency.protocol import Measurement
+from hat.layout import Results
+from hat.settings import Settings, budget_ms
+from hat.space import Architecture, SearchSpace
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> NumpyRuntime:
+    found = NumpyRuntime()
+    monkeypatch.setattr(hat.runtime, "runtime", lambda name, precision, threads: found, raising=False)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_configuration(tmp_path / "config")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    found = Results(tmp_path / "results")
+    write_dictionaries(found)
+    return found
+
+
+def chosen(results: Results) -> list[Architecture]:
+    return stages.read_architectures(results.latency("toy", "here") / "architectures.jsonl")
+
+
+def test_architectures_are_different_seeded_and_include_the_extremes(folder: Path, results: Results) -> None:
+    settings = Settings(folder=folder)
+    path = stages.choose_architectures(settings, results, "toy", "here")
+    first = chosen(results)
+    space = SearchSpace(SMALL)
+    assert len(set(first)) == len(first) == 12
+    assert {space.largest, space.smallest} <= set(first)
+    assert all(architecture in space for architecture in first)
+    assert read_jsonl(path)[0]["provenance"]["seed"] == 3
+    stages.choose_architectures(settings, results, "toy", "here")
+    assert chosen(results) == first
+    stages.choose_architectures(Settings({"latency.samples": 20}, folder=folder), results, "toy", "here")
+    assert chosen(results)[:12] == first
+    stages.choose_architectures(Settings({"seed": 4}, folder=folder), results, "toy", "here")
+    assert chosen(results) != first
+
+
+def test_all_of_a_space_smaller_than_the_samples(
+    tmp_path: Path, results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings({"latency.samples": 10**6}, folder=write_configuration(tmp_path / "tiny", TINY))
+    stages.choose_architectures(settings, results, "toy", "here")
+    assert set(chosen(results)) == set(SearchSpace(TINY).enumerate())
+    assert "space 'toy' has 84 Architectures, fewer than latency.samples (1000000)" in capsys.readouterr().err
+
+
+def test_almost_all_of_a_space(tmp_path: Path, results: Results) -> None:
+    settings = Settings({"latency.samples": 83}, folder=write_configuration(tmp_path / "tiny", TINY))
+    stages.choose_architectures(settings, results, "toy", "here")
+    assert len(set(chosen(results))) == 83
+
+
+def shards(settings: Settings, results: Results) -> list[list[dict]]:
+    stages.choose_architectures(settings, results, "toy", "here")
+    paths = [stages.sample_shard(settings, results, "toy", "here", shard) for shard in (0, 1)]
+    return [read_jsonl(path) for path in paths]
+
+
+def test_samples_hold_everything(folder: Path, results: Results, runtime: NumpyRuntime) -> None:
+    found = shards(Settings(folder=folder), results)
+    rows = [row for shard in found for row in shard[1:]]
+    assert {row["digest"] for row in rows} == {architecture.digest for architecture in chosen(results)}
+    header = found[0][0]
+    assert header["conditions"]["workload"]["source_length"] == 5
+    assert header["conditions"]["workload"]["shape"]["target_vocabulary"] == 8
+    assert header["conditions"]["runtime_version"]
+    for row in rows:
+        assert len(row["timings_ms"]) == 3
+        assert Architecture.from_dict(row["architecture"]).digest == row["digest"]
+        assert row["latency_low_ms"] <= row["latency_ms"] <= row["latency_high_ms"]
+        assert row["reference_ms"] > 0
+    largest = SearchSpace(SMALL).largest
+    # The reference of both shards, and its own sample.
+    assert runtime.built.count(largest) == 3
+    assert len(runtime.built) == 14
+
+
+def test_interrupted_sampling_goes_on_with_the_missing_ones(
+    folder: Path, results: Results, runtime: NumpyRuntime
+) -> None:
+    settings = Settings(folder=folder)
+    stages.choose_architectures(settings, results, "toy", "here")
+    runtime.fail_at = 4
+    with pytest.raises(KeyboardInterrupt):
+        stages.sample_shard(settings, results, "toy", "here", 0)
+    latency = results.latency("toy", "here")
+    assert not (latency / "samples" / "0.jsonl").exists()
+    partial = latency / "partial" / "0.jsonl"
+    kept = [row for row in read_jsonl(partial) if row["kind"] == samples.SAMPLE]
+    assert len(kept) == 3
+    with open(partial, "ab") as stream:
+        stream.write(b'{"cut short by a ki')
+    runtime.fail_at, before = None, len(runtime.built)
+    path = stages.sample_shard(settings, results, "toy", "here", 0)
+    rows = read_jsonl(path)[1:]
+    assert [row["digest"] for row in rows] == [architecture.digest for architecture in chosen(results)[0::2]]
+    assert [row["timings_ms"] for row in rows[:3]] == [row["timings_ms"] for row in kept]
+    assert len(runtime.built) - before == 4
+    stages.sample_shard(settings, results, "toy", "here", 0)
+    assert len(runtime.built) - before == 4
+    assert read_jsonl(path)[1:] == rows
+
+
+def test_other_conditions_start_anew_and_return_to_what_is_there(
+    folder: Path, results: Results, runtime: NumpyRuntime
+) -> None:
+    first = shards(Settings(folder=folder), results)
+    count = len(runtime.built)
+    other = shards(Settings({"latency.repeats": 4}, folder=folder), results)
+    assert len(runtime.built) == 2 * count
+    assert all(len(row["timings_ms"]) == 4 for shard in other for row in shard[1:])
+    again = shards(Settings(folder=folder), results)
+    assert len(runtime.built) == 2 * count
+    assert [shard[1:] for shard in again] == [shard[1:] for shard in first]
+
+
+def test_more_samples_measure_only_the_new_ones(folder: Path, results: Results, runtime: NumpyRuntime) -> None:
+    shards(Settings(folder=folder), results)
+    before = len(runtime.built)
+    shards(Settings({"latency.samples": 16}, folder=folder), results)
+    # Four new ones, and the reference once for each shard.
+    assert len(runtime.built) - before == 6
+
+
+def test_reference_is_measured_again_and_again(
+    folder: Path, results: Results, runtime: NumpyRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "REFERENCE_EVERY", 2)
+    shards(Settings(folder=folder), results)
+    partial = read_jsonl(results.latency("toy", "here") / "partial" / "0.jsonl")
+    assert [row["kind"] for row in partial].count(samples.REFERENCE) == 3
+
+
+@pytest.mark.parametrize("shard", [-1, 2])
+def test_unknown_shard(folder: Path, results: Results, runtime: NumpyRuntime, shard: int) -> None:
+    with pytest.raises(InputError, match=r"expected 0 to 1 \(latency.shards is 2\)"):
+        stages.sample_shard(Settings(folder=folder), results, "toy", "here", shard)
+
+
+def test_device_that_cannot_be_reached(folder: Path, results: Results, runtime: NumpyRuntime) -> None:
+    settings = Settings(folder=folder)
+    for step in (
+        lambda device: stages.choose_architectures(settings, results, "toy", device),
+        lambda device: stages.sample_shard(settings, results, "toy", device, 0),
+        lambda device: stages.measure_model(settings, results, "toy", device, "5ms"),
+    ):
+        with pytest.raises(HatError, match=r"^device 'board': no host is configured; set `host` in .*board\.yaml"):
+            step("board")
+        with pytest.raises(HatError, match=r"^device 'far': .*not available in this version"):
+            step("far")
+        with pytest.raises(InputError, match="expected one of board, far, here"):
+            step("near")
+    assert not (results.root / "toy" / "board").exists()
+
+
+@pytest.fixture
+def predicted(folder: Path, results: Results, runtime: NumpyRuntime, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """All stages up to the predictor, on a device whose latency is ``true_latency_ms``."""
+
+    def measured(model: object, workload: object, *, warmup: int, repeats: int, tracker: object = None) -> Measurement:
+        latency = true_latency_ms(runtime.built[-1])
+        timings = tuple(latency * (1 + 0.001 * (index - repeats // 2)) for index in range(repeats))
+        return Measurement(
+            timings_ms=timings, processor_ms=timings, load_average=0.1, measured_at="2024-01-01T00:00:00Z"
+        )
+
+    monkeypatch.setattr("hat.latency.connection.measure", measured)
+    settings = Settings({"latency.samples": 60}, folder=folder)
+    shards(settings, results)
+    stages.collect_dataset(settings, results, "toy", "here")
+    stages.fit_predictor(settings, results, "toy", "here")
+    return settings
+
+
+def test_dataset_and_predictor(predicted: Settings, results: Results) -> None:
+    frame = read_parquet(results.latency("toy", "here") / "dataset.parquet")
+    assert len(frame) == 60
+    assert frame["device"].unique().tolist() == ["here"]
+    assert frame.attrs["provenance"]["seed"] == 3
+    first = Architecture.from_json(frame["architecture"][0])
+    assert frame["latency_ms"][0] == pytest.approx(true_latency_ms(first))
+    errors = read_json(results.predictor("toy", "here") / "errors.json")
+    assert (errors["rows"], errors["train_rows"], errors["held_out_rows"]) == (60, 48, 12)
+    assert errors["mape_percent"] < 2
+    assert errors["kendall_tau"] > 0.9
+    assert 0 < errors["noise_floor"]["mape_percent"] < 0.2
+    assert errors["reference_drift_percent"] == 0
+    assert len(errors["held_out"]) == 12
+    predictor = stages.load_predictor(results, "toy", "here")
+    pair = errors["held_out"][0]
+    architecture = next(point for point in chosen(results) if point.digest == pair["digest"])
+    assert predictor.predict([architecture])[0] == pytest.approx(pair["measured_ms"], rel=0.05)
+
+
+def test_range_and_budgets(predicted: Settings, results: Results) -> None:
+    found = stages.latency_range(predicted, results, "toy", "here", count=500)
+    latencies = [found[name]["predicted_latency_ms"] for name in ("fastest", "median", "slowest")]
+    assert latencies == sorted(latencies)
+    predictor = stages.load_predictor(results, "toy", "here")
+    everything = predictor.predict(list(SearchSpace(SMALL).enumerate()))
+    assert latencies[0] == pytest.approx(everything.min())
+    assert latencies[2] == pytest.approx(everything.max())
+    path = stages.choose_budgets(predicted, results, "toy", "here")
+    budgets = [budget_ms(budget) for budget in read_json(path)["budgets"]]
+    assert len(budgets) == 3
+    assert latencies[0] < budgets[0] < budgets[1] < budgets[2] < latencies[2]
+
+
+def test_deployed_model_is_measured(predicted: Settings, results: Results) -> None:
+    architecture = SearchSpace(SMALL).smallest
+    budget = results.budget("toy", "here", "20ms")
+    budget.mkdir()
+    content = {"architecture": architecture.to_dict(), "digest": architecture.digest, "predicted_latency_ms": 10.0}
+    write_json(budget / "architecture.json", content)
+    with pytest.raises(HatError, match="model: no such folder"):
+        stages.measure_model(predicted, results, "toy", "here", "20ms")
+    results.model("toy", "here", "20ms").mkdir()
+    (results.model("toy", "here", "20ms") / "architecture.json").write_text(architecture.to_json())
+    found = json.loads(stages.measure_model(predicted, results, "toy", "here", "20ms").read_text())
+    assert len(found["timings_ms"]) == stages.DEPLOYED_REPEATS * 3
+    assert found["within_budget"] == (found["latency_ms"] <= 20)
+    assert found["conditions"]["repeats"] == stages.DEPLOYED_REPEATS * 3
+    with pytest.raises(InputError, match="budget 'soon'"):
+        stages.measure_model(predicted, results, "toy", "here", "soon")
+
+
+def test_steps_that_are_missing_are_named(folder: Path, results: Results, runtime: NumpyRuntime) -> None:
+    settings = Settings(folder=folder)
+    with pytest.raises(InputError, match=r"architectures\.jsonl: missing"):
+        stages.sample_shard(settings, results, "toy", "here", 0)
+    with pytest.raises(InputError, match=r"0\.jsonl: missing"):
+        stages.collect_dataset(settings, results, "toy", "here")
+    with pytest.raises(InputError, match=r"dataset\.parquet: no such file"):
+        stages.fit_predictor(settings, results, "toy", "here")
+    with pytest.raises(InputError, match=r"predictor\.json: no such file"):
+        stages.choose_budgets(settings, results, "toy", "here")

@@ -1,0 +1,119 @@
+import csv
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hat.errors import InputError
+from hat.layout import Results
+from hat.report.figures import draw_figures
+from hat.report.summary import comparisons
+from hat.report.table import write_summary
+from hat.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+BUDGETS = ("40ms", "60ms", "0.1s")
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return Settings(folder=ROOT / "config")
+
+
+@pytest.fixture
+def results(tmp_path):
+    made = Results(tmp_path)
+    predictor = made.predictor("demo", "local")
+    predictor.mkdir(parents=True)
+    pairs = [{"digest": "x", "measured_ms": 10.0 * n, "predicted_ms": 10.0 * n + 1} for n in range(1, 6)]
+    (predictor / "errors.json").write_text(json.dumps({"rmse_ms": 1.0, "mape_percent": 4.0, "held_out": pairs}))
+    for number, budget in enumerate(BUDGETS):
+        folder = made.subtransformer("demo", "local", budget)
+        folder.mkdir(parents=True)
+        rows = [
+            {"event": "train", "tokens": 1000, "tokens_per_s": 500.0},
+            {"event": "validate", "loss": 1.0},
+            {"event": "train", "tokens": 1000, "tokens_per_s": 250.0},
+        ]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        latency = {
+            "latency_ms": 38.0 + 20 * number,
+            "spread_ms": 2.0,
+            "predicted_latency_ms": 39.0 + 20 * number,
+            "within_budget": True,
+        }
+        score = {
+            "bleu": 4.0 + number,
+            "chrf": 20.0 + number,
+            "validation_loss": 4.5 - number / 10,
+            "inherited_loss": 5.0,
+            "untrained_loss": 8.5,
+            "unigram_loss": 6.5,
+            "parameters": 1_500_000,
+            "sentences": 100,
+            "bleu_signature": "nrefs:1|case:mixed",
+            "chrf_signature": "nrefs:1|nc:6",
+        }
+        (folder.parent / "latency.json").write_text(json.dumps(latency))
+        (folder.parent / "score.json").write_text(json.dumps(score))
+        (folder.parent / "architecture.json").write_text("{}")
+        losses = [5.0, 4.9, 4.95, 4.7]
+        candidates = [{"order": n, "generation": n // 2, "validation_loss": loss} for n, loss in enumerate(losses)]
+        pd.DataFrame(candidates).sample(frac=1, random_state=1).to_parquet(folder.parent / "search.parquet")
+    return made
+
+
+def test_summary_of_everything_scored(settings, results):
+    summary = write_summary(settings, results, "demo", "local", [])
+    assert [row["budget"] for row in summary["rows"]] == ["40ms", "60ms", "0.1s"]
+    assert summary["rows"][0]["training_s"] == 6.0
+    path = results.tables / "demo-local"
+    with open(f"{path}.csv", newline="") as stream:
+        assert [row["bleu"] for row in csv.DictReader(stream)] == ["4.0", "5.0", "6.0"]
+    assert json.loads(Path(f"{path}.json").read_text())["rows"] == summary["rows"]
+    assert "| 0.1s | 78.0 ± 1.0 | 79.0 | yes | 6.0 |" in Path(f"{path}.md").read_text()
+
+
+def test_chosen_budgets_win_over_what_lies_there(settings, results):
+    results.budgets("demo", "local").write_text('{"budgets": ["60ms", "40ms"]}')
+    summary = write_summary(settings, results, "demo", "local", [])
+    assert [row["budget"] for row in summary["rows"]] == ["40ms", "60ms"]
+    named = write_summary(settings, results, "demo", "local", ["0.1s"])
+    assert [row["budget"] for row in named["rows"]] == ["0.1s"]
+
+
+def test_comparisons_are_honest(settings, results):
+    rows = write_summary(settings, results, "demo", "local", [])["rows"]
+    sentences = comparisons(rows)
+    assert sentences[0].startswith("40ms: has learnt: validation loss 4.50 nats a token; untrained 8.50 (+4.00)")
+    assert "Larger budgets are better by BLEU: yes (4.00, 5.00, 6.00)." in sentences
+    assert "3 of 3 deployed models were measured within their budget." in sentences
+    rows[1].update(validation_loss=6.4)
+    assert comparisons(rows)[1].startswith("60ms: has hardly learnt")
+    rows[2].update(bleu=4.5, validation_loss=7.0, within_budget=False)
+    sentences = comparisons(rows)
+    assert "0.1s: has NOT learnt" in sentences[2]
+    assert "Larger budgets are better by BLEU: NO (4.00, 5.00, 4.50)." in sentences
+    assert "2 of 3 deployed models were measured within their budget." in sentences
+
+
+def test_figures_come_with_what_they_show(settings, results):
+    folder = draw_figures(settings, results, "demo", "local", [])
+    names = {f"{name}.{kind}" for name in ("predictor", "trade-off", "search") for kind in ("pdf", "png", "csv")}
+    assert {path.name for path in folder.iterdir()} == names
+    assert all(path.stat().st_size > 50 for path in folder.iterdir())
+    progress = pd.read_csv(folder / "search.csv")
+    assert progress[progress["budget"] == "40ms"]["best_validation_loss"].tolist() == [5.0, 4.9, 4.9, 4.7]
+
+
+def test_figures_do_not_change_by_themselves(settings, results):
+    folder = draw_figures(settings, results, "demo", "local", [])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    draw_figures(settings, results, "demo", "local", [])
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_nothing_scored_yet(settings, tmp_path):
+    with pytest.raises(InputError, match="no budget has been scored and measured there yet"):
+        write_summary(settings, Results(tmp_path), "demo", "local", [])

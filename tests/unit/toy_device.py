@@ -1,0 +1,170 @@
+"""A small space, a Runtime that really computes (NumPy), and folders to run stages in; shared by tests."""
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from hat.config import Space
+from hat.latency.workload import Workload
+from hat.layout import Results
+from hat.runtime.base import Shape
+from hat.space import Architecture
+
+SMALL = Space(
+    qkv_dim=32,
+    encoder_embed_dim=(48, 32),
+    encoder_layers=(2,),
+    encoder_ffn_dim=(96, 64),
+    encoder_heads=(4,),
+    decoder_embed_dim=(48, 32),
+    decoder_layers=(2, 1),
+    decoder_ffn_dim=(96, 64, 32),
+    decoder_self_heads=(4, 2),
+    decoder_cross_heads=(4, 2),
+    decoder_cross_span=(1, 2),
+)
+TINY = Space(
+    qkv_dim=32,
+    encoder_embed_dim=(32,),
+    encoder_layers=(1,),
+    encoder_ffn_dim=(64,),
+    encoder_heads=(4,),
+    decoder_embed_dim=(48, 32),
+    decoder_layers=(2, 1),
+    decoder_ffn_dim=(96, 64, 32),
+    decoder_self_heads=(4, 2),
+    decoder_cross_heads=(4,),
+    decoder_cross_span=(1,),
+)
+WIDE = Space(
+    qkv_dim=512,
+    encoder_embed_dim=(640, 512),
+    encoder_layers=(6,),
+    encoder_ffn_dim=(3072, 2048, 1024),
+    encoder_heads=(8, 4),
+    decoder_embed_dim=(640, 512),
+    decoder_layers=(6, 5, 4, 3, 2, 1),
+    decoder_ffn_dim=(3072, 2048, 1024),
+    decoder_self_heads=(8, 4),
+    decoder_cross_heads=(8, 4),
+    decoder_cross_span=(1, 2, 3),
+)
+
+
+def workload(space: Space, vocabulary: int = 1000) -> Workload:
+    shape = Shape(
+        source_vocabulary=vocabulary,
+        target_vocabulary=vocabulary,
+        qkv_dim=space.qkv_dim,
+        super_encoder_dim=max(space.encoder_embed_dim),
+        super_decoder_dim=max(space.decoder_embed_dim),
+        super_encoder_layers=max(space.encoder_layers),
+        norm="pre",
+        share_embeddings="all",
+        vocab_original_scaling=False,
+    )
+    return Workload(shape=shape, source_length=30, target_length=30, beam=5)
+
+
+def true_latency_ms(architecture: Architecture) -> float:
+    """A device's latency: a sum over layers whose form is not that of the predictor's features."""
+    point = architecture
+    encoder = sum(
+        0.4 + 1.5e-7 * 30 * point.encoder_embed_dim * (2048 + 2 * width) * 0.1 + 0.01 * heads
+        for width, heads in zip(point.encoder_ffn_dim, point.encoder_heads, strict=True)
+    )
+    decoder = sum(
+        6.0 + 2e-5 * point.decoder_embed_dim * (3072 + 2 * width) * 0.3 + 0.05 * own + 0.05 * cross + 0.4 * span
+        for width, own, cross, span in zip(
+            point.decoder_ffn_dim,
+            point.decoder_self_heads,
+            point.decoder_cross_heads,
+            point.decoder_cross_span,
+            strict=True,
+        )
+    )
+    return 3.0 + encoder + decoder + 0.004 * point.decoder_embed_dim
+
+
+class TrueLatency:
+    """A predictor that is never wrong, by :func:`true_latency_ms`."""
+
+    def predict(self, architectures):
+        return np.array([true_latency_ms(architecture) for architecture in architectures])
+
+
+class NumpyModel:
+    """Multiplies matrices of the sizes of an Architecture."""
+
+    def __init__(self, architecture: Architecture, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.encoder = [
+            rng.standard_normal((architecture.encoder_embed_dim, width)) for width in architecture.encoder_ffn_dim
+        ]
+        self.decoder = [
+            rng.standard_normal((architecture.decoder_embed_dim, width)) for width in architecture.decoder_ffn_dim
+        ]
+        self.sentences: list[tuple[int, int, int]] = []
+
+    def translate(self, sources, decoding):
+        raise NotImplementedError
+
+    def run_sentence(self, source_length: int, target_length: int, beam: int) -> None:
+        self.sentences.append((source_length, target_length, beam))
+        for weight in self.encoder:
+            np.ones((source_length, weight.shape[0])) @ weight
+        for _ in range(target_length):
+            for weight in self.decoder:
+                np.ones((beam, weight.shape[0])) @ weight
+
+
+class NumpyRuntime:
+    """Builds :class:`NumpyModel`; remembers what it built, and fails at the ``fail_at``-th."""
+
+    name = "numpy"
+
+    def __init__(self) -> None:
+        self.built: list[Architecture] = []
+        self.fail_at: int | None = None
+
+    def build(self, architecture: Architecture, shape: Shape, seed: int) -> NumpyModel:
+        if self.fail_at is not None and len(self.built) >= self.fail_at:
+            raise KeyboardInterrupt
+        self.built.append(architecture)
+        return NumpyModel(architecture, seed)
+
+    def load(self, folder: Path) -> NumpyModel:
+        return NumpyModel(Architecture.from_json((folder / "architecture.json").read_text()), 1)
+
+
+def write_configuration(folder: Path, space: Space = SMALL) -> Path:
+    """A configuration folder with the task `toy` and the devices `here`, `board` (no host) and `far` (a host)."""
+    task = {
+        "source_language": "en",
+        "target_language": "de",
+        "space": "toy",
+        "corpus": {"kind": "parallel", "train": {"tsv": {"kind": "file", "path": "x"}}},
+        "latency": {"samples": 12, "shards": 2, "warmup": 1, "repeats": 3, "source_length": 5, "target_length": 4},
+        "search": {"population": 12, "parents": 4, "mutations": 4, "crossovers": 4, "iterations": 3},
+    }
+    files = {
+        "config.yaml": {"seed": 3},
+        "tasks/toy.yaml": task,
+        "spaces/toy.yaml": {key: list(value) if isinstance(value, tuple) else value for key, value in space},
+        "devices/here.yaml": {"connection": "local", "beam": 2},
+        "devices/board.yaml": {"connection": "ssh"},
+        "devices/far.yaml": {"connection": "ssh", "host": "far.example"},
+    }
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(content))
+    return folder
+
+
+def write_dictionaries(results: Results) -> None:
+    data = results.data("toy")
+    data.mkdir(parents=True, exist_ok=True)
+    for language in ("en", "de"):
+        (data / f"dict.{language}.txt").write_text("".join(f"t{number} {9 - number}\n" for number in range(4)))

@@ -1,0 +1,137 @@
+"""A project folder of its own for each test, with a task that takes seconds."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+
+SPACE = """
+qkv_dim: 32
+encoder_embed_dim: [32, 16]
+encoder_layers: [1]
+encoder_ffn_dim: [64, 32]
+encoder_heads: [2, 1]
+decoder_embed_dim: [32, 16]
+decoder_layers: [6, 3, 1]
+decoder_ffn_dim: [64, 32]
+decoder_self_heads: [2, 1]
+decoder_cross_heads: [2, 1]
+decoder_cross_span: [1]
+"""
+TASK = """
+description: Made sentences, for tests
+source_language: en
+target_language: de
+space: smoke
+corpus:
+  kind: parallel
+  train: {tsv: {kind: file, path: corpus.tsv}}
+  held_out: 40
+tokenisation: {bpe_merges: 60, max_length: 40}
+network: {norm: pre}
+supertransformer: &training
+  updates: 40
+  batch_tokens: 512
+  learning_rate: 5.0e-3
+  warmup_updates: 5
+  dropout: 0.0
+  validate_every: 20
+  save_every: 10
+subtransformer:
+  <<: *training
+  average_checkpoints: 2
+latency: {samples: 24, warmup: 1, repeats: 5, source_length: 8, target_length: 8}
+search: {population: 6, parents: 2, mutations: 2, crossovers: 2, iterations: 2, validation_sentences: 20}
+scoring: {max_sentences: 20}
+"""
+
+
+class Project:
+    """A copy of the workflow and its configuration, in which Snakemake is run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("Snakefile", "workflow", "config"):
+            source = ROOT / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+        (folder / "profiles").symlink_to("workflow/profiles")
+        (folder / "config/spaces/smoke.yaml").write_text(SPACE)
+        (folder / "config/tasks/smoke.yaml").write_text(TASK)
+        (folder / "config/config.yaml").write_text("demo: {task: smoke, count: 2}\n")
+        (folder / "corpus.tsv").write_text(made_corpus(700))
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "smoke" / "local"
+
+    def command(self, *arguments: str) -> list[str]:
+        return [str(SNAKEMAKE), *arguments]
+
+    def snakemake(self, *arguments: str, code: int = 0) -> str:
+        """Output of a Snakemake run, which has to end with this code."""
+        ran = subprocess.run(
+            self.command(*arguments), check=False, cwd=self.folder, capture_output=True, text=True, timeout=600
+        )
+        output = ran.stdout + ran.stderr
+        assert ran.returncode == code, output
+        return output
+
+    def would_run(self, *arguments: str) -> set[str]:
+        """Names of the rules that Snakemake would run."""
+        output = self.snakemake("-n", *arguments)
+        return set(re.findall(r"^(\w+) +[0-9]+$", output, re.MULTILINE)) - {"total"}
+
+    def budgets(self) -> list[str]:
+        return sorted(path.parent.name for path in self.results.glob("*/bleu.txt"))
+
+    def kill_when(self, pattern: str, *arguments: str) -> None:
+        """Start Snakemake and kill it, and nothing else, with SIGKILL once a file of this pattern exists."""
+        process = subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while process.poll() is None and not list(self.folder.glob(pattern)):
+            try:
+                process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+        assert process.poll() is None, "Snakemake ended before it could be killed"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def made_corpus(lines: int) -> str:
+    """Tab-separated pairs: words of a made language, and their translation in reverse order."""
+    rng = random.Random(7)
+    words = ["".join(rng.choice("bdfgklmnprst") + rng.choice("aeiou") for _ in range(2)) for _ in range(80)]
+    pairs = []
+    for _ in range(lines):
+        chosen = [rng.choice(words) for _ in range(rng.randint(5, 9))]
+        pairs.append(" ".join(chosen) + "\t" + " ".join(word[::-1] for word in reversed(chosen)))
+    return "\n".join(pairs) + "\n"
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project in which everything has been made, by a run that was killed in the middle and one that went on."""
+    made = Project(tmp_path_factory.mktemp("finished"))
+    made.kill_when("results/smoke/supertransformer/partial/*/*")
+    made.output = made.snakemake()
+    return made

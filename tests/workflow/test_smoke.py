@@ -1,0 +1,90 @@
+"""The whole DAG on a made corpus, with real training, measuring, searching, scoring."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_everything_is_made(finished):
+    shared = finished.folder / "results"
+    for name in (
+        "smoke/data/counts.json",
+        "smoke/data/binary/counts.json",
+        "smoke/supertransformer/checkpoint.pt",
+        "smoke/supertransformer/metrics.jsonl",
+        "smoke/supertransformer/config.json",
+        "smoke/local/latency/dataset.parquet",
+        "smoke/local/predictor/predictor.json",
+        "smoke/local/predictor/errors.json",
+        "smoke/local/budgets.json",
+        "tables/smoke-local.csv",
+        "tables/smoke-local.md",
+        "tables/smoke-local.json",
+        "figures/smoke-local/predictor.pdf",
+        "figures/smoke-local/trade-off.png",
+        "figures/smoke-local/search.csv",
+    ):
+        assert (shared / name).stat().st_size > 0, name
+    wanted = json.loads((finished.results / "budgets.json").read_text())["budgets"]
+    assert len(wanted) == 2
+    assert set(wanted) <= set(finished.budgets())
+
+
+def test_each_budget_is_scored_and_measured(finished):
+    for budget in finished.budgets():
+        folder = finished.results / budget
+        score = json.loads((folder / "score.json").read_text())
+        first, second = (folder / "bleu.txt").read_text().splitlines()
+        assert float(first) == pytest.approx(score["bleu"], abs=0.01)
+        assert second == score["bleu_signature"]
+        assert score["validation_loss"] < score["untrained_loss"]
+        assert json.loads((folder / "latency.json").read_text())["latency_ms"] > 0
+        assert json.loads((folder / "model" / "model.json").read_text())
+
+
+def test_summary_is_printed(finished):
+    assert "smoke on local" in finished.output
+    assert "Larger budgets are better by BLEU" in finished.output
+
+
+def test_again_does_nothing(finished):
+    assert "Nothing to be done" in finished.snakemake()
+
+
+def test_another_budget_searches_and_what_follows(finished):
+    largest = json.loads((finished.results / "budgets.json").read_text())["budgets"][-1]
+    target = f"results/smoke/local/{largest.removesuffix('ms')}9ms/bleu.txt"
+    assert finished.would_run(target) == {"search", "train_subtransformer", "export_model", "score"}
+    finished.snakemake(target)
+    assert (finished.folder / target).exists()
+    assert "Nothing to be done" in finished.snakemake()
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("scoring={beam: 2}", {"score", "figures", "tables", "demo"}),
+        (
+            "search={iterations: 3}",
+            {"search", "train_subtransformer", "export_model", "score", "measure_model", "figures", "tables", "demo"},
+        ),
+        (
+            "devices={local: {beam: 3}}",
+            {"sample_latency", "collect_dataset", "fit_predictor", "choose_budgets", "figures", "tables", "demo"},
+        ),
+        ("tasks={bibleende: {supertransformer: {updates: 9}}}", set()),
+        ("tasks={smoke: {description: Other words, supertransformer: {threads: 1}}}", set()),
+    ],
+)
+def test_a_setting_reruns_what_depends_on_it(finished, override, expected):
+    assert finished.would_run("--config", override) == expected
+
+
+def test_lost_score_is_made_again(finished):
+    lost = finished.results / json.loads((finished.results / "budgets.json").read_text())["budgets"][0] / "bleu.txt"
+    content = lost.read_text()
+    lost.unlink()
+    assert "score" in finished.would_run()
+    lost.write_text(content)

@@ -1,0 +1,51 @@
+# What is deployed, and how well it translates.
+
+
+rule export_model:
+    input:
+        checkpoint=rules.train_subtransformer.output.checkpoint,
+        architecture=rules.search.output.architecture,
+        data=rules.binarise_corpus.output.counts,
+    # model.json is written last and stands for the whole folder.
+    output:
+        model="results/{task}/{device}/{budget}/model/model.json",
+    log:
+        "results/logs/{task}/{device}/{budget}/export.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/{budget}/export.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=settings_of("export"),
+    message:
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: export what is deployed"
+    shell:
+        "hat export {wildcards.task} {wildcards.device} {wildcards.budget} 2>&1 | tee {log}"
+
+
+rule score:
+    input:
+        model=rules.export_model.output.model,
+        checkpoint=rules.train_subtransformer.output.checkpoint,
+        supertransformer=rules.train_supertransformer.output.checkpoint,
+        data=rules.binarise_corpus.output.counts,
+    output:
+        bleu="results/{task}/{device}/{budget}/bleu.txt",
+        score="results/{task}/{device}/{budget}/score.json",
+        hypotheses="results/{task}/{device}/{budget}/hypotheses.txt",
+    log:
+        "results/logs/{task}/{device}/{budget}/score.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/{budget}/score.tsv"
+    threads: all_cores
+    resources:
+        mem_mb=4000,
+        runtime=480,
+    params:
+        settings=settings_of("score"),
+    message:
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: translate the test split and score it"
+    shell:
+        "hat score {wildcards.task} {wildcards.device} {wildcards.budget} 2>&1 | tee {log}"

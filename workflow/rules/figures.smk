@@ -1,0 +1,57 @@
+# Figures and tables, from artifacts only.
+
+
+rule figures:
+    input:
+        errors=rules.fit_predictor.output.errors,
+        budgets=for_each_budget("score.json", "latency.json", "search.parquet"),
+    output:
+        accuracy=multiext(
+            "results/figures/{task}-{device}/predictor", ".pdf", ".png", ".csv"
+        ),
+        trade_off=multiext(
+            "results/figures/{task}-{device}/trade-off", ".pdf", ".png", ".csv"
+        ),
+        progress=multiext(
+            "results/figures/{task}-{device}/search", ".pdf", ".png", ".csv"
+        ),
+    log:
+        "results/logs/figures/{task}-{device}.log",
+    benchmark:
+        "results/benchmarks/figures/{task}-{device}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        budgets=lambda wildcards: budgets(wildcards.task, wildcards.device),
+    message:
+        "{wildcards.task}, {wildcards.device}: draw the figures"
+    shell:
+        "hat figures {wildcards.task} {wildcards.device} {params.budgets} 2>&1 | tee {log}"
+
+
+rule tables:
+    input:
+        budgets=for_each_budget(
+            "score.json",
+            "latency.json",
+            "architecture.json",
+            "subtransformer/config.json",
+        ),
+    output:
+        multiext("results/tables/{task}-{device}", ".csv", ".md", ".json"),
+    log:
+        "results/logs/tables/{task}-{device}.log",
+    benchmark:
+        "results/benchmarks/tables/{task}-{device}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        budgets=lambda wildcards: budgets(wildcards.task, wildcards.device),
+    message:
+        "{wildcards.task}, {wildcards.device}: write the summary table"
+    shell:
+        "hat table {wildcards.task} {wildcards.device} {params.budgets} > {log} 2>&1"

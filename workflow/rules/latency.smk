@@ -1,0 +1,130 @@
+# Measure a device, predict its latencies, choose budgets.
+
+
+rule choose_architectures:
+    output:
+        architectures="results/{task}/{device}/latency/architectures.jsonl",
+    log:
+        "results/logs/{task}/{device}/choose.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/choose.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        settings=settings_of("choose"),
+    message:
+        "{wildcards.task}, {wildcards.device}: draw the Architectures to measure"
+    shell:
+        "hat latency choose {wildcards.task} {wildcards.device} 2>&1 | tee {log}"
+
+
+rule sample_latency:
+    input:
+        architectures=rules.choose_architectures.output.architectures,
+        data=rules.binarise_corpus.output.counts,
+    output:
+        samples="results/{task}/{device}/latency/samples/{shard}.jsonl",
+    log:
+        "results/logs/{task}/{device}/sample-{shard}.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/sample-{shard}.tsv"
+    threads: measuring_cores
+    resources:
+        **THE_DEVICE,
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        settings=settings_of("sample"),
+    message:
+        "{wildcards.task}, {wildcards.device}: measure latencies, shard {wildcards.shard}"
+    shell:
+        "hat latency sample {wildcards.task} {wildcards.device} --shard {wildcards.shard} 2>&1 | tee {log}"
+
+
+rule collect_dataset:
+    input:
+        samples=shards,
+    output:
+        dataset="results/{task}/{device}/latency/dataset.parquet",
+    log:
+        "results/logs/{task}/{device}/collect.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/collect.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings_of("collect"),
+    message:
+        "{wildcards.task}, {wildcards.device}: collect the measurements"
+    shell:
+        "hat latency collect {wildcards.task} {wildcards.device} 2>&1 | tee {log}"
+
+
+rule fit_predictor:
+    input:
+        dataset=rules.collect_dataset.output.dataset,
+    output:
+        predictor="results/{task}/{device}/predictor/predictor.json",
+        errors="results/{task}/{device}/predictor/errors.json",
+    log:
+        "results/logs/{task}/{device}/fit.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/fit.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=settings_of("fit"),
+    message:
+        "{wildcards.task}, {wildcards.device}: fit the latency predictor"
+    shell:
+        "hat latency fit {wildcards.task} {wildcards.device} 2>&1 | tee {log}"
+
+
+checkpoint choose_budgets:
+    input:
+        predictor=rules.fit_predictor.output.predictor,
+    output:
+        budgets="results/{task}/{device}/budgets.json",
+    log:
+        "results/logs/{task}/{device}/budgets.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/budgets.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings_of("budgets"),
+    message:
+        "{wildcards.task}, {wildcards.device}: choose budgets from the predicted range"
+    shell:
+        "hat budgets {wildcards.task} {wildcards.device} 2>&1 | tee {log}"
+
+
+rule measure_model:
+    input:
+        model="results/{task}/{device}/{budget}/model/model.json",
+        architecture="results/{task}/{device}/{budget}/architecture.json",
+    output:
+        latency="results/{task}/{device}/{budget}/latency.json",
+    log:
+        "results/logs/{task}/{device}/{budget}/measure.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/{budget}/measure.tsv"
+    threads: measuring_cores
+    resources:
+        **THE_DEVICE,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings_of("measure"),
+    message:
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: measure the deployed model"
+    shell:
+        "hat latency measure {wildcards.task} {wildcards.device} {wildcards.budget} 2>&1 | tee {log}"

@@ -1,0 +1,25 @@
+# The network found for a budget, trained from scratch.
+
+
+rule train_subtransformer:
+    input:
+        architecture=rules.search.output.architecture,
+        data=rules.binarise_corpus.output.counts,
+    output:
+        checkpoint="results/{task}/{device}/{budget}/subtransformer/checkpoint.pt",
+        metrics="results/{task}/{device}/{budget}/subtransformer/metrics.jsonl",
+        settings="results/{task}/{device}/{budget}/subtransformer/config.json",
+    log:
+        "results/logs/{task}/{device}/{budget}/subtransformer.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/{budget}/subtransformer.tsv"
+    threads: all_cores
+    resources:
+        mem_mb=8000,
+        runtime=2880,
+    params:
+        settings=settings_of("subtransformer"),
+    message:
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: train the SubTransformer"
+    shell:
+        "hat subtransformer train {wildcards.task} {wildcards.device} {wildcards.budget} 2>&1 | tee {log}"

@@ -1,0 +1,24 @@
+# The weight-sharing network of a task.
+
+
+rule train_supertransformer:
+    input:
+        data=rules.binarise_corpus.output.counts,
+    output:
+        checkpoint="results/{task}/supertransformer/checkpoint.pt",
+        metrics="results/{task}/supertransformer/metrics.jsonl",
+        settings="results/{task}/supertransformer/config.json",
+    log:
+        "results/logs/{task}/supertransformer.log",
+    benchmark:
+        "results/benchmarks/{task}/supertransformer.tsv"
+    threads: all_cores
+    resources:
+        mem_mb=8000,
+        runtime=2880,
+    params:
+        settings=settings_of("supertransformer"),
+    message:
+        "{wildcards.task}: train the SuperTransformer"
+    shell:
+        "hat supertransformer train {wildcards.task} 2>&1 | tee {log}"
