@@ -115,11 +115,10 @@ class Run:
         )
         keep = max(2, settings.average_checkpoints)
         checkpoints = CheckpointFolder(self.folder / "partial", self.identity, keep)
-        start = self._restore(checkpoints, optimiser)
+        start, meter = self._restore(checkpoints, optimiser)
         log = self._open_log(start)
         model.train()
         fix_rows(model, settings)
-        meter = _Meter()
         with progress(self.title, settings.updates) as show:
             show(start)
             if start == 0:
@@ -132,10 +131,10 @@ class Run:
                     log.append({"event": "train", "update": update, **meter.flush(), **row["facts"]})
                 if update % settings.validate_every == 0 or update == settings.updates:
                     meter.validation = f", validation nll {self._validate(update, log):.3f}"
+                    meter.restart_clock()
                 if update % settings.save_every == 0 or update == settings.updates:
-                    checkpoints.save(
-                        update, {"update": update, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
-                    )
+                    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+                    checkpoints.save(update, {"update": update, "meter": meter.sums, **state})
                 show(update, f"loss {meter.loss:.3f}{meter.validation}")
         return checkpoints.average(settings.average_checkpoints)
 
@@ -154,18 +153,18 @@ class Run:
         )
         return result.nll
 
-    def _restore(self, checkpoints: CheckpointFolder, optimiser: torch.optim.Optimizer) -> int:
+    def _restore(self, checkpoints: CheckpointFolder, optimiser: torch.optim.Optimizer) -> tuple[int, "_Meter"]:
         if (latest := checkpoints.latest()) is None:
-            return 0
+            return 0, _Meter(None)
         self.model.load_state_dict(latest["model"])
         optimiser.load_state_dict(latest["optimiser"])
-        return int(latest["update"])
+        return int(latest["update"]), _Meter(latest["meter"])
 
     def _open_log(self, start: int) -> JsonLinesLog:
         """The metrics up to the checkpoint that the run goes on from; what came after it will come again."""
         path = self.folder / "partial" / self.identity / "metrics.jsonl"
         if path.exists():
-            rows = [row for row in read_jsonl(path) if row["update"] <= start]
+            rows = [row for row in read_jsonl(path) if 0 < start >= row["update"]]
             write_text(path, "".join(to_json(row) + "\n" for row in rows))
         return JsonLinesLog(path)
 
@@ -198,32 +197,31 @@ class Run:
 
 
 class _Meter:
-    """Mean losses and speed since the last row of the log."""
+    """Mean losses and speed since the last row of the log; the sums are part of a checkpoint."""
 
-    def __init__(self) -> None:
+    def __init__(self, sums: dict[str, float] | None) -> None:
         self.loss = float("nan")
         self.validation = ""
-        self._reset()
+        self.sums = sums or self._zero()
+        self.restart_clock()
 
-    def _reset(self) -> None:
-        self._loss = self._nll = 0.0
-        self._tokens = 0
-        self._began = time.perf_counter()
-        self._paused = 0.0
+    @staticmethod
+    def _zero() -> dict[str, float]:
+        return {"loss": 0.0, "nll": 0.0, "tokens": 0}
 
     def restart_clock(self) -> None:
-        """Leave out of the speed what was not training."""
-        if not self._tokens:
-            self._began = time.perf_counter()
+        """Measure speed from here on: what was before was not training."""
+        self._began, self._trained = time.perf_counter(), 0
 
     def add(self, row: dict[str, Any]) -> None:
-        self._loss += row["loss"]
-        self._nll += row["nll"]
-        self._tokens += row["tokens"]
+        for name in self.sums:
+            self.sums[name] += row[name]
+        self._trained += row["tokens"]
 
     def flush(self) -> dict[str, float]:
-        self.loss, nll = self._loss / self._tokens, self._nll / self._tokens
-        speed = self._tokens / (time.perf_counter() - self._began)
-        tokens = self._tokens
-        self._reset()
+        tokens = self.sums["tokens"]
+        self.loss, nll = self.sums["loss"] / tokens, self.sums["nll"] / tokens
+        speed = self._trained / (time.perf_counter() - self._began)
+        self.sums = self._zero()
+        self.restart_clock()
         return {"loss": self.loss, "nll": nll, "ppl": math.exp(nll), "tokens": tokens, "tokens_per_s": round(speed, 1)}

@@ -4,6 +4,7 @@ import hashlib
 import os
 import random
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -59,16 +60,16 @@ def train_supertransformer(settings: Settings, results: Results, task: str) -> N
         return {"architecture": model.architecture.digest}
 
     _train(
-        f"SuperTransformer of {task}",
-        model,
-        training,
-        sample,
-        lambda: model.select(space.largest),
         settings,
         results,
         task,
-        results.supertransformer(task),
-        {"space": space.space.model_dump(mode="json")},
+        title=f"SuperTransformer of {task}",
+        folder=results.supertransformer(task),
+        model=model,
+        training=training,
+        subject={"space": space.space.model_dump(mode="json")},
+        prepare=sample,
+        before_validation=lambda: model.select(space.largest),
     )
 
 
@@ -88,31 +89,33 @@ def train_subtransformer(settings: Settings, results: Results, task: str, device
         scale_dropout=training.scale_dropout,
     )
     _train(
-        f"SubTransformer of {task} for {budget} on {device}",
-        model,
-        training,
-        lambda update: {},
-        lambda: None,
         settings,
         results,
         task,
-        results.subtransformer(task, device, budget),
-        {"architecture": architecture.to_dict()},
+        title=f"SubTransformer of {task} for {budget} on {device}",
+        folder=results.subtransformer(task, device, budget),
+        model=model,
+        training=training,
+        subject={"architecture": architecture.to_dict()},
+        prepare=lambda update: {},
+        before_validation=lambda: None,
     )
 
 
 def _train(
-    title: str,
-    model: Transformer,
-    training: Training,
-    prepare: Any,
-    before_validation: Any,
     settings: Settings,
     results: Results,
     task: str,
+    *,
+    title: str,
     folder: Path,
+    model: Transformer,
+    training: Training,
     subject: dict[str, Any],
+    prepare: Callable[[int], dict[str, Any]],
+    before_validation: Callable[[], None],
 ) -> None:
+    """Run the loop and write its outputs; ``subject`` is what the resolved configuration says is trained."""
     chosen, data = settings.task(task), results.data(task)
     resolved = {
         "task": task,
