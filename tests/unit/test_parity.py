@@ -1,0 +1,144 @@
+"""The networks compute what the published ones compute, on weights and batches of the research code."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hat.config import Network, Space
+from hat.data.dictionary import END, PAD
+from hat.model.published import import_weights
+from hat.model.supertransformer import SuperTransformer
+from hat.runtime.base import Decoding, Shape
+from hat.runtime.torch import TorchModel
+from hat.space import PUBLISHED_SPANS, Architecture, SearchSpace
+from hat.train.loss import projected_loss
+
+PARITY = Path(__file__).parents[3] / "shared" / "reference" / "parity"
+pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason="../shared/reference/parity is absent")
+NAMES = ("A_shared", "B_sep", "C_encdecdim")
+
+
+def arrays(name: str, part: str) -> dict[str, np.ndarray]:
+    with np.load(PARITY / f"{name}_{part}.npz") as file:
+        return dict(file)
+
+
+def load(name: str) -> tuple[dict, SearchSpace, SuperTransformer]:
+    description = json.loads((PARITY / f"{name}.json").read_text())
+    args = description["args"]
+    space = SearchSpace(
+        Space(
+            qkv_dim=args["qkv_dim"],
+            encoder_embed_dim=args["encoder_embed_choice"],
+            encoder_layers=args["encoder_layer_num_choice"],
+            encoder_ffn_dim=args["encoder_ffn_embed_dim_choice"],
+            encoder_heads=args["encoder_self_attention_heads_choice"],
+            decoder_embed_dim=args["decoder_embed_choice"],
+            decoder_layers=args["decoder_layer_num_choice"],
+            decoder_ffn_dim=args["decoder_ffn_embed_dim_choice"],
+            decoder_self_heads=args["decoder_self_attention_heads_choice"],
+            decoder_cross_heads=args["decoder_ende_attention_heads_choice"],
+            decoder_cross_span=[PUBLISHED_SPANS[code] for code in args["decoder_arbitrary_ende_attn_choice"]],
+        )
+    )
+    network = Network(share_embeddings="all" if args["share_all_embeddings"] else "none")
+    shape = Shape.of(space.space, network, description["src_vocab"], description["tgt_vocab"])
+    model = SuperTransformer(space, shape)
+    state = {key: torch.from_numpy(value) for key, value in arrays(name, "state").items()}
+    model.load_state_dict(import_weights(state))
+    return description, space, model.eval()
+
+
+def architecture_of(config: dict) -> Architecture:
+    encoder, decoder = config["encoder"], config["decoder"]
+    depth = decoder["decoder_layer_num"]
+    return Architecture(
+        encoder_embed_dim=encoder["encoder_embed_dim"],
+        encoder_ffn_dim=tuple(encoder["encoder_ffn_embed_dim"]),
+        encoder_heads=tuple(encoder["encoder_self_attention_heads"]),
+        decoder_embed_dim=decoder["decoder_embed_dim"],
+        decoder_ffn_dim=tuple(decoder["decoder_ffn_embed_dim"][:depth]),
+        decoder_self_heads=tuple(decoder["decoder_self_attention_heads"][:depth]),
+        decoder_cross_heads=tuple(decoder["decoder_ende_attention_heads"][:depth]),
+        decoder_cross_span=tuple(PUBLISHED_SPANS[code] for code in decoder["decoder_arbitrary_ende_attn"][:depth]),
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_encoder_outputs_and_losses(name):
+    description, space, model = load(name)
+    expected = arrays(name, "expected")
+    source, previous = torch.from_numpy(expected["src_tokens"]), torch.from_numpy(expected["prev_output_tokens"])
+    target = torch.from_numpy(expected["target"]).flatten()
+    real = (previous != PAD).numpy()
+    for number, config in enumerate(description["configs"]):
+        architecture = architecture_of(config)
+        space.check(architecture, f"{name} {number}")
+        model.select(architecture)
+        with torch.no_grad():
+            hidden = model(source, previous)
+            logits = model.logits(hidden).view(*previous.shape, -1).numpy()
+            encoded = model.encode(source)[0][-1].view(*source.shape, -1).transpose(0, 1).numpy()
+            loss, nll = projected_loss(hidden, model.output_weight, target, smoothing=0.1)
+        np.testing.assert_allclose(logits[real], expected[f"logits_{number}"][real], atol=1e-5, rtol=0)
+        tokens = (source != PAD).T.numpy()
+        np.testing.assert_allclose(encoded[tokens], expected[f"encoder_out_{number}"][tokens], atol=1e-5, rtol=0)
+        assert float(loss) == pytest.approx(float(expected["loss_sum"][number]), rel=1e-4)
+        assert float(nll) == pytest.approx(float(expected["nll_sum"][number]), rel=1e-4)
+
+
+@pytest.mark.parametrize(("name", "number"), [("A_shared", 4), ("B_sep", 2), ("C_encdecdim", 2)])
+def test_gradients(name, number):
+    description, _, model = load(name)
+    expected = arrays(name, "expected")
+    model.select(architecture_of(description["configs"][number]))
+    hidden = model(torch.from_numpy(expected["src_tokens"]), torch.from_numpy(expected["prev_output_tokens"]))
+    target = torch.from_numpy(expected["target"]).flatten()
+    loss, _ = projected_loss(hidden, model.output_weight, target, smoothing=0.1)
+    loss.backward()
+    prefix = f"grad_{number}::"
+    published = {
+        key.removeprefix(prefix): torch.from_numpy(expected[key]) for key in expected if key.startswith(prefix)
+    }
+    assert published
+    every = dict.fromkeys(description["param_names"])
+    shapes = {key: torch.from_numpy(value) for key, value in arrays(name, "state").items() if key in every}
+    full = {key: published.get(key, torch.zeros_like(tensor)) for key, tensor in shapes.items()}
+    wanted = import_weights(full)
+    # The published projections of q, k and v are one tensor: its largest gradient is the scale of all three.
+    scales = {key: float(tensor.abs().max()) for key, tensor in wanted.items()}
+    for key in [key for key in scales if ".query." in key]:
+        other = key.replace(".query.", ".key_value.")
+        scales[key] = scales[other] = max(scales[key], scales[other])
+    for parameter_name, parameter in model.named_parameters():
+        got = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        atol = 1e-4 * scales[parameter_name]
+        torch.testing.assert_close(got, wanted[parameter_name], atol=atol, rtol=1e-4, msg=parameter_name)
+
+
+SEARCHES = {
+    "greedy": {"beam": 1},
+    "beam5": {"beam": 5},
+    "beam4_lenpen0.6": {"beam": 4, "length_penalty": 0.6},
+    "beam5_unnorm": {"beam": 5, "length_penalty": 0.0},
+}
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+def test_beam_search_finds_the_published_hypotheses(kind):
+    description, _, model = load("G_generate")
+    generated = json.loads((PARITY / "G_generate_generate.json").read_text())
+    lengths = {"max_length_ratio": generated["max_len_a"], "max_length_extra": generated["max_len_b"]}
+    decoding = Decoding(min_length=generated["min_len"], **lengths, **SEARCHES[kind])
+    sources = [
+        [token for token in row if token != PAD] for row in arrays("G_generate", "expected")["src_tokens"].tolist()
+    ]
+    for number, config in enumerate(description["configs"]):
+        found = TorchModel(model.extract(architecture_of(config))).search(sources, decoding)
+        for ours, published in zip(found, generated["outputs"][f"{number}/{kind}"]["hypos"], strict=True):
+            assert [[*hypothesis.tokens, END] for hypothesis in ours] == [one["tokens"] for one in published]
+            scores = [one["score"] for one in published]
+            assert [hypothesis.score for hypothesis in ours] == pytest.approx(scores, abs=1e-4)
