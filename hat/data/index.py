@@ -11,7 +11,6 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 from hat.data.web import Transfer, TransferError, without_credentials
 
-DEFAULT_INDEX = ""
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 
@@ -30,9 +29,18 @@ def configured_indexes() -> list[str]:
         for section in ("global", "install", "download"):
             if parser.has_section(section):
                 settings.update(parser.items(section))
-    main = os.environ.get("PIP_INDEX_URL") or settings.get("index-url") or DEFAULT_INDEX
+    main = os.environ.get("PIP_INDEX_URL") or settings.get("index-url") or _default_index()
     extra = os.environ.get("PIP_EXTRA_INDEX_URL") or settings.get("extra-index-url") or ""
     return [url.rstrip("/") for url in (main, *extra.split()) if url.startswith(("http://", "https://"))]
+
+
+def _default_index() -> str:
+    """The index that the installed pip asks by default; none without pip."""
+    try:
+        from pip._internal.models.index import PyPI
+    except ImportError:
+        return ""
+    return str(PyPI.simple_url)
 
 
 def _configuration_files() -> list[Path]:

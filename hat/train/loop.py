@@ -98,11 +98,11 @@ class Run:
     folder: Path
     identity: str
 
-    def train(self) -> dict[str, Tensor]:
+    def train(self) -> tuple[dict[str, Tensor], float]:
         """Train to the end, from the latest checkpoint where there is one.
 
         Returns:
-            The averaged weights of the last checkpoints.
+            The averaged weights of the last checkpoints, and the seconds that it all took, interruptions left out.
         """
         settings, model = self.training, self.model
         optimiser = torch.optim.AdamW(
@@ -134,9 +134,9 @@ class Run:
                     meter.restart_clock()
                 if update % settings.save_every == 0 or update == settings.updates:
                     state = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-                    checkpoints.save(update, {"update": update, "meter": meter.sums, **state})
+                    checkpoints.save(update, {"update": update, "meter": meter.state(), **state})
                 show(update, f"loss {meter.loss:.3f}{meter.validation}")
-        return checkpoints.average(settings.average_checkpoints)
+        return checkpoints.average(settings.average_checkpoints), meter.seconds
 
     def _validate(self, update: int, log: JsonLinesLog) -> float:
         """Log the validation losses and return the nll, nats a token."""
@@ -197,13 +197,23 @@ class Run:
 
 
 class _Meter:
-    """Mean losses and speed since the last row of the log; the sums are part of a checkpoint."""
+    """Mean losses and speed since the last row of the log, and the time of the whole run; part of a checkpoint."""
 
-    def __init__(self, sums: dict[str, float] | None) -> None:
+    def __init__(self, state: dict[str, Any] | None) -> None:
         self.loss = float("nan")
         self.validation = ""
-        self.sums = sums or self._zero()
+        self.sums: dict[str, float] = state["sums"] if state else self._zero()
+        self._started = time.perf_counter() - (state["seconds"] if state else 0.0)
         self.restart_clock()
+
+    @property
+    def seconds(self) -> float:
+        """Time of the run so far, with that before the checkpoint that it goes on from."""
+        return time.perf_counter() - self._started
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"sums": self.sums, "seconds": self.seconds}
 
     @staticmethod
     def _zero() -> dict[str, float]:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import random
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -126,7 +125,6 @@ def _train(
     }
     with only_one(folder, title):
         torch.set_num_threads(training.threads or len(os.sched_getaffinity(0)))
-        began = time.time()
         training_split = PairedSplit(data, chosen, "train")
         validation = list(validation_batches(PairedSplit(data, chosen, "validation"), training.batch_tokens))
         identity = digest({**resolved, "data": data_digest(data, chosen)})
@@ -142,7 +140,7 @@ def _train(
             folder=folder,
             identity=identity,
         )
-        weights = run.train()
+        weights, seconds = run.train()
         model.load_state_dict(weights)
         before_validation()
         averaged = validate(model, validation, training)
@@ -156,7 +154,7 @@ def _train(
                 "identity": identity,
                 "validation": asdict(averaged),
                 "parameters": sum(parameter.numel() for parameter in model.parameters()),
-                "seconds": round(time.time() - began, 1),
+                "seconds": round(seconds, 1),
                 "provenance": origin,
             },
         )
