@@ -41,7 +41,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || { \
 	    echo "make: $(PYTHON) is missing or older than Python 3.11; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
-	    echo "make: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu install the package python3-venv" >&2; exit 1; }
+	    name=$$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	    echo "make: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu install the package $$name" >&2; exit 1; }
 	@echo "Setting up $(VENV); this takes a few minutes once."
 	@"$(PYTHON)" -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -r requirements.lock

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -65,19 +66,19 @@ def atomic(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
         HatError: the disk is full, or the folder cannot be written; the old file is untouched.
     """
     path = Path(path)
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = _temporary(path)
         encoding = None if "b" in mode else "utf-8"
         newline = None if "b" in mode else "\n"
         with os.fdopen(handle, mode, encoding=encoding, newline=newline) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-        temporary = None
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            temporary = None
     except OSError as error:
         if (failure := disk_error(error, path)) is not None:
             raise failure from error
@@ -85,7 +86,26 @@ def atomic(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+                temporary.unlink()
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """A new file beside ``path``, open and locked; those that killed writers of ``path`` left there are removed.
+
+    The lock is the kernel's (flock) and ends with its writer, so whoever gets it may remove the file.
+    """
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError), open(leftover, "ab") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            leftover.unlink()
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        # Taken for a leftover before it was locked.
+        os.close(handle)
 
 
 def disk_error(error: OSError, path: Path) -> HatError | None:
@@ -93,7 +113,7 @@ def disk_error(error: OSError, path: Path) -> HatError | None:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return HatError(f"{path}: the disk is full; free some space and run the same command again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return HatError(f"{path}: no permission to write there")
+        return HatError(f"{path}: {os.strerror(error.errno).lower()}")
     return None
 
 
@@ -185,7 +205,8 @@ def only_one(folder: Path | str, what: str) -> Iterator[None]:
             holder = stream.read().strip() or "unknown"
             print(f"{what}: process {holder} is still at it; waiting for it to end", flush=True)
             fcntl.flock(stream, fcntl.LOCK_EX)
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
+        # The number only helps people: a full disk is left to what is really written.
+        with contextlib.suppress(OSError):
+            stream.truncate(0)
+            os.write(stream.fileno(), str(os.getpid()).encode())
         yield

@@ -62,7 +62,14 @@ def _options(
     ] = None,
     folder: Annotated[Path, typer.Option("--config-dir", help="Folder of config.yaml, tasks, ...")] = Path("config"),
     results: Annotated[Path, typer.Option("--results", help="Folder of the artifacts.")] = Path("results"),
+    log: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="Write what is printed to this file too.")
+    ] = None,
 ) -> None:
+    if log is not None:
+        from hat.log import log_to
+
+        log_to(log)
     context.obj = (values or [], files or [], folder, results)
 
 

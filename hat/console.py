@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from hat.artifacts import disk_error
 from hat.errors import HatError, InputError
 
 # Parts of artifacts that say how they were made, and lists too long for a cell.
@@ -49,18 +50,25 @@ def _rows(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table as wide as it needs to be: where there is no terminal nothing is cut to 80 columns."""
+    """Print a table of which nothing is cut: on a terminal too narrow for its columns they become rows."""
     from rich.console import Console
     from rich.table import Table
+
+    def made(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+        table = Table(title=title, title_justify="left", show_header=any(header))
+        for number, name in enumerate(header):
+            table.add_column(name, justify="left" if number == 0 else "right")
+        for row in rows:
+            table.add_row(*row)
+        return table
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
-    table = Table(title=title, title_justify="left", show_header=any(header))
-    for number, name in enumerate(header):
-        table.add_column(name, justify="left" if number == 0 else "right")
-    for row in rows:
-        table.add_row(*row)
+    table = made(header, rows)
+    if any(header) and console.measure(table, options=console.options.update(max_width=1000)).maximum > console.width:
+        names, *columns = zip(header, *rows, strict=True)
+        table = made(names, columns)
     console.print(table)
 
 
@@ -89,6 +97,13 @@ class Verbs(TyperGroup):
             # Whoever read our output has gone; nothing may be written when Python closes the stream.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(141) from None
+        except OSError as error:
+            # Of two files the second is the one written.
+            failure = disk_error(error, Path(os.fsdecode(error.filename2 or error.filename or "a file")))
+            if failure is None:
+                raise
+            print(f"hat: {failure}", file=sys.stderr)
+            raise typer.Exit(failure.exit_code) from None
 
 
 def read_sentences(file: Path | None) -> list[str]:

@@ -1,10 +1,11 @@
 """Progress of long steps: a rich bar on a terminal, plain lines elsewhere."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import IO, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -16,7 +17,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from hat.log import Tee
+
 PLAIN_INTERVAL_S = 15.0
+SHORT_S = 2.0
 
 
 class Tracker(Protocol):
@@ -30,40 +34,62 @@ class Tracker(Protocol):
 def progress(title: str, total: int, *, background: bool = True) -> Iterator[Tracker]:
     """Show how far a step is and how long it will still take, on standard error.
 
+    A bar is drawn on a terminal only; a log beside it (:mod:`hat.log`) gets plain lines. Nothing stays of steps
+    below two seconds.
+
     Args:
         title: what is being done.
         total: number of units of the whole step.
         background: redraw the bar from a thread of its own; off where latencies are measured, which that thread
             would lengthen by a tenth.
     """
-    console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        with Progress(*columns, console=console, auto_refresh=background) as bar:
-            task = bar.add_task(title, total=total, note="")
-
-            def show(completed: int, note: str = "") -> None:
-                bar.update(task, completed=completed, note=note, refresh=not background)
-
-            yield show
+    terminal, log = sys.stderr, None
+    if isinstance(sys.stderr, Tee):
+        terminal, log = sys.stderr.terminal, sys.stderr.log
+    console = Console(file=terminal)
+    if not terminal.isatty() or console.is_dumb_terminal:
+        yield _PlainTracker(title, total, sys.stderr)
         return
-    yield _PlainTracker(title, total)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    # What is printed meanwhile has to reach the log, so rich must not take it.
+    with Progress(
+        *columns,
+        console=console,
+        auto_refresh=background,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
+        task = bar.add_task(title, total=total, note="")
+        logged = _PlainTracker(title, total, log) if log is not None else None
+
+        def show(completed: int, note: str = "") -> None:
+            bar.update(task, completed=completed, note=note, refresh=not background)
+            if logged is not None:
+                logged(completed, note)
+
+        started = time.monotonic()
+        try:
+            yield show
+        finally:
+            bar.live.transient = time.monotonic() - started < SHORT_S
 
 
 class _PlainTracker:
-    """Prints a line at most every ``PLAIN_INTERVAL_S`` seconds; nothing for steps below two seconds."""
+    """Prints a line at most every ``PLAIN_INTERVAL_S`` seconds; nothing for steps below ``SHORT_S``."""
 
-    def __init__(self, title: str, total: int) -> None:
+    def __init__(self, title: str, total: int, stream: IO[str]) -> None:
         self.title = title
         self.total = total
+        self.stream = stream
         self.started = self.printed = time.monotonic()
         self.first: int | None = None
         self.ended = False
@@ -72,16 +98,14 @@ class _PlainTracker:
         now = time.monotonic()
         if self.first is None:
             self.first = completed
-        finished = completed >= self.total and now - self.started > 2
+        finished = completed >= self.total and now - self.started > SHORT_S
         if self.ended or (not finished and now - self.printed < PLAIN_INTERVAL_S):
             return
         self.printed, self.ended = now, finished
         elapsed = now - self.started
         done = completed - self.first
         left = elapsed / done * (self.total - completed) if done else float("nan")
-        print(
-            f"{self.title}: {completed}/{self.total}, {elapsed:.0f} s, about {left:.0f} s left"
-            + (f", {note}" if note else ""),
-            file=sys.stderr,
-            flush=True,
-        )
+        line = f"{self.title}: {completed}/{self.total}, {elapsed:.0f} s, about {left:.0f} s left"
+        # A log on a full disk stops nothing.
+        with contextlib.suppress(OSError):
+            print(line + (f", {note}" if note else ""), file=self.stream, flush=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import only_one, provenance, read_json, write_json
+from hat.artifacts import only_one, provenance, read_json, write_json, write_text
 from hat.config import BibleCorpus, ParallelText, Source, Task, Tokenisation
 from hat.data import corpus
 from hat.data.dictionary import UNKNOWN, Dictionary
@@ -42,6 +42,11 @@ def codes_path(data: Path) -> Path:
     return data / "codes"
 
 
+def _learnt_path(data: Path) -> Path:
+    """The codes as they are used while the tokens are made; ``codes`` itself stands for the finished step."""
+    return data / "words" / "codes"
+
+
 def dictionary_path(data: Path, language: str) -> Path:
     """Dictionary of a language."""
     return data / f"dict.{language}.txt"
@@ -73,7 +78,7 @@ def extract_corpus(settings: Settings, results: Results, task: str) -> dict[str,
 
 
 def tokenise_corpus(settings: Settings, results: Results, task: str, *, processes: int | None = None) -> None:
-    """Write ``words/``, ``codes`` and ``tokens/`` from ``raw/``; what is finished and still fits is kept.
+    """Write ``words/``, ``tokens/`` and ``codes`` from ``raw/``; what is finished and still fits is kept.
 
     Args:
         settings: the configuration.
@@ -102,13 +107,15 @@ def tokenise_corpus(settings: Settings, results: Results, task: str, *, processe
         _learn(chosen, data)
         for split, language in _sides(chosen):
             _make(
-                PieceLines(codes_path(data)),
+                PieceLines(_learnt_path(data)),
                 words_path(data, split, language),
                 tokens_path(data, split, language),
-                stamp=Stamps.stamp([words_path(data, split, language), codes_path(data)], None),
+                stamp=Stamps.stamp([words_path(data, split, language), _learnt_path(data)], None),
                 lines=lines[split],
                 processes=processes,
             )
+        # Last: Snakemake deletes it where the step did not come to its end, and learning takes long.
+        write_text(codes_path(data), _learnt_path(data).read_text(encoding="utf-8"))
 
 
 def _sides(task: Task) -> list[tuple[str, str]]:
@@ -129,14 +136,15 @@ def _learn(task: Task, data: Path) -> None:
     texts = [words_path(data, "train", language) for language in (task.source_language, task.target_language)]
     stamps = Stamps(data / "words")
     stamp = Stamps.stamp(texts, task.tokenisation.bpe_merges)
-    if stamps.holds(codes_path(data), stamp):
+    codes = _learnt_path(data)
+    if stamps.holds(codes, stamp):
         return
     counts: Counter[str] = Counter()
     for text in texts:
         for line in read_lines(text):
             counts.update(line.split())
-    learn(counts, task.tokenisation.bpe_merges, codes_path(data))
-    stamps.record(codes_path(data), stamp)
+    learn(counts, task.tokenisation.bpe_merges, codes)
+    stamps.record(codes, stamp)
 
 
 def binarise_corpus(settings: Settings, results: Results, task: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hat.cli import app, data
 from hat.console import print_table
 from hat.errors import HatError
 
-progress.PLAIN_INTERVAL_S = 0
+progress.PLAIN_INTERVAL_S = progress.SHORT_S = 0
 
 @data.command("work")
 def work(what: str) -> None:

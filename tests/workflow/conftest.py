@@ -51,7 +51,37 @@ subtransformer:
   average_checkpoints: 2
 latency: {samples: 24, warmup: 1, repeats: 5, source_length: 8, target_length: 8}
 search: {population: 6, parents: 2, mutations: 2, crossovers: 2, iterations: 2, validation_sentences: 20}
-scoring: {max_sentences: 20}
+scoring: {max_sentences: 20, batch_tokens: 64}
+"""
+
+# Part of every Python process of a run: notes which files of results/ are put in place or appended to, and kills
+# the whole process group, Snakemake included, at a given one.
+HOOK = """
+import os, re, signal, sys
+
+journal, alone, kill = os.environ.get("HAT_FAULT", "||").split("|")
+kill, _, times = kill.rpartition("#")
+seen = 0
+
+def hook(event, values):
+    global seen
+    if event == "os.rename":
+        path = str(values[1])
+    elif event == "open" and values[1] == "a":
+        path = str(values[0])
+    else:
+        return
+    if not path.startswith("results/") or "/logs/" in path:
+        return
+    if kill and re.search(kill, path):
+        seen += 1
+        if seen == int(times):
+            (os.kill if alone else os.killpg)(os.getpgrp(), signal.SIGKILL)
+    os.write(descriptor, (path + "\\n").encode())
+
+if journal:
+    descriptor = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    sys.addaudithook(hook)
 """
 
 
@@ -68,6 +98,8 @@ class Project:
         (folder / "config/tasks/smoke.yaml").write_text(TASK)
         (folder / "config/config.yaml").write_text("demo: {task: smoke, count: 2}\n")
         (folder / "corpus.tsv").write_text(made_corpus(700))
+        (folder / "hook").mkdir()
+        (folder / "hook/sitecustomize.py").write_text(HOOK)
 
     @property
     def results(self) -> Path:
@@ -84,6 +116,30 @@ class Project:
         output = ran.stdout + ran.stderr
         assert ran.returncode == code, output
         return output
+
+    def written(self, *arguments: str, kill: str = "", time: int = 1, alone: bool = False) -> list[str]:
+        """Files that a run of Snakemake put in place or appended to, in order.
+
+        With ``kill`` Snakemake and all that it started, or Snakemake ``alone``, are killed just before the file that
+        this pattern matches is written for the ``time``-th time by one process.
+        """
+        journal, output = self.folder / "journal.txt", self.folder / "output.txt"
+        journal.write_text("")
+        fault = f"{journal}|{'alone' if alone else ''}|" + (f"{kill}#{time}" if kill else "")
+        with open(output, "wb") as stream:
+            # No pipe: what outlives Snakemake would hold it.
+            ran = subprocess.run(
+                self.command(*arguments),
+                check=False,
+                cwd=self.folder,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+                timeout=600,
+                env=os.environ | {"PYTHONPATH": str(self.folder / "hook"), "HAT_FAULT": fault},
+            )
+        assert ran.returncode == (-signal.SIGKILL if kill else 0), output.read_text()
+        return [line.removeprefix("results/") for line in journal.read_text().splitlines()]
 
     def would_run(self, *arguments: str) -> set[str]:
         """Names of the rules that Snakemake would run."""
@@ -128,7 +184,13 @@ def project(tmp_path):
     return Project(tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def project_in():
+    """Makes a project in a folder."""
+    return Project
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """A project in which everything has been made, by a run that was killed in the middle and one that went on."""
     made = Project(tmp_path_factory.mktemp("finished"))

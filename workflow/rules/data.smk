@@ -20,7 +20,7 @@ rule fetch_sources:
     message:
         "{wildcards.task}: download the text"
     shell:
-        "hat data fetch {wildcards.task} 2>&1 | tee {log}"
+        "hat --log {log} data fetch {wildcards.task}"
 
 
 rule extract_corpus:
@@ -42,7 +42,7 @@ rule extract_corpus:
     message:
         "{wildcards.task}: extract the text of each split, measure its overlap"
     shell:
-        "hat data extract {wildcards.task} 2>&1 | tee {log}"
+        "hat --log {log} data extract {wildcards.task}"
 
 
 rule tokenise_corpus:
@@ -63,7 +63,7 @@ rule tokenise_corpus:
     message:
         "{wildcards.task}: tokenise, learn byte-pair codes, apply them"
     shell:
-        "hat data tokenise {wildcards.task} 2>&1 | tee {log}"
+        "hat --log {log} data tokenise {wildcards.task}"
 
 
 rule binarise_corpus:
@@ -84,4 +84,4 @@ rule binarise_corpus:
     message:
         "{wildcards.task}: make the dictionary and the binarised splits"
     shell:
-        "hat data binarise {wildcards.task} 2>&1 | tee {log}"
+        "hat --log {log} data binarise {wildcards.task}"

@@ -22,7 +22,7 @@ rule export_model:
     message:
         "{wildcards.task}, {wildcards.device}, {wildcards.budget}: export what is deployed"
     shell:
-        "hat export {wildcards.task} {wildcards.device} {wildcards.budget} 2>&1 | tee {log}"
+        "hat --log {log} export {wildcards.task} {wildcards.device} {wildcards.budget}"
 
 
 rule score:
@@ -48,4 +48,4 @@ rule score:
     message:
         "{wildcards.task}, {wildcards.device}, {wildcards.budget}: translate the test split and score it"
     shell:
-        "hat score {wildcards.task} {wildcards.device} {wildcards.budget} 2>&1 | tee {log}"
+        "hat --log {log} score {wildcards.task} {wildcards.device} {wildcards.budget}"

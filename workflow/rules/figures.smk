@@ -28,7 +28,7 @@ rule figures:
     message:
         "{wildcards.task}, {wildcards.device}: draw the figures"
     shell:
-        "hat figures {wildcards.task} {wildcards.device} {params.budgets} 2>&1 | tee {log}"
+        "hat --log {log} figures {wildcards.task} {wildcards.device} {params.budgets}"
 
 
 rule tables:
@@ -54,4 +54,4 @@ rule tables:
     message:
         "{wildcards.task}, {wildcards.device}: write the summary table"
     shell:
-        "hat table {wildcards.task} {wildcards.device} {params.budgets} > {log} 2>&1"
+        "hat --log {log} table {wildcards.task} {wildcards.device} {params.budgets} > /dev/null"

@@ -17,7 +17,7 @@ rule choose_architectures:
     message:
         "{wildcards.task}, {wildcards.device}: draw the Architectures to measure"
     shell:
-        "hat latency choose {wildcards.task} {wildcards.device} 2>&1 | tee {log}"
+        "hat --log {log} latency choose {wildcards.task} {wildcards.device}"
 
 
 rule sample_latency:
@@ -40,7 +40,7 @@ rule sample_latency:
     message:
         "{wildcards.task}, {wildcards.device}: measure latencies, shard {wildcards.shard}"
     shell:
-        "hat latency sample {wildcards.task} {wildcards.device} --shard {wildcards.shard} 2>&1 | tee {log}"
+        "hat --log {log} latency sample {wildcards.task} {wildcards.device} --shard {wildcards.shard}"
 
 
 rule collect_dataset:
@@ -61,7 +61,7 @@ rule collect_dataset:
     message:
         "{wildcards.task}, {wildcards.device}: collect the measurements"
     shell:
-        "hat latency collect {wildcards.task} {wildcards.device} 2>&1 | tee {log}"
+        "hat --log {log} latency collect {wildcards.task} {wildcards.device}"
 
 
 rule fit_predictor:
@@ -83,7 +83,7 @@ rule fit_predictor:
     message:
         "{wildcards.task}, {wildcards.device}: fit the latency predictor"
     shell:
-        "hat latency fit {wildcards.task} {wildcards.device} 2>&1 | tee {log}"
+        "hat --log {log} latency fit {wildcards.task} {wildcards.device}"
 
 
 checkpoint choose_budgets:
@@ -104,7 +104,7 @@ checkpoint choose_budgets:
     message:
         "{wildcards.task}, {wildcards.device}: choose budgets from the predicted range"
     shell:
-        "hat budgets {wildcards.task} {wildcards.device} 2>&1 | tee {log}"
+        "hat --log {log} budgets {wildcards.task} {wildcards.device}"
 
 
 rule measure_model:
@@ -127,4 +127,4 @@ rule measure_model:
     message:
         "{wildcards.task}, {wildcards.device}, {wildcards.budget}: measure the deployed model"
     shell:
-        "hat latency measure {wildcards.task} {wildcards.device} {wildcards.budget} 2>&1 | tee {log}"
+        "hat --log {log} latency measure {wildcards.task} {wildcards.device} {wildcards.budget}"

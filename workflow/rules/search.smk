@@ -22,4 +22,4 @@ rule search:
     message:
         "{wildcards.task}, {wildcards.device}, {wildcards.budget}: search the best Architecture"
     shell:
-        "hat search {wildcards.task} {wildcards.device} {wildcards.budget} 2>&1 | tee {log}"
+        "hat --log {log} search {wildcards.task} {wildcards.device} {wildcards.budget}"

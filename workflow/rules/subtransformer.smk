@@ -22,4 +22,4 @@ rule train_subtransformer:
     message:
         "{wildcards.task}, {wildcards.device}, {wildcards.budget}: train the SubTransformer"
     shell:
-        "hat subtransformer train {wildcards.task} {wildcards.device} {wildcards.budget} 2>&1 | tee {log}"
+        "hat --log {log} subtransformer train {wildcards.task} {wildcards.device} {wildcards.budget}"

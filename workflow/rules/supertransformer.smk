@@ -21,4 +21,4 @@ rule train_supertransformer:
     message:
         "{wildcards.task}: train the SuperTransformer"
     shell:
-        "hat supertransformer train {wildcards.task} 2>&1 | tee {log}"
+        "hat --log {log} supertransformer train {wildcards.task}"
