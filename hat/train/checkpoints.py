@@ -8,8 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from hat.artifacts import atomic
-from hat.errors import HatError, InputError
+from hat.artifacts import atomic, disk_error
+from hat.errors import InputError
 
 Weights = dict[str, Tensor]
 
@@ -24,10 +24,11 @@ def save(path: Path, content: dict[str, Any]) -> None:
         with atomic(path, "wb") as stream:
             torch.save(content, stream)
     except RuntimeError as error:
-        # torch reports a short write as a RuntimeError of its own.
-        raise HatError(
-            f"{path}: could not be written, perhaps the disk is full ({str(error).splitlines()[0]})"
-        ) from None
+        # torch wraps what the file system said.
+        cause = error.__context__
+        if isinstance(cause, OSError) and (failure := disk_error(cause, path)) is not None:
+            raise failure from None
+        raise
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class Run:
                 if update % settings.save_every == 0 or update == settings.updates:
                     state = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
                     checkpoints.save(update, {"update": update, "meter": meter.state(), **state})
-                show(update, f"loss {meter.loss:.3f}{meter.validation}")
+                show(update, f"loss {meter.shown_loss:.3f}{meter.validation}")
         return checkpoints.average(settings.average_checkpoints), meter.seconds
 
     def _validate(self, update: int, log: JsonLinesLog) -> float:
@@ -205,6 +205,11 @@ class _Meter:
         self.sums: dict[str, float] = state["sums"] if state else self._zero()
         self._started = time.perf_counter() - (state["seconds"] if state else 0.0)
         self.restart_clock()
+
+    @property
+    def shown_loss(self) -> float:
+        """Mean loss of the last whole row of the log; before there is one, of what has been trained."""
+        return self.loss if not math.isnan(self.loss) else self.sums["loss"] / self.sums["tokens"]
 
     @property
     def seconds(self) -> float:
