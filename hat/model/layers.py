@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,6 +59,20 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causa
     with torch.autocast("cpu", enabled=False):
         query, key, value = query.float(), key.float(), value.float()
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal)
+
+
+def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
+    """Zero each element with probability ``rate`` and scale the others by 1 / (1 - rate).
+
+    torch draws a CPU's mask element by element, which took a seventh of an update; here 16 random bits decide on
+    each, drawn by NumPy in one go from a seed that torch's generator gives.
+    """
+    if not training or rate == 0.0 or x.device.type != "cpu":
+        return F.dropout(x, rate, training)
+    seed = int(torch.randint(2**62, (1,)))
+    bits = np.frombuffer(np.random.Generator(np.random.SFC64(seed)).bytes(2 * x.numel()), dtype=np.uint16)
+    kept = torch.from_numpy(bits >= round(rate * 2**16)).view(x.shape)
+    return x * kept * (1 / (1 - rate))
 
 
 class SelfAttention(nn.Module):
@@ -134,7 +149,7 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[R, D] -> [R, D]."""
         hidden = F.relu(self.inner(x))
-        return cast(Tensor, self.out(F.dropout(hidden, self.dropout, self.training)))
+        return cast(Tensor, self.out(dropout(hidden, self.dropout, self.training)))
 
 
 class Residual(nn.Module):
@@ -152,7 +167,7 @@ class Residual(nn.Module):
 
     def join(self, x: Tensor, inner: Tensor) -> Tensor:
         """The input of the residual and the output of the sub-layer put together, [R, D]."""
-        x = x + F.dropout(inner, self.dropout, self.training)
+        x = x + dropout(inner, self.dropout, self.training)
         return x if self.pre_norm else cast(Tensor, self.norm(x))
 
 

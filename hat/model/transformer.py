@@ -17,6 +17,7 @@ from hat.model.layers import (
     Residual,
     SinusoidalPositions,
     TokenEmbedding,
+    dropout,
 )
 from hat.runtime.base import Shape
 from hat.space import Architecture
@@ -151,7 +152,7 @@ class Transformer(nn.Module):
         scale = math.sqrt(positions.super_dim if self.shape.vocab_original_scaling else dim)
         x = embedding(tokens, dim) * scale + positions(numbers, dim)
         rate = self.dropouts.residual * (dim / positions.super_dim if self.scale_dropout else 1.0)
-        return F.dropout(x, rate, self.training)
+        return dropout(x, rate, self.training)
 
     def _rows(self, x: Tensor) -> Tensor:
         """[B, S, D] -> [R, D], filled up with zeros to the next multiple of ``row_multiple``."""

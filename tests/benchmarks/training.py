@@ -56,7 +56,7 @@ def update_gflop(architecture: Architecture, shape: Shape, batch: Batch) -> floa
     return 6 * (each_source * source + each_target * batch.tokens) / 1e9
 
 
-def made_split(folder: Path, vocabulary: int, languages: tuple[str, str], count: int = 4000) -> None:
+def made_split(folder: Path, vocabulary: int, languages: tuple[str, str], count: int = 40000) -> None:
     """A training split of made sentences whose two sides are of like length."""
     rng = np.random.default_rng(1)
     lengths = np.clip(rng.lognormal(*LOG_LENGTH, count), 3, 110).astype(int)

@@ -103,7 +103,7 @@ def reference_codes(counts, merges):
     return stream.getvalue()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     counts=st.dictionaries(st.text("aabcü", min_size=1, max_size=9), st.integers(1, 6), min_size=1, max_size=12),
     merges=st.integers(1, 25),
@@ -189,7 +189,7 @@ def test_round_trip(codes, language, line, expected):
     assert codec.decode(codec.encode(line)) == (line if expected is None else expected)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text(max_size=40), st.sampled_from(["en", "de", "fr", "zh"]))
 def test_any_text_is_safe(codes, line, language):
     codec = TextCodec(language, codes, Tokenisation())

@@ -10,7 +10,7 @@ from hat.settings import BUDGET, budget_ms
 
 
 @given(st.floats(0.05, 1e5), st.floats(1.1, 50), st.integers(2, 9), st.floats(0, 60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_budgets_can_be_met_and_differ(fastest: float, ratio: float, count: int, mape: float) -> None:
     budgets = spread_budgets(fastest, fastest * ratio, count, mape)
     assert all(BUDGET.match(budget) for budget in budgets)

@@ -57,7 +57,7 @@ def test_statistics() -> None:
 
 
 @given(st.integers(1, 60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_interval_of_the_median_is_the_narrowest_of_its_confidence(count: int) -> None:
     low, high, confidence = measurement(*(float(value + 1) for value in range(count))).interval_ms
     rank = int(low) - 1

@@ -40,7 +40,7 @@ def spaces(draw: st.DrawFn) -> Space:
 
 
 @given(spaces())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_size_is_the_number_of_different_architectures(space: Space) -> None:
     found = SearchSpace(space)
     count = 0
@@ -55,7 +55,7 @@ def test_size_is_the_number_of_different_architectures(space: Space) -> None:
 
 
 @given(spaces(), st.integers(0, 2**32), st.floats(0, 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_sampling_mutation_and_crossover_stay_inside(space: Space, seed: int, probability: float) -> None:
     found, rng = SearchSpace(space), random.Random(seed)
     first, second = found.sample(rng), found.sample(rng)
@@ -66,7 +66,7 @@ def test_sampling_mutation_and_crossover_stay_inside(space: Space, seed: int, pr
 
 
 @given(spaces(), st.integers(0, 2**32))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_children_take_every_dimension_from_a_parent(space: Space, seed: int) -> None:
     found, rng = SearchSpace(space), random.Random(seed)
     first, second = found.sample(rng), found.sample(rng)
@@ -81,7 +81,7 @@ def test_children_take_every_dimension_from_a_parent(space: Space, seed: int) ->
 
 
 @given(spaces(), st.integers(0, 2**32))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_forms_round_trip(space: Space, seed: int) -> None:
     found = SearchSpace(space)
     architecture = found.sample(random.Random(seed))
@@ -93,7 +93,7 @@ def test_forms_round_trip(space: Space, seed: int) -> None:
 
 
 @given(spaces())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_extremes_are_inside(space: Space) -> None:
     found = SearchSpace(space)
     assert found.largest in found
