@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hat.data.dictionary import PAD
 from hat.model.layers import (
     PLAIN,
     DecoderLayer,
@@ -21,8 +22,6 @@ from hat.model.layers import (
 )
 from hat.runtime.base import Shape
 from hat.space import Architecture
-
-PAD = 1
 
 
 class Transformer(nn.Module):

@@ -1,6 +1,5 @@
 """Checkpoints of a run: written atomically, the latest kept, read back from the newest that is whole."""
 
-import contextlib
 import shutil
 from pathlib import Path
 from typing import Any, cast
@@ -63,8 +62,6 @@ class CheckpointFolder:
             if other.is_dir() and other.name != digest:
                 shutil.rmtree(other)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self.folder.glob(".*.pt.*"):
-            leftover.unlink()
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("update-*.pt"))
@@ -98,9 +95,3 @@ class CheckpointFolder:
                 kinds[name] = tensor.dtype
                 total[name] = total[name] + tensor.double() if name in total else tensor.double()
         return {name: (tensor / len(paths)).to(kinds[name]) for name, tensor in total.items()}
-
-    def prune(self) -> None:
-        """Keep the newest checkpoint only: enough to make the outputs again."""
-        for path in self._paths()[:-1]:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()

@@ -20,7 +20,8 @@ from hat.artifacts import JsonLinesLog, read_jsonl, write_text
 from hat.artifacts import canonical_json as to_json
 from hat.config import Training
 from hat.data.batches import Batch, TrainingBatches
-from hat.model.transformer import PAD, Transformer
+from hat.data.dictionary import PAD
+from hat.model.transformer import Transformer
 from hat.progress import progress
 from hat.train.checkpoints import CheckpointFolder
 from hat.train.loss import CHUNK, projected_loss

@@ -19,7 +19,7 @@ import torch
 
 from hat.config import Training
 from hat.data.batches import Batch, PairedSplit, TrainingBatches, padding_share
-from hat.data.dictionary import END
+from hat.data.dictionary import END, PAD
 from hat.data.indexed import IndexedWriter
 from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Shape
@@ -48,7 +48,7 @@ def update_gflop(architecture: Architecture, shape: Shape, batch: Batch) -> floa
     Two for each weight and token forward, four backward; attention's own products are left out, as are sums and norms.
     """
     encoder, decoder, qkv = architecture.encoder_embed_dim, architecture.decoder_embed_dim, shape.qkv_dim
-    source = int((batch.source != 1).sum())
+    source = int((batch.source != PAD).sum())
     each_source = sum(4 * encoder * qkv + 2 * encoder * ffn for ffn in architecture.encoder_ffn_dim)
     each_source += sum(2 * encoder * qkv * span for span in architecture.decoder_cross_span)
     each_target = sum(6 * decoder * qkv + 2 * decoder * ffn for ffn in architecture.decoder_ffn_dim)
