@@ -191,8 +191,9 @@ class Latency(Section):
 
     samples: Positive = Field(2000, description="Architectures measured")
     shards: Positive = Field(1, description="Files that the samples are spread over; each is resumed by itself")
-    warmup: int = Field(2, ge=0, description="Sentences translated before measuring an Architecture")
-    repeats: Positive = Field(10, description="Sentences measured for each Architecture; the median counts")
+    passes: Positive = Field(5, description="How often each Architecture is visited, in changing order, against drift")
+    warmup: int = Field(1, ge=0, description="Sentences translated before timing, at each visit")
+    repeats: Positive = Field(2, description="Sentences timed at each visit; the median of all visits counts")
     held_out: float = Field(0.2, gt=0, lt=1, description="Part of the samples kept for the predictor's reported error")
     source_length: Positive = Field(30, description="Tokens of the source sentence")
     target_length: Positive = Field(30, description="Decoding steps")

@@ -15,7 +15,7 @@ from hat.settings import Settings, budget_ms
 WITHOUT_EFFECT = frozenset({"description", "threads", "save_every", "host", "mirrors"})
 
 LANGUAGES = ("task.source_language", "task.target_language")
-MEASUREMENT = ("latency.warmup", "latency.repeats", "latency.source_length", "latency.target_length")
+MEASUREMENT = ("latency.passes", "latency.warmup", "latency.repeats", "latency.source_length", "latency.target_length")
 # The deployed folder says how it translates; its beam is the device's.
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
 STAGES: Mapping[str, tuple[str, ...]] = {

@@ -4,9 +4,9 @@ import gc
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import median, quantiles
+from statistics import mean, median, quantiles
 from typing import Any, Self
 
 from hat.errors import InputError
@@ -38,6 +38,16 @@ class Measurement:
             )
         if not all(math.isfinite(value) and value > 0 for value in self.timings_ms):
             raise InputError(f"measurement: timings_ms holds {min(self.timings_ms)}, expected positive numbers")
+
+    @classmethod
+    def merged(cls, visits: Sequence[Self]) -> Self:
+        """All timings of several visits to the same network; the last visit's time, their mean load."""
+        return cls(
+            timings_ms=tuple(value for visit in visits for value in visit.timings_ms),
+            processor_ms=tuple(value for visit in visits for value in visit.processor_ms),
+            load_average=mean(visit.load_average for visit in visits),
+            measured_at=visits[-1].measured_at,
+        )
 
     @property
     def latency_ms(self) -> float:

@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any, Self
 
 from hat.artifacts import JsonLinesLog, canonical_json, digest, read_jsonl
@@ -26,7 +27,8 @@ class LatencySample:
     """One measured Architecture.
 
     ``conditions`` is the digest of the Conditions it was measured under; ``reference_ms`` the latency of the
-    reference Architecture (the largest of the space) when it was last measured before, which shows drift.
+    reference Architecture (the largest of the space) when it was last measured before, which shows drift (the
+    median over the passes).
     """
 
     architecture: Architecture
@@ -103,10 +105,13 @@ class SampleFile:
         """Add a row; it is on disk when this returns."""
         self.log.append({**row, "kind": kind, "conditions": conditions})
 
-    def samples(self, conditions: str) -> dict[Architecture, LatencySample]:
-        """What has been measured under these conditions."""
-        found = (LatencySample.from_dict(row, str(self.path)) for row in self.rows(SAMPLE, conditions))
-        return {sample.architecture: sample for sample in found}
+    def passes(self, conditions: str) -> dict[Architecture, list[LatencySample]]:
+        """What has been measured under these conditions: one entry for each pass over an Architecture."""
+        found: dict[Architecture, list[LatencySample]] = {}
+        for row in self.rows(SAMPLE, conditions):
+            sample = LatencySample.from_dict(row, str(self.path))
+            found.setdefault(sample.architecture, []).append(sample)
+        return found
 
 
 def measure_missing(
@@ -117,31 +122,41 @@ def measure_missing(
     workload: Workload,
     warmup: int,
     repeats: int,
+    passes: int,
     file: SampleFile,
     tracker: Tracker,
 ) -> tuple[Conditions, list[LatencySample]]:
     """Measure what ``file`` does not hold yet.
 
+    All Architectures are gone through several times, each time in another order: the speed of a shared or warm
+    machine drifts within seconds to minutes, and what one visit catches, the median over all of them does not.
+
     Args:
-        wanted: the Architectures, in the order to measure them.
-        reference: measured before the first missing one and again every ``REFERENCE_EVERY`` samples.
+        wanted: the Architectures, in the order of the first pass.
+        reference: measured before the first missing one and again every ``REFERENCE_EVERY`` measurements.
         connection: the device.
         workload: lengths, beam and shape.
-        warmup: sentences translated before timing, for each Architecture.
-        repeats: sentences timed, for each Architecture.
+        warmup: sentences translated before timing, for each Architecture and pass.
+        repeats: sentences timed, for each Architecture and pass.
+        passes: how often each Architecture is visited.
         file: where measurements are kept.
-        tracker: told of every sample.
+        tracker: told of every measurement.
 
     Returns:
-        The conditions, and the samples in the order of ``wanted``.
+        The conditions, and the samples in the order of ``wanted``, each with the timings of all its passes.
     """
     conditions = connection.conditions(workload, warmup, repeats)
     name = digest(conditions.to_dict())
     if not file.rows(CONDITIONS, name):
         file.append(CONDITIONS, name, {"values": conditions.to_dict()})
-    samples = file.samples(name)
-    missing = [architecture for architecture in wanted if architecture not in samples]
-    done = len(wanted) - len(missing)
+    found = file.passes(name)
+    missing = [
+        architecture
+        for number in range(passes)
+        for architecture in (random.Random(number).sample(wanted, len(wanted)) if number else wanted)
+        if len(found.get(architecture, [])) <= number
+    ]
+    done = passes * len(wanted) - len(missing)
     tracker(done)
     reference_ms = 0.0
     for index, architecture in enumerate(missing):
@@ -156,9 +171,17 @@ def measure_missing(
             reference_ms=reference_ms,
         )
         file.append(SAMPLE, name, sample.to_dict())
-        samples[architecture] = sample
+        found.setdefault(architecture, []).append(sample)
         tracker(done + index + 1, f"{sample.measurement.latency_ms:.1f} ms")
-    return conditions, [samples[architecture] for architecture in wanted]
+    return conditions, [_merged(found[architecture][:passes]) for architecture in wanted]
+
+
+def _merged(visits: Sequence[LatencySample]) -> LatencySample:
+    return replace(
+        visits[0],
+        measurement=Measurement.merged([visit.measurement for visit in visits]),
+        reference_ms=median(visit.reference_ms for visit in visits),
+    )
 
 
 def write_rows(rows: Iterable[Mapping[str, Any]]) -> str:

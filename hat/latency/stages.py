@@ -85,7 +85,9 @@ def sample_shard(settings: Settings, results: Results, task: str, device: str, s
     # Shards share the device, so they exclude each other too.
     with only_one(folder, f"Measuring on {device}"):
         wanted = read_architectures(folder / "architectures.jsonl")[shard :: chosen.shards]
-        with progress(f"Measuring on {device}, shard {shard}", len(wanted), background=False) as tracker:
+        with progress(
+            f"Measuring on {device}, shard {shard}", chosen.passes * len(wanted), background=False
+        ) as tracker:
             conditions, samples = measure_missing(
                 wanted=wanted,
                 reference=SearchSpace(settings.space_of(task)).largest,
@@ -93,6 +95,7 @@ def sample_shard(settings: Settings, results: Results, task: str, device: str, s
                 workload=workload_of(settings, results, task, device),
                 warmup=chosen.warmup,
                 repeats=chosen.repeats,
+                passes=chosen.passes,
                 file=SampleFile(folder / "partial" / f"{shard}.jsonl"),
                 tracker=tracker,
             )
@@ -207,7 +210,7 @@ def measure_model(settings: Settings, results: Results, task: str, device: str, 
     limit_ms = budget_ms(budget)
     connection = connect(settings, device)
     chosen = settings.task(task).latency
-    repeats = DEPLOYED_REPEATS * chosen.repeats
+    repeats = DEPLOYED_REPEATS * chosen.repeats * chosen.passes
     workload = workload_of(settings, results, task, device)
     winner = read_json(results.budget(task, device, budget) / "architecture.json")
     model = results.model(task, device, budget)

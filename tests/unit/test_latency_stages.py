@@ -123,6 +123,28 @@ def test_interrupted_sampling_goes_on_with_the_missing_ones(
     assert read_jsonl(path)[1:] == rows
 
 
+def test_passes_visit_every_architecture_again_in_another_order(
+    folder: Path, results: Results, runtime: NumpyRuntime
+) -> None:
+    shards(Settings(folder=folder), results)
+    once = len(runtime.built)
+    found = shards(Settings({"latency.passes": 3}, folder=folder), results)
+    # The first pass is there already; the references of both shards are measured again.
+    assert len(runtime.built) - once == 2 * 12 + 2
+    wanted = chosen(results)
+    for number, shard in enumerate(found):
+        rows = shard[1:]
+        assert [row["digest"] for row in rows] == [architecture.digest for architecture in wanted[number::2]]
+        visits = read_jsonl(results.latency("toy", "here") / "partial" / f"{number}.jsonl")
+        visits = [row for row in visits if row["kind"] == samples.SAMPLE]
+        orders = [[row["digest"] for row in visits[first : first + 6]] for first in (0, 6, 12)]
+        assert all(sorted(order) == sorted(orders[0]) for order in orders)
+        assert len({tuple(order) for order in orders}) == 3
+        for row in rows:
+            timings = [visit["timings_ms"] for visit in visits if visit["digest"] == row["digest"]]
+            assert row["timings_ms"] == timings[0] + timings[1] + timings[2]
+
+
 def test_other_conditions_start_anew_and_return_to_what_is_there(
     folder: Path, results: Results, runtime: NumpyRuntime
 ) -> None:

@@ -145,7 +145,15 @@ def write_configuration(folder: Path, space: Space = SMALL) -> Path:
         "target_language": "de",
         "space": "toy",
         "corpus": {"kind": "parallel", "train": {"tsv": {"kind": "file", "path": "x"}}},
-        "latency": {"samples": 12, "shards": 2, "warmup": 1, "repeats": 3, "source_length": 5, "target_length": 4},
+        "latency": {
+            "samples": 12,
+            "shards": 2,
+            "passes": 1,
+            "warmup": 1,
+            "repeats": 3,
+            "source_length": 5,
+            "target_length": 4,
+        },
         "search": {"population": 12, "parents": 4, "mutations": 4, "crossovers": 4, "iterations": 3},
     }
     files = {
