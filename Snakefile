@@ -2,6 +2,8 @@
 #
 #   snakemake                                       the default target: three budgets on this machine
 #   snakemake results/bibleende/local/60ms/bleu.txt one budget of any task and device
+#   snakemake results/bibleende/local/transformer-base/bleu.txt
+#                                                   a baseline (config/baselines/) in place of a budget
 #
 # Settings: config/README.md. Rules hold no logic; every one of them calls a verb of `hat`.
 from snakemake.utils import min_version
@@ -31,6 +33,7 @@ include: "workflow/rules/supertransformer.smk"
 include: "workflow/rules/latency.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/subtransformer.smk"
+include: "workflow/rules/baseline.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/figures.smk"
 

@@ -14,8 +14,10 @@ from hat.console import Verbs, print_figures, print_json, read_sentences
 from hat.errors import InputError
 
 if TYPE_CHECKING:
+    from hat.config import Training
     from hat.layout import Results
     from hat.settings import Settings
+    from hat.train.processes import TrainingResources
 
 OVERRIDES = "HAT_OVERRIDES"
 
@@ -40,14 +42,19 @@ data = _family("data", "Download and prepare the text of a task.")
 supertransformer = _family("supertransformer", "The weight-sharing network of a task.")
 latency = _family("latency", "Measure a device and predict its latencies.")
 subtransformer = _family("subtransformer", "The network found for a budget.")
+baseline = _family("baseline", "Networks that SubTransformers are compared with.")
 config = _family("config", "Check and describe the configuration.")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
 DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
 BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms or 3.5s.")]
+BaselineName = Annotated[str, typer.Argument(metavar="BASELINE", help="Name of a file in config/baselines.")]
+ModelName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms, or name of a baseline.")]
 Budgets = Annotated[
     list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that the workflow made by default.")
 ]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads, of all processes together.")]
+Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="GPUs, each for a process of its own.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -66,7 +73,8 @@ def _options(
         Path | None, typer.Option("--log", metavar="FILE", help="Write what is printed to this file too.")
     ] = None,
 ) -> None:
-    if log is not None:
+    # Of several processes that train together the first reports.
+    if log is not None and os.environ.get("RANK", "0") == "0":
         from hat.log import log_to
 
         log_to(log)
@@ -127,12 +135,30 @@ def _data_binarise(context: typer.Context, task: TaskName, as_json: AsJson = Fal
     _show_file(_results(context).data(task) / "binary" / "counts.json", f"Tokens of {task}", as_json=as_json)
 
 
+def _training_resources(
+    context: typer.Context, training: "Training", threads: int | None, gpus: int | None
+) -> "TrainingResources | None":
+    """What a training verb may use; None where it has been done by processes that were started for it."""
+    from hat.train.processes import TrainingResources, launch, launched, own_resources
+
+    gpus = _settings(context).configuration.gpus if gpus is None else gpus
+    resources = TrainingResources(threads=threads or own_resources(training).threads, gpus=gpus)
+    count = resources.processes(training)
+    if count == 1 or launched():
+        return resources
+    launch(count, sys.argv[1:])
+    return None
+
+
 @supertransformer.command("train")
-def _supertransformer_train(context: typer.Context, task: TaskName) -> None:
+def _supertransformer_train(context: typer.Context, task: TaskName, threads: Threads = None, gpus: Gpus = None) -> None:
     """Train the network that contains every Architecture of the space."""
     from hat.train.stages import train_supertransformer
 
-    train_supertransformer(_settings(context), _results(context), task)
+    settings = _settings(context)
+    resources = _training_resources(context, settings.task(task).supertransformer, threads, gpus)
+    if resources is not None:
+        train_supertransformer(settings, _results(context), task, resources)
 
 
 @latency.command("choose")
@@ -185,7 +211,7 @@ def _latency_range(context: typer.Context, task: TaskName, device: DeviceName, a
 
 @latency.command("measure")
 def _latency_measure(
-    context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
+    context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, as_json: AsJson = False
 ) -> None:
     """Measure the deployed model on the device."""
     from hat.latency.stages import measure_model
@@ -220,15 +246,38 @@ def _search(
 
 
 @subtransformer.command("train")
-def _subtransformer_train(context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName) -> None:
+def _subtransformer_train(
+    context: typer.Context,
+    task: TaskName,
+    device: DeviceName,
+    budget: BudgetName,
+    threads: Threads = None,
+    gpus: Gpus = None,
+) -> None:
     """Train the winner of the search from scratch."""
     from hat.train.stages import train_subtransformer
 
-    train_subtransformer(_settings(context), _results(context), task, device, budget)
+    settings = _settings(context)
+    resources = _training_resources(context, settings.task(task).subtransformer, threads, gpus)
+    if resources is not None:
+        train_subtransformer(settings, _results(context), task, device, budget, resources)
+
+
+@baseline.command("train")
+def _baseline_train(
+    context: typer.Context, task: TaskName, baseline: BaselineName, threads: Threads = None, gpus: Gpus = None
+) -> None:
+    """Train a baseline from scratch."""
+    from hat.train.stages import train_baseline
+
+    settings = _settings(context)
+    resources = _training_resources(context, settings.baseline_training(task, baseline), threads, gpus)
+    if resources is not None:
+        train_baseline(settings, _results(context), task, baseline, resources)
 
 
 @app.command("export")
-def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName) -> None:
+def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName) -> None:
     """Write the folder that is deployed."""
     from hat.evaluate.stages import export_model
 
@@ -237,7 +286,7 @@ def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: 
 
 @app.command("score")
 def _score(
-    context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
+    context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, as_json: AsJson = False
 ) -> None:
     """Translate the test split and score it."""
     from hat.evaluate.stages import score
@@ -308,7 +357,7 @@ def _table(
 def _config_check(context: typer.Context, as_json: AsJson = False) -> None:
     """Read everything in config/ and report all errors at once."""
     settings = _settings(context)
-    known = {"tasks": list(settings.tasks), "devices": list(settings.devices), "spaces": list(settings.spaces)}
+    known = {kind: list(getattr(settings, kind)) for kind in ("tasks", "devices", "spaces", "baselines")}
     print_figures(f"{settings.folder}: no errors", known, as_json=as_json)
 
 
@@ -322,7 +371,7 @@ def _config_default() -> None:
 
 @config.command("schema")
 def _config_schema(
-    kind: Annotated[str, typer.Argument(help="config, task, space or device.")] = "config",
+    kind: Annotated[str, typer.Argument(help="config, task, space, device or baseline.")] = "config",
 ) -> None:
     """Print the JSON schema of a configuration file."""
     from hat.configdocs import schema

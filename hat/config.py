@@ -133,8 +133,10 @@ class Tokenisation(Section):
 class Network(Section):
     """What all SubTransformers of a task have in common, beside the space."""
 
-    norm: Literal["post", "pre"] = Field(
-        "post", description="Layer normalisation after (published) or before each sub-layer"
+    norm: Literal["post", "pre", "pre-published"] = Field(
+        "post",
+        description="Layer normalisation after (published) or before each sub-layer; with pre-published only the last"
+        " of the encoder outputs that a decoder layer attends to passes the final norm, as in the research code",
     )
     share_embeddings: Literal["all", "decoder", "none"] = Field(
         "all", description="Which of source embedding, target embedding and output projection share their weights"
@@ -159,7 +161,7 @@ class Training(Section):
         1e-7, ge=0, description="Learning rate at the end of the cosine schedule and at the start of the warm-up"
     )
     adam_betas: tuple[float, float] = Field((0.9, 0.98), description="Decay rates of Adam")
-    weight_decay: float = Field(0.0, ge=0, description="Weight decay of Adam (added to the gradient, as published)")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay of Adam, decoupled from the gradient (published)")
     clip_norm: float = Field(0.0, ge=0, description="Largest gradient norm; 0 for no clipping")
     label_smoothing: Probability = Field(0.1, description="Label smoothing")
     dropout: Probability = Field(0.3, description="Dropout on residuals and embeddings, at the super width")
@@ -167,20 +169,56 @@ class Training(Section):
         0.0, description="Dropout on attention weights (above 0 the slower unfused kernel is used)"
     )
     activation_dropout: Probability = Field(0.0, description="Dropout inside the feed-forward network")
-    scale_dropout: bool = Field(True, description="Scale dropout by sampled width / super width")
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="Precision of matrix products; weights and optimiser state stay in fp32"
+    dropout_scaling: Literal["all", "published", "none"] = Field(
+        "all",
+        description="Which dropout is scaled by sampled width / super width; published: all but that on the encoder's"
+        " self-attention residual",
     )
-    threads: int = Field(0, ge=0, description="CPU threads; 0 for all cores that the rule is given")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="Precision of matrix products; weights and optimiser state stay in fp32; fp16 needs a GPU"
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        description="CPU threads of a process; with 16, a rule that is given 64 cores runs 4 processes; 0 for one"
+        " process with all cores",
+    )
     validate_every: Positive = Field(1000, description="Updates between validations")
     save_every: Positive = Field(500, description="Updates between checkpoints")
+    keep_checkpoints: Positive = Field(2, description="Latest checkpoints that are kept while training")
+    final_weights: Literal["average", "best"] = Field(
+        "average", description="Weights at the end: the mean of the last checkpoints, or those of the best validation"
+    )
     average_checkpoints: Positive = Field(1, description="Last checkpoints whose weights are averaged at the end")
+    tensorboard: bool = Field(True, description="Write the metrics for TensorBoard too")
+
+
+class SubTraining(Training):
+    """Training of a SubTransformer."""
+
+    initial_weights: Literal["random", "inherited"] = Field(
+        "random", description="Start from random weights (published), or from those that the SuperTransformer has"
+    )
 
 
 class SuperTraining(Training):
     """Training of the SuperTransformer."""
 
-    sampling: Literal["uniform"] = Field("uniform", description="How the Architecture of an update is drawn")
+    sampling: Literal["uniform", "sandwich"] = Field(
+        "uniform",
+        description="Architectures of an update: one drawn uniformly (published), or the largest, which teaches the"
+        " others, the smallest and random ones",
+    )
+    sandwich_random: int = Field(2, ge=0, description="Random Architectures of an update with `sandwich`")
+    sample_for: Literal["update", "batch"] = Field(
+        "update",
+        description="Architectures are drawn for each update, the same in all its batches and processes (published),"
+        " or for each batch",
+    )
+    sampling_seed: Literal["run", "none"] = Field(
+        "run",
+        description="Architectures depend on the seed and the update's number, or (published) on the number alone",
+    )
 
 
 # --- measurement, search, scoring -------------------------------------------------------------------
@@ -244,7 +282,7 @@ class Task(Section):
     supertransformer: SuperTraining = Field(
         default_factory=SuperTraining, description="Training of the SuperTransformer"
     )
-    subtransformer: Training = Field(default_factory=Training, description="Training of a found SubTransformer")
+    subtransformer: SubTraining = Field(default_factory=SubTraining, description="Training of a found SubTransformer")
     latency: Latency = Field(default_factory=Latency, description="Latency sampling")
     search: Search = Field(default_factory=Search, description="Search")
     scoring: Scoring = Field(default_factory=Scoring, description="Translation and scoring of the test split")
@@ -258,6 +296,14 @@ class Task(Section):
 
 Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
 Spans = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+
+
+def _check_heads(section: Any) -> None:
+    """Refuse head counts that do not divide ``qkv_dim``."""
+    for key in ("encoder_heads", "decoder_self_heads", "decoder_cross_heads"):
+        for heads in getattr(section, key):
+            if section.qkv_dim % heads:
+                raise ValueError(f"{key} contains {heads}, expected divisors of qkv_dim ({section.qkv_dim})")
 
 
 class Space(Section):
@@ -279,10 +325,7 @@ class Space(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for key in ("encoder_heads", "decoder_self_heads", "decoder_cross_heads"):
-            for heads in getattr(self, key):
-                if self.qkv_dim % heads:
-                    raise ValueError(f"{key} contains {heads}, expected divisors of qkv_dim ({self.qkv_dim})")
+        _check_heads(self)
         if max(self.decoder_cross_span) > max(self.encoder_layers):
             raise ValueError(
                 f"decoder_cross_span contains {max(self.decoder_cross_span)},"
@@ -292,6 +335,70 @@ class Space(Section):
             if isinstance(choices, tuple) and len(set(choices)) != len(choices):
                 raise ValueError(f"{key} names a choice twice: {list(choices)}")
         return self
+
+
+class TransformerNetwork(Section):
+    """A Transformer of fixed dimensions; a list has one entry a layer."""
+
+    kind: Literal["transformer"] = "transformer"
+    norm: Literal["post", "pre"] = Field("post", description="Layer normalisation after or before each sub-layer")
+    qkv_dim: Positive = Field(description="Width of queries, keys and values together; heads only divide it")
+    encoder_embed_dim: Positive = Field(description="Width of the encoder")
+    encoder_ffn_dim: Widths = Field(description="Feed-forward width of each encoder layer")
+    encoder_heads: Widths = Field(description="Self-attention heads of each encoder layer")
+    decoder_embed_dim: Positive = Field(description="Width of the decoder")
+    decoder_ffn_dim: Widths = Field(description="Feed-forward width of each decoder layer")
+    decoder_self_heads: Widths = Field(description="Self-attention heads of each decoder layer")
+    decoder_cross_heads: Widths = Field(description="Cross-attention heads of each decoder layer")
+    decoder_cross_span: Widths = Field(description="Last encoder layers that each decoder layer attends to")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_heads(self)
+        for first, *others in (
+            ("encoder_ffn_dim", "encoder_heads"),
+            ("decoder_ffn_dim", "decoder_self_heads", "decoder_cross_heads", "decoder_cross_span"),
+        ):
+            layers = len(getattr(self, first))
+            for key in others:
+                if len(getattr(self, key)) != layers:
+                    raise ValueError(f"{key} has {len(getattr(self, key))} entries, expected {layers} as {first}")
+        if max(self.decoder_cross_span) > len(self.encoder_heads):
+            raise ValueError(
+                f"decoder_cross_span contains {max(self.decoder_cross_span)},"
+                f" expected at most the number of encoder layers ({len(self.encoder_heads)})"
+            )
+        return self
+
+
+class EvolvedNetwork(Section):
+    """An Evolved Transformer (arXiv 1901.11117); its feed-forward width is four times its width."""
+
+    kind: Literal["evolved"] = "evolved"
+    width: Positive = Field(description="Width of encoder and decoder")
+    heads: Positive = Field(description="Attention heads")
+    wide_heads: Positive = Field(16, description="Heads of the first self-attention of a decoder cell")
+    encoder_cells: Positive = Field(3, description="Encoder cells, each about two Transformer layers")
+    decoder_cells: Positive = Field(4, description="Decoder cells")
+
+    @model_validator(mode="after")
+    def _divided(self) -> Self:
+        for what, parts in (("heads", self.heads), ("wide_heads", self.wide_heads), ("halves", 2)):
+            if self.width % parts:
+                raise ValueError(f"width is {self.width}, expected a multiple of {parts} ({what})")
+        return self
+
+
+class Baseline(Section):
+    """A network of fixed dimensions that SubTransformers are compared with."""
+
+    description: str = Field("", description="One line for people")
+    network: Annotated[TransformerNetwork | EvolvedNetwork, Field(discriminator="kind")] = Field(
+        description="What it is"
+    )
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="Overrides of the task's `subtransformer`, by which it is trained"
+    )
 
 
 class Device(Section):
@@ -330,6 +437,7 @@ class Configuration(Section):
     """config/config.yaml: what is true for all tasks, and overrides of the other files."""
 
     seed: int = Field(1, ge=0, description="Seed of everything random")
+    gpus: int = Field(0, ge=0, description="GPUs of a training job, each for a process of its own; 0 for the CPU")
     demo: Budgets = Field(default_factory=Budgets, description="The default target")
     latency: dict[str, Any] = Field(default_factory=dict, description="Overrides of `latency` in every task")
     search: dict[str, Any] = Field(default_factory=dict, description="Overrides of `search` in every task")
@@ -337,3 +445,6 @@ class Configuration(Section):
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Overrides of single tasks, by name")
     spaces: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Overrides of single spaces, by name")
     devices: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Overrides of single devices, by name")
+    baselines: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Overrides of single baselines, by name"
+    )

@@ -88,7 +88,8 @@ class Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except HatError as error:
-            for line in str(error).splitlines():
+            # Of several processes that train together the first speaks for all.
+            for line in str(error).splitlines() if os.environ.get("RANK", "0") == "0" else ():
                 print(f"hat: {line}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from hat.config import BibleCorpus, FileSource, Task
 from hat.settings import Settings, budget_ms
 
 # Settings that change how fast a result is had, or how it is described, and not the result.
-WITHOUT_EFFECT = frozenset({"description", "threads", "save_every", "host", "mirrors"})
+WITHOUT_EFFECT = frozenset({"description", "threads", "keep_checkpoints", "tensorboard", "host", "mirrors"})
 
 LANGUAGES = ("task.source_language", "task.target_language")
 MEASUREMENT = ("latency.passes", "latency.warmup", "latency.repeats", "latency.source_length", "latency.target_length")
@@ -35,16 +35,26 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "measure": ("device", "device.threads", *MEASUREMENT),
     "score": ("seed", "task.scoring", "device"),
 }
+# What differs where a baseline stands in place of a budget: of the networks of its task it shares the embeddings alone.
+BASELINE = ("baseline.network", "task.network.share_embeddings")
+BASELINE_STAGES: Mapping[str, tuple[str, ...]] = {
+    **STAGES,
+    "baseline": ("seed", *BASELINE, "baseline.training"),
+    "export": (*BASELINE, "device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING),
+}
 
 
-def stage_settings(settings: Settings, stage: str, task: str, device: str | None = None) -> dict[str, Any]:
+def stage_settings(
+    settings: Settings, stage: str, task: str, device: str | None = None, baseline: str | None = None
+) -> dict[str, Any]:
     """The resolved settings that a stage depends on, by their dotted names.
 
     Args:
         settings: the whole configuration.
-        stage: a key of ``STAGES``.
+        stage: a key of ``STAGES``, or with a baseline of ``BASELINE_STAGES``.
         task: name of the task.
         device: name of the device, for stages that have one.
+        baseline: name of the baseline, where there is one instead of a budget.
     """
     chosen = settings.task(task)
     sections: dict[str, Any] = {
@@ -56,8 +66,14 @@ def stage_settings(settings: Settings, stage: str, task: str, device: str | None
     }
     if device is not None:
         sections["device"] = settings.device(device).model_dump(mode="json")
+    if baseline is not None:
+        network, training = settings.baseline(baseline).network, settings.baseline_training(task, baseline)
+        sections["baseline"] = {
+            "network": network.model_dump(mode="json"),
+            "training": training.model_dump(mode="json"),
+        }
     found = {}
-    for name in STAGES[stage]:
+    for name in (STAGES if baseline is None else BASELINE_STAGES)[stage]:
         value: Any = sections
         for part in name.split("."):
             value = value[part]
@@ -65,9 +81,11 @@ def stage_settings(settings: Settings, stage: str, task: str, device: str | None
     return found
 
 
-def stage_digest(settings: Settings, stage: str, task: str, device: str | None = None) -> str:
+def stage_digest(
+    settings: Settings, stage: str, task: str, device: str | None = None, baseline: str | None = None
+) -> str:
     """Digest of :func:`stage_settings`; a rule that has it among its params re-runs when it changes."""
-    return digest(stage_settings(settings, stage, task, device))
+    return digest(stage_settings(settings, stage, task, device, baseline))
 
 
 def _without_effectless(value: Any) -> Any:

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+# Names below a task's and a device's folder that are no device and no budget.
+OF_A_TASK = frozenset({"data", "supertransformer", "baselines"})
+OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json"})
+
 
 class Results:
     """Paths of artifacts.
@@ -26,6 +30,10 @@ class Results:
         """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of the SuperTransformer."""
         return self.root / task / "supertransformer"
 
+    def baseline(self, task: str, baseline: str) -> Path:
+        """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of a baseline, which no device changes."""
+        return self.root / task / "baselines" / baseline
+
     def latency(self, task: str, device: str) -> Path:
         """Folder of ``architectures.jsonl``, ``samples/SHARD.jsonl`` and ``dataset.parquet``."""
         return self.root / task / device / "latency"
@@ -39,12 +47,16 @@ class Results:
         return self.root / task / device / "budgets.json"
 
     def budget(self, task: str, device: str, budget: str) -> Path:
-        """Folder of everything made for one budget: ``architecture.json``, ``search.parquet``, ..."""
+        """Folder of everything made for one budget or baseline: ``bleu.txt``, ``latency.json``, ..."""
         return self.root / task / device / budget
 
     def subtransformer(self, task: str, device: str, budget: str) -> Path:
         """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of the trained winner."""
         return self.budget(task, device, budget) / "subtransformer"
+
+    def trained(self, task: str, device: str, budget: str, *, baseline: bool) -> Path:
+        """Folder of the trained network that is deployed for a budget, or by the name of a baseline."""
+        return self.baseline(task, budget) if baseline else self.subtransformer(task, device, budget)
 
     def model(self, task: str, device: str, budget: str) -> Path:
         """The deployed folder: `hat translate` needs nothing else."""

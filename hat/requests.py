@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from hat.errors import InputError
-from hat.layout import Results
-from hat.settings import Settings, budget_ms
+from hat.layout import OF_A_DEVICE, OF_A_TASK, Results
+from hat.settings import Settings
 
 BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
-OF_A_TASK = frozenset({"data", "supertransformer"})
-OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json"})
+OF_A_SEARCH = frozenset({"architecture.json", "search.parquet"})
 SHARED = frozenset({"downloads", "figures", "tables", "logs", "benchmarks"})
 
 
@@ -31,20 +30,25 @@ def command_line_targets() -> list[str]:
 
 
 def requested(target: str, results: Results) -> tuple[str, str | None, str | None] | None:
-    """Task, device and budget that a target path names; None where it is no artifact of a task."""
+    """Task, device and budget that a target path names; None where it is no artifact of a task.
+
+    The name of a baseline stands for the budget, without a device where the target is of its training.
+    """
     try:
         parts = PurePosixPath(target).relative_to(results.root.as_posix()).parts
     except ValueError:
         return None
     if not parts or parts[0] in SHARED:
         return None
+    if parts[1:2] == ("baselines",):
+        return parts[0], None, parts[2] if len(parts) > 2 else None
     device = parts[1] if len(parts) > 1 and parts[1] not in OF_A_TASK else None
     budget = parts[2] if device and len(parts) > 2 and parts[2] not in OF_A_DEVICE else None
     return parts[0], device, budget
 
 
 def check_targets(targets: Iterable[str], settings: Settings, results: Results, *, will_run: bool) -> None:
-    """Refuse targets that name an unknown task, device or budget, or a device that cannot be reached.
+    """Refuse targets that name an unknown task, device, budget or baseline, or a device that cannot be reached.
 
     Args:
         targets: paths and rule names that Snakemake is asked for.
@@ -61,10 +65,14 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
             settings.task(task)
             if device is not None:
                 settings.device(device)
-            if budget is not None:
-                budget_ms(budget)
+            if budget is not None and device is None:
+                settings.baseline(budget)
+            elif budget is not None and settings.limit_ms(budget) is None and PurePosixPath(target).name in OF_A_SEARCH:
+                raise InputError(
+                    f"{target}: a baseline is not searched; {settings.folder}/baselines/{budget}.yaml is it"
+                )
             if will_run and device is not None:
-                _check_reachable(settings, results, task, device)
+                _check_reachable(settings, results, task, device, budget)
         elif (report := reported(target, settings, results)) is not None and will_run:
             _check_reachable(settings, results, *report)
 
@@ -87,9 +95,13 @@ def reported(target: str, settings: Settings, results: Results) -> tuple[str, st
     return pairs[name]
 
 
-def _check_reachable(settings: Settings, results: Results, task: str, device: str) -> None:
+def _check_reachable(settings: Settings, results: Results, task: str, device: str, budget: str | None = None) -> None:
     chosen = settings.device(device)
-    measured = (results.latency(task, device) / "dataset.parquet").exists()
+    measured = (
+        results.budget(task, device, budget) / "latency.json"
+        if budget in settings.baselines
+        else results.latency(task, device) / "dataset.parquet"
+    ).exists()
     if chosen.connection == "ssh" and chosen.host is None and not measured:
         raise InputError(
             f"{settings.folder}/devices/{device}.yaml, host: no host is configured for {device};"

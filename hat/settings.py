@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hat.config import Configuration, Device, Space, Task
+from hat.config import Baseline, Configuration, Device, Space, Task, Training
 from hat.errors import InputError
+from hat.layout import OF_A_DEVICE
 
 Model = TypeVar("Model", bound=BaseModel)
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
@@ -38,7 +39,7 @@ class Settings:
 
     Args:
         overrides: nested mapping laid over config.yaml; dotted keys (``search.algorithm``) are allowed.
-        folder: the folder that holds config.yaml, tasks/, spaces/ and devices/.
+        folder: the folder that holds config.yaml, tasks/, spaces/, devices/ and baselines/.
 
     Raises:
         InputError: any file is missing or wrong; one line for each error.
@@ -59,11 +60,13 @@ class Settings:
         self.spaces = self._load("spaces", Space, chosen.spaces, {})
         self.devices = self._load("devices", Device, chosen.devices, {})
         self.tasks = self._load("tasks", Task, chosen.tasks, for_every_task)
+        self.baselines = self._load("baselines", Baseline, chosen.baselines, {})
         for name, task in self.tasks.items():
             if task.space not in self.spaces:
                 self._errors.append(
                     f"{self.folder}/tasks/{name}.yaml, space: {task.space!r} is unknown, expected {_known(self.spaces)}"
                 )
+        self._check_baselines()
         if self._errors:
             raise InputError("\n".join(self._errors))
 
@@ -80,9 +83,49 @@ class Settings:
         """The device of that name, or an InputError that lists the known ones."""
         return _pick("device", self.devices, name, self.folder)
 
+    def baseline(self, name: str) -> Baseline:
+        """The baseline of that name, or an InputError that lists the known ones."""
+        return _pick("baseline", self.baselines, name, self.folder)
+
+    def baseline_training(self, task: str, baseline: str) -> Training:
+        """How a baseline is trained: as a SubTransformer of the task from random weights, but for its own overrides.
+
+        Raises:
+            InputError: both together are not allowed.
+        """
+        overrides = self.baseline(baseline).training
+        inherited = self.task(task).subtransformer.model_dump(include=set(Training.model_fields))
+        try:
+            return Training.model_validate(merge(inherited, undotted(overrides)))
+        except ValidationError as error:
+            file = f"{self.folder}/baselines/{baseline}.yaml, training, with the task {task!r}"
+            raise InputError("\n".join(describe(error, Training, file))) from None
+
+    def limit_ms(self, budget: str) -> float | None:
+        """Milliseconds that a model for ``budget`` may take; None for the name of a baseline, which has no limit.
+
+        Raises:
+            InputError: it is neither a budget nor a baseline.
+        """
+        if budget in self.baselines:
+            return None
+        try:
+            return budget_ms(budget)
+        except InputError as error:
+            known = f"{_known(self.baselines)} (files in {self.folder}/baselines)"
+            raise InputError(f"{error}, or a baseline, {known}") from None
+
     def space_of(self, task: str) -> Space:
         """The space of a task."""
         return self.spaces[self.task(task).space]
+
+    def _check_baselines(self) -> None:
+        """Baselines stand where budgets do, so their names may be no others; overrides of training are checked here."""
+        for name, baseline in self.baselines.items():
+            file = f"{self.folder}/baselines/{name}.yaml"
+            if BUDGET.match(name) or name in OF_A_DEVICE:
+                self._errors.append(f"{file}: the name may be no budget and none of {', '.join(sorted(OF_A_DEVICE))}")
+            self._check(Training, undotted(baseline.training), f"{file}, training")
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:

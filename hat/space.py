@@ -51,17 +51,20 @@ class Architecture:
     decoder_cross_span: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value, is_list = getattr(self, field.name), field.name in ENCODER_LISTS + DECODER_LISTS
+            if isinstance(value, tuple) != is_list:
+                expected = "a list" if is_list else "one whole number"
+                raise InputError(f"Architecture, {field.name}: {value!r}, expected {expected}")
+            entries = value if is_list else (value,)
+            if any(isinstance(entry, bool) or not isinstance(entry, int) or entry < 1 for entry in entries):
+                raise InputError(f"Architecture, {field.name}: {value!r}, expected positive whole numbers")
         for names in (ENCODER_LISTS, DECODER_LISTS):
             lengths = {name: len(getattr(self, name)) for name in names}
             if len(set(lengths.values())) != 1 or 0 in lengths.values():
                 raise InputError(
                     f"Architecture: lists of different or zero length {lengths}, expected one entry a layer"
                 )
-        for field in fields(self):
-            value = getattr(self, field.name)
-            entries = value if isinstance(value, tuple) else (value,)
-            if any(isinstance(entry, bool) or not isinstance(entry, int) or entry < 1 for entry in entries):
-                raise InputError(f"Architecture, {field.name}: {value!r}, expected positive whole numbers")
 
     @property
     def encoder_layers(self) -> int:
@@ -114,8 +117,16 @@ class Architecture:
         return cls.from_dict(values, where)
 
     def to_published(self) -> dict[str, Any]:
-        """The nested form of the research code's YAML files (``*-subtransformer`` keys)."""
+        """The nested form of the research code's YAML files (``*-subtransformer`` keys).
+
+        Raises:
+            InputError: a span has no code there.
+        """
         codes = {span: code for code, span in PUBLISHED_SPANS.items()}
+        if unknown := sorted(set(self.decoder_cross_span) - set(codes)):
+            raise InputError(
+                f"Architecture, decoder_cross_span: {unknown[0]}, the research code has a form for {sorted(codes)} only"
+            )
         values = self.to_dict()
         values["decoder_cross_span"] = [codes[span] for span in self.decoder_cross_span]
         result = {published: values[own] for published, own in PUBLISHED_NAMES.items()}
@@ -137,7 +148,9 @@ class Architecture:
         for published, name in PUBLISHED_NAMES.items():
             value = values[published]
             if isinstance(value, Sequence) and not isinstance(value, str):
-                depth = values[f"{name.split('_')[0]}-layer-num-subtransformer"]
+                key = f"{name.split('_')[0]}-layer-num-subtransformer"
+                if not isinstance(depth := values[key], int) or depth < 1:
+                    raise InputError(f"{where}, {key}: {depth!r}, expected a positive whole number")
                 if len(value) < depth:
                     raise InputError(f"{where}, {published}: {len(value)} entries, expected {depth}, one a layer")
                 value = tuple(value[:depth])
@@ -146,7 +159,7 @@ class Architecture:
             own["decoder_cross_span"] = tuple(PUBLISHED_SPANS[code] for code in own["decoder_cross_span"])
         except (KeyError, TypeError):
             raise InputError(
-                f"{where}, decoder-arbitrary-ende-attn-all-subtransformer: {list(own['decoder_cross_span'])},"
+                f"{where}, decoder-arbitrary-ende-attn-all-subtransformer: {own['decoder_cross_span']!r},"
                 f" expected codes {sorted(PUBLISHED_SPANS)}"
             ) from None
         return cls(**own)
@@ -218,8 +231,21 @@ class SearchSpace:
         )
 
     def sample(self, rng: random.Random) -> Architecture:
-        """Draw every dimension uniformly."""
-        return self._assemble(lambda name, _: rng.choice(getattr(self.space, name)))
+        """Draw every dimension uniformly.
+
+        In the order of the research code's ``sample_configs``, spans also for layers that are not there: with
+        ``random.Random(n)`` and choices in its order, what it trains in update n, counted from 0.
+        """
+        space = self.space
+        encoder_dim, decoder_dim = rng.choice(space.encoder_embed_dim), rng.choice(space.decoder_embed_dim)
+        depths = [rng.choice(space.encoder_layers), rng.choice(space.decoder_layers)]
+        lists: dict[str, tuple[int, ...]] = {}
+        for depth, names in zip(depths, (ENCODER_LISTS, DECODER_LISTS[:-1]), strict=True):
+            layers = [[rng.choice(getattr(space, name)) for name in names] for _ in range(depth)]
+            lists |= dict(zip(names, zip(*layers, strict=True), strict=True))
+        spans = [rng.choice(space.decoder_cross_span) for _ in range(max(space.decoder_layers))]
+        lists["decoder_cross_span"] = tuple(spans[: depths[1]])
+        return Architecture(encoder_embed_dim=encoder_dim, decoder_embed_dim=decoder_dim, **lists)
 
     def mutate(self, parent: Architecture, probability: float, rng: random.Random) -> Architecture:
         """Draw every dimension again with the given probability; keep the parent's value otherwise.

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from hat.config import Task
 from hat.data.dictionary import END, PAD
@@ -22,6 +23,39 @@ class Batch:
     previous: Tensor
     target: Tensor
     tokens: int  # of the target, end symbols included
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device; copied in the background where its memory is pinned."""
+        source, previous, target = (
+            part.to(device, non_blocking=True) for part in (self.source, self.previous, self.target)
+        )
+        return Batch(source, previous, target, self.tokens)
+
+    def pin_memory(self) -> "Batch":
+        """The batch in memory that a GPU copies from directly."""
+        source, previous, target = (part.pin_memory() for part in (self.source, self.previous, self.target))
+        return Batch(source, previous, target, self.tokens)
+
+    def without_targets(self) -> "Batch":
+        """The batch with nothing to learn from: its loss and gradients are zero."""
+        return Batch(self.source, self.previous, torch.full_like(self.target, PAD), 0)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process does in an update.
+
+    ``numbers`` tells the batches of an update apart, over all processes; ``tokens`` is the number of target tokens of
+    the whole update.
+    """
+
+    batches: tuple[Batch, ...]
+    numbers: tuple[int, ...]
+    tokens: int
+
+    def pin_memory(self) -> "Share":
+        """See :meth:`Batch.pin_memory`."""
+        return Share(tuple(batch.pin_memory() for batch in self.batches), self.numbers, self.tokens)
 
 
 class PairedSplit:
@@ -109,15 +143,60 @@ class TrainingBatches:
             self._epochs = {number: [batches[i] for i in order]}
         return self._epochs[number]
 
-    def __getitem__(self, index: int) -> Batch:
-        """Batch ``index``, counted from 0 over all epochs."""
+    def numbers(self, index: int) -> npt.NDArray[np.int64]:
+        """Sentence numbers of batch ``index``, counted from 0 over all epochs."""
         epoch = 0
         while True:
             if epoch + 1 == len(self._starts):
                 self._starts.append(self._starts[-1] + len(self._epoch(epoch)))
             if index < self._starts[epoch + 1]:
-                return self.split.batch(self._epoch(epoch)[index - self._starts[epoch]])
+                return self._epoch(epoch)[index - self._starts[epoch]]
             epoch += 1
+
+    def __getitem__(self, index: int) -> Batch:
+        """Batch ``index``, counted from 0 over all epochs."""
+        return self.split.batch(self.numbers(index))
+
+    def share(self, update: int, accumulate: int, rank: int = 0, processes: int = 1) -> Share:
+        """What process ``rank`` of several does in an update: together the same sentences, however many they are.
+
+        Whole batches where they can be dealt out evenly, else a part of the sentences of each.
+
+        Args:
+            update: counted from 1.
+            accumulate: batches of an update.
+            rank: of this process, from 0.
+            processes: that share the update.
+        """
+        all_numbers = [self.numbers((update - 1) * accumulate + i) for i in range(accumulate)]
+        tokens = sum(int(self.split.target.sizes[numbers].sum()) for numbers in all_numbers)
+        if accumulate % processes == 0:
+            dealt = list(enumerate(all_numbers))[rank::processes]
+        else:
+            dealt = [(i * processes + rank, numbers[rank::processes]) for i, numbers in enumerate(all_numbers)]
+        batches = [
+            # All processes take part in all exchanges, so one without sentences goes through the motions.
+            self.split.batch(numbers) if len(numbers) else self.split.batch(all_numbers[0][:1]).without_targets()
+            for _, numbers in dealt
+        ]
+        return Share(tuple(batches), tuple(number for number, _ in dealt), tokens)
+
+
+class Shares(Dataset[Share]):
+    """The shares of one process by update, for a DataLoader.
+
+    Args:
+        batches: of the run.
+        accumulate: batches of an update.
+        rank: of this process, from 0.
+        processes: that share each update.
+    """
+
+    def __init__(self, batches: TrainingBatches, accumulate: int, rank: int, processes: int) -> None:
+        self.batches, self.accumulate, self.rank, self.processes = batches, accumulate, rank, processes
+
+    def __getitem__(self, update: int) -> Share:
+        return self.batches.share(update, self.accumulate, self.rank, self.processes)
 
 
 def validation_batches(split: PairedSplit, batch_tokens: int, sentences: int | None = None) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""The last stages of a budget: the deployed folder, and its translations scored."""
+"""The last stages of a budget or baseline: the deployed folder, and its translations scored."""
 
 import os
 import shutil
@@ -17,6 +17,7 @@ from hat.artifacts import (
     write_json,
     write_text,
 )
+from hat.baselines import described
 from hat.config import Device, Task
 from hat.data.dictionary import Dictionary
 from hat.data.indexed import IndexedDataset
@@ -28,8 +29,8 @@ from hat.progress import progress
 from hat.runtime import runtime
 from hat.runtime.base import Decoding
 from hat.settings import Settings
-from hat.space import Architecture
 from hat.train import checkpoints
+from hat.train.evaluator import untrained_loss
 from hat.train.stages import task_shape
 from hat.translator import Translator
 
@@ -49,14 +50,16 @@ def export_model(settings: Settings, results: Results, task: str, device: str, b
     """Write the folder that is deployed: runtime files, tokeniser, ``model.json``, written last.
 
     Raises:
-        InputError: the trained SubTransformer is missing or malformed.
+        InputError: the budget is neither a budget nor a baseline, or the trained network is missing or malformed.
     """
     chosen, target = settings.task(task), settings.device(device)
     folder, data = results.model(task, device, budget), results.data(task)
-    trained = results.subtransformer(task, device, budget)
+    baseline = settings.limit_ms(budget) is None
+    trained = results.trained(task, device, budget, baseline=baseline)
     checkpoint = checkpoints.load(trained / "checkpoint.pt")
     training = read_json(trained / "config.json")
-    architecture = Architecture.from_dict(training["architecture"], str(trained / "config.json"))
+    architecture = described(training, str(trained / "config.json"))
+    shape = task_shape(settings, results, task, budget if baseline else None)
     with only_one(results.budget(task, device, budget), f"Export for {budget}"):
         (folder / "model.json").unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,12 +67,12 @@ def export_model(settings: Settings, results: Results, task: str, device: str, b
         for language in (chosen.source_language, chosen.target_language):
             shutil.copyfile(dictionary_path(data, language), folder / f"dict.{language}.txt")
         written = runtime(target.runtime, target.precision, target.threads).write(
-            folder, architecture, task_shape(settings, results, task), checkpoint["model"]
+            folder, architecture, shape, checkpoint["model"]
         )
         description: dict[str, Any] = {
             "task": task,
             "device": device,
-            "budget": budget,
+            "baseline" if baseline else "budget": budget,
             "source_language": chosen.source_language,
             "target_language": chosen.target_language,
             "runtime": target.runtime,
@@ -160,17 +163,19 @@ def _translate(translator: Translator, sources: list[str], batch_tokens: int, pl
 
 
 def _losses(settings: Settings, results: Results, task: str, device: str, budget: str) -> dict[str, float]:
-    """Validation losses, nats a token: trained, inherited, untrained, unigram model."""
+    """Validation losses, nats a token: trained, inherited (but of a baseline), untrained, unigram model."""
     chosen, data = settings.task(task), results.data(task)
-    trained = results.subtransformer(task, device, budget)
-    first = read_jsonl(trained / "metrics.jsonl")[0]
+    baseline = settings.limit_ms(budget) is None
+    trained = results.trained(task, device, budget, baseline=baseline)
+    config = trained / "config.json"
+    architecture = described(read_json(config), str(config))
     train, validation = (
         IndexedDataset(binary_prefix(data, split, chosen, chosen.target_language)) for split in ("train", "validation")
     )
     dictionary = Dictionary.load(dictionary_path(data, chosen.target_language))
-    return {
-        "validation_loss": read_json(trained / "config.json")["validation"]["nll"],
-        "inherited_loss": read_json(results.budget(task, device, budget) / "architecture.json")["validation_loss"],
-        "untrained_loss": first["nll"],
-        "unigram_loss": unigram_loss(train, validation, dictionary),
-    }
+    found = {"validation_loss": read_json(config)["validation"]["nll"]}
+    if not baseline:
+        winner = read_json(results.budget(task, device, budget) / "architecture.json")
+        found["inherited_loss"] = winner["validation_loss"]
+    untrained = untrained_loss(settings, results, task, architecture, budget if baseline else None)
+    return found | {"untrained_loss": untrained, "unigram_loss": unigram_loss(train, validation, dictionary)}

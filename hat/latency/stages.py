@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts import digest, only_one, provenance, read_json, read_jsonl, write_json, write_text
+from hat.baselines import architecture_of, describe
 from hat.errors import HatError, InputError
 from hat.latency.accuracy import held_out_errors
 from hat.latency.budgets import predicted_range, spread_budgets
@@ -15,7 +16,7 @@ from hat.latency.samples import SampleFile, draw_architectures, measure_missing,
 from hat.latency.workload import Workload, workload_of
 from hat.layout import Results
 from hat.progress import progress
-from hat.settings import Settings, budget_ms
+from hat.settings import Settings
 from hat.space import Architecture, SearchSpace
 
 # Architectures drawn to see what latencies a space spans.
@@ -201,38 +202,47 @@ def choose_budgets(settings: Settings, results: Results, task: str, device: str)
 
 
 def measure_model(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
-    """Measure what is deployed for a budget by the protocol of the samples; write BUDGET/latency.json.
+    """Measure what is deployed by the protocol of the samples; write BUDGET/latency.json.
+
+    For a baseline, by whose name ``budget`` may be given, there is nothing that was promised or predicted.
 
     Raises:
         HatError: the device cannot be measured on.
-        InputError: the budget is no budget, or architecture.json is missing.
+        InputError: the budget is neither a budget nor a baseline, or a file is missing.
     """
-    limit_ms = budget_ms(budget)
+    limit_ms = settings.limit_ms(budget)
     connection = connect(settings, device)
     chosen = settings.task(task).latency
     repeats = DEPLOYED_REPEATS * chosen.repeats * chosen.passes
-    workload = workload_of(settings, results, task, device)
-    winner = read_json(results.budget(task, device, budget) / "architecture.json")
-    model = results.model(task, device, budget)
+    place, model = results.budget(task, device, budget), results.model(task, device, budget)
+    winner = None if limit_ms is None else read_json(place / "architecture.json")
+    workload = workload_of(settings, results, task, device, budget if winner is None else None)
     if not model.is_dir():
-        raise HatError(f"{model}: no such folder; it is made by the step that trains and exports the SubTransformer")
-    path = results.budget(task, device, budget) / "latency.json"
+        raise HatError(f"{model}: no such folder; it is made by the steps that train and export the network")
     with only_one(results.latency(task, device), f"Measuring on {device}"):
         conditions = connection.conditions(workload, chosen.warmup, repeats)
         with progress(f"Measuring the model for {budget} on {device}", repeats, background=False) as tracker:
             measured = connection.measure_deployed(model, workload, chosen.warmup, repeats, tracker)
-    predicted = float(winner["predicted_latency_ms"])
-    content = {
-        "budget": budget,
-        "budget_ms": limit_ms,
-        "within_budget": measured.latency_ms <= limit_ms,
-        **measured.to_dict(),
-        "predicted_latency_ms": predicted,
-        "prediction_error_percent": 100 * (predicted - measured.latency_ms) / measured.latency_ms,
-        "digest": winner["digest"],
-        "architecture": winner["architecture"],
+    content: dict[str, Any] = measured.to_dict()
+    if winner is None or limit_ms is None:
+        architecture = architecture_of(settings.baseline(budget).network)
+        content = {"baseline": budget, **content, "digest": architecture.digest}
+        content |= describe(architecture, workload.shape)
+    else:
+        predicted = float(winner["predicted_latency_ms"])
+        content = {
+            "budget": budget,
+            "budget_ms": limit_ms,
+            "within_budget": measured.latency_ms <= limit_ms,
+            **content,
+            "predicted_latency_ms": predicted,
+            "prediction_error_percent": 100 * (predicted - measured.latency_ms) / measured.latency_ms,
+            "digest": winner["digest"],
+            "architecture": winner["architecture"],
+        }
+    content |= {
         "conditions": conditions.to_dict(),
         "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
     }
-    write_json(path, content)
-    return path
+    write_json(place / "latency.json", content)
+    return place / "latency.json"

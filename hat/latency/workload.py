@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from hat.baselines import shape_of
 from hat.data.dictionary import Dictionary
 from hat.data.prepare import dictionary_path
 from hat.errors import InputError
@@ -41,8 +42,8 @@ class Workload:
             raise InputError(f"{where}: not a workload ({error})") from None
 
 
-def workload_of(settings: Settings, results: Results, task: str, device: str) -> Workload:
-    """The workload of a task on a device.
+def workload_of(settings: Settings, results: Results, task: str, device: str, baseline: str | None = None) -> Workload:
+    """The workload of a task's SubTransformers, or of a baseline, on a device.
 
     Raises:
         InputError: the task's dictionaries do not exist yet.
@@ -51,7 +52,9 @@ def workload_of(settings: Settings, results: Results, task: str, device: str) ->
     languages = (chosen.source_language, chosen.target_language)
     source, target = (len(Dictionary.load(dictionary_path(results.data(task), language))) for language in languages)
     return Workload(
-        shape=Shape.of(settings.space_of(task), chosen.network, source, target),
+        shape=Shape.of(settings.space_of(task), chosen.network, source, target)
+        if baseline is None
+        else shape_of(settings.baseline(baseline).network, chosen.network, source, target),
         source_length=chosen.latency.source_length,
         target_length=chosen.latency.target_length,
         beam=settings.device(device).beam,

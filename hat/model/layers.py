@@ -30,11 +30,42 @@ PLAIN = Leaves(nn.Linear, nn.LayerNorm)
 
 @dataclass(frozen=True, kw_only=True)
 class Dropouts:
-    """Dropout rates at the super width."""
+    """Dropout rates at the super width.
+
+    ``scaling`` says which are scaled by sampled width / super width: ``all`` of the residual and activation
+    rates, all as ``published`` (not that on the encoder's self-attention residual), or ``none``.
+    """
 
     residual: float = 0.0
     attention: float = 0.0
     activation: float = 0.0
+    scaling: str = "all"
+
+    def scale(self, dim: int, super_dim: int) -> float:
+        """Factor of the scaled rates."""
+        return 1.0 if self.scaling == "none" else dim / super_dim
+
+
+# What a decoder layer keeps of the positions before, for N hypotheses, which are dimension 1 of each tensor; empty
+# before the first position.
+Cache = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a decoder layer attends to: encoder outputs of B sentences, projected for each of its cross-attentions.
+
+    ``projected`` holds keys and values, each [B, H, S, K]; ``mask`` is true where attention is allowed,
+    [B, 1, 1, S], None where it is everywhere.
+    """
+
+    projected: tuple[tuple[Tensor, Tensor], ...]
+    mask: Tensor | None
+
+    def of(self, sentences: Tensor) -> "Memory":
+        """That of these sentences alone, [B']."""
+        projected = tuple((key[sentences], value[sentences]) for key, value in self.projected)
+        return Memory(projected, None if self.mask is None else self.mask[sentences])
 
 
 def split_heads(x: Tensor, sentences: int, length: int, heads: int) -> Tensor:
@@ -44,8 +75,12 @@ def split_heads(x: Tensor, sentences: int, length: int, heads: int) -> Tensor:
 
 def merge_heads(x: Tensor, rows: int) -> Tensor:
     """[B, H, S, K] -> [R, H x K], filled up with zeros."""
-    merged = x.transpose(1, 2).reshape(x.size(0) * x.size(2), -1)
-    return merged if merged.size(0) == rows else F.pad(merged, (0, 0, 0, rows - merged.size(0)))
+    return filled(x.transpose(1, 2).reshape(x.size(0) * x.size(2), -1), rows)
+
+
+def filled(x: Tensor, rows: int) -> Tensor:
+    """[r, D] -> [R, D], filled up with zeros."""
+    return x if x.size(0) == rows else F.pad(x, (0, 0, 0, rows - x.size(0)))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, dropout: float) -> Tensor:
@@ -75,6 +110,22 @@ def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
     return x * kept * (1 / (1 - rate))
 
 
+def drop_key_gradient(bias: Tensor | None, keys: slice) -> None:
+    """Make the gradient of the keys' part of a bias, where there is one, what it is: zero.
+
+    A bias on the keys adds the same to all scores of a query, which softmax does not see. What rounding leaves of
+    the gradient is noise that Adam, which divides by its size, would train on.
+    """
+
+    def hook(gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        gradient[keys] = 0
+        return gradient
+
+    if bias is not None:
+        bias.register_hook(hook)  # type: ignore[no-untyped-call]
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention of sentences to themselves; the head count only divides ``qkv_dim``."""
 
@@ -83,6 +134,7 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.dropout = dropout
         self.qkv = leaves.linear(dim, 3 * qkv_dim)
+        drop_key_gradient(self.qkv.bias, slice(qkv_dim, 2 * qkv_dim))
         self.out = leaves.linear(qkv_dim, dim)
 
     def heads_of(self, x: Tensor, sentences: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -114,6 +166,7 @@ class CrossAttention(nn.Module):
         self.dropout = dropout
         self.query = leaves.linear(dim, qkv_dim)
         self.key_value = leaves.linear(memory_dim, 2 * qkv_dim)
+        drop_key_gradient(self.key_value.bias, slice(qkv_dim))
         self.out = leaves.linear(qkv_dim, dim)
 
     def project(self, memories: list[Tensor], sentences: int, length: int) -> tuple[Tensor, Tensor]:
@@ -216,71 +269,47 @@ class DecoderLayer(nn.Module):
         self.ffn = FeedForward(dim, ffn_dim, dropouts.activation, leaves)
         self.ffn_residual = Residual(dim, dropouts.residual, pre_norm, leaves)
 
-    def forward(
-        self,
-        x: Tensor,
-        sentences: int,
-        length: int,
-        encoded: list[Tensor],
-        source_length: int,
-        memory_mask: Tensor | None,
-    ) -> Tensor:
-        """All target positions at once.
-
-        Args:
-            x: hidden states, [R, D].
-            sentences: B.
-            length: T.
-            encoded: outputs of the encoder layers, the last one last, each [R', D].
-            source_length: S.
-            memory_mask: true where attention is allowed, [B, 1, 1, S].
-
-        Returns:
-            [R, D]
-        """
+    def forward(self, x: Tensor, sentences: int, length: int, memory: Memory) -> Tensor:
+        """All target positions of B sentences at once, rows [R, D] -> [R, D]."""
         attended = self.attention(self.attention_residual.prepare(x), sentences, length, None, True)
-        projected = self.cross_attention.project(self.memories_of(encoded), sentences, source_length)
-        mask = None if memory_mask is None else memory_mask.repeat(1, 1, 1, self.cross_span)
-        return self._after_self_attention(x, attended, sentences, length, projected, mask)
+        return self._after_self_attention(x, attended, sentences, length, memory)
 
-    def _after_self_attention(
-        self,
-        x: Tensor,
-        attended: Tensor,
-        sentences: int,
-        length: int,
-        projected: tuple[Tensor, Tensor],
-        memory_mask: Tensor | None,
-    ) -> Tensor:
+    def _after_self_attention(self, x: Tensor, attended: Tensor, sentences: int, length: int, memory: Memory) -> Tensor:
         x = self.attention_residual.join(x, attended)
         query = self.cross_attention_residual.prepare(x)
-        attended = self.cross_attention(query, sentences, length, projected, memory_mask)
+        attended = self.cross_attention(query, sentences, length, memory.projected[0], memory.mask)
         x = self.cross_attention_residual.join(x, attended)
         return self.ffn_residual.join(x, self.ffn(self.ffn_residual.prepare(x)))
 
-    def step(
-        self,
-        x: Tensor,
-        cache: Tensor | None,
-        projected: tuple[Tensor, Tensor],
-        memory_mask: Tensor | None,
-        beam: int,
-    ) -> tuple[Tensor, Tensor]:
+    def remember(self, encoded: list[Tensor], sentences: int, length: int, mask: Tensor | None) -> Memory:
+        """What this layer attends to.
+
+        Args:
+            encoded: outputs of the encoder layers, the last one last, each [R, D].
+            sentences: B.
+            length: S.
+            mask: true where attention is allowed, [B, 1, 1, S].
+
+        Returns:
+            Keys and values of the attention to the last ``cross_span`` outputs, along n x S positions.
+        """
+        projected = self.cross_attention.project(self.memories_of(encoded), sentences, length)
+        return Memory((projected,), None if mask is None else mask.repeat(1, 1, 1, self.cross_span))
+
+    def step(self, x: Tensor, cache: Cache, memory: Memory, beam: int) -> tuple[Tensor, Cache]:
         """One target position of B x beam hypotheses.
 
         Args:
             x: hidden states, [N, D] with N = B x beam.
-            cache: keys and values of the positions before, [2, N, H, t, K], None at the first.
-            projected: keys and values of the memory, each [B, H, n x S, K]: beams share them.
-            memory_mask: true where attention is allowed, [B, 1, 1, n x S].
+            cache: keys and values of the positions before, [2, N, H, t, K]; nothing at the first.
+            memory: of the B sentences; beams share it.
             beam: hypotheses of a sentence.
 
         Returns:
             Hidden states [N, D] and the cache with this position, [2, N, H, t + 1, K].
         """
-        attended, grown = self.attention.step(self.attention_residual.prepare(x), cache)
-        x = self._after_self_attention(x, attended, x.size(0) // beam, beam, projected, memory_mask)
-        return x, grown
+        attended, grown = self.attention.step(self.attention_residual.prepare(x), cache[0] if cache else None)
+        return self._after_self_attention(x, attended, x.size(0) // beam, beam, memory), (grown,)
 
     def memories_of(self, encoded: list[Tensor]) -> list[Tensor]:
         """The encoder outputs that this layer attends to, the last layer first."""

@@ -1,5 +1,7 @@
 """The SuperTransformer: one network whose leading slices are all SubTransformers of a space (HAT, section 3.1)."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -55,14 +57,11 @@ class ElasticLayerNorm(nn.LayerNorm):
 class SuperTransformer(Transformer):
     """All Architectures of a space in one set of weights; :meth:`select` says which one it is now."""
 
-    def __init__(
-        self, space: SearchSpace, shape: Shape, *, dropouts: Dropouts | None = None, scale_dropout: bool = True
-    ) -> None:
+    def __init__(self, space: SearchSpace, shape: Shape, *, dropouts: Dropouts | None = None) -> None:
         super().__init__(
             space.largest,
             shape,
             dropouts=dropouts,
-            scale_dropout=scale_dropout,
             leaves=Leaves(ElasticLinear, ElasticLayerNorm),
         )
         self.architecture = space.largest
@@ -98,18 +97,23 @@ class SuperTransformer(Transformer):
     def extract(self, architecture: Architecture) -> Transformer:
         """A plain network with copies of the selected weights; it computes what this one computes."""
         self.select(architecture)
-        plain = Transformer(architecture, self.shape, dropouts=self.dropouts, scale_dropout=self.scale_dropout)
-        own = dict(self.named_modules())
+        plain = Transformer(architecture, self.shape, dropouts=self.dropouts)
         with torch.no_grad():
-            for name, module in plain.named_modules():
-                elastic = own[name]
-                if isinstance(elastic, ElasticLinear | ElasticLayerNorm):
-                    weight, bias = elastic.sliced()
-                    module.weight.copy_(weight)
-                    module.bias.copy_(bias)
-                elif isinstance(elastic, TokenEmbedding):
-                    module.weight.copy_(elastic.sliced(module.weight.size(1)))
+            for weights, part in self.parts(plain):
+                weights.copy_(part)
         return plain
+
+    def parts(self, plain: Transformer) -> Iterator[tuple[Tensor, Tensor]]:
+        """Weights of the selected SubTransformer as a network of its own, each with the view of it in this one."""
+        own = dict(self.named_modules())
+        for name, module in plain.named_modules():
+            elastic = own[name]
+            if isinstance(elastic, ElasticLinear | ElasticLayerNorm):
+                weight, bias = elastic.sliced()
+                yield module.weight, weight
+                yield module.bias, bias
+            elif isinstance(elastic, TokenEmbedding):
+                yield module.weight, elastic.sliced(module.weight.size(1))
 
 
 def _select_linear(parent: nn.Module, **sizes: tuple[int, int]) -> None:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hat.config import Network, Space
-from hat.space import Architecture
+
+if TYPE_CHECKING:
+    from hat.baselines import AnyArchitecture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ class Runtime(Protocol):
 
     name: str
 
-    def build(self, architecture: Architecture, shape: Shape, seed: int) -> LoadedModel:
+    def build(self, architecture: "AnyArchitecture", shape: Shape, seed: int) -> LoadedModel:
         """A network with random weights, for measuring."""
 
     def load(self, folder: Path) -> LoadedModel:

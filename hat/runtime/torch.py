@@ -1,6 +1,5 @@
 """The torch Runtime: eager fp32 with cached keys and values."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +7,23 @@ import torch
 from torch import Tensor
 
 from hat.artifacts import read_json
+from hat.baselines import AnyArchitecture, describe, described
 from hat.data.dictionary import END, PAD
 from hat.decode.beam import beam_search
 from hat.errors import InputError
-from hat.model.transformer import Transformer
+from hat.model.base import EncoderDecoder
+from hat.model.layers import Cache
+from hat.model.networks import build_network
 from hat.runtime.base import Decoding, Hypothesis, Shape
-from hat.space import Architecture
 from hat.train import checkpoints
 
 WEIGHTS = "weights.pt"
 
 
 class TorchModel:
-    """A Transformer that translates on this machine."""
+    """A network that translates on this machine."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: EncoderDecoder) -> None:
         self.model = model.eval().requires_grad_(False)
 
     def search(self, sources: list[list[int]], decoding: Decoding) -> list[list[Hypothesis]]:
@@ -50,24 +51,22 @@ class TorchModel:
 class _TorchStepper:
     """Caches of a batch in the middle of decoding."""
 
-    def __init__(self, model: Transformer, source: Tensor, beam: int) -> None:
+    def __init__(self, model: EncoderDecoder, source: Tensor, beam: int) -> None:
         self.model = model
         self.beam = beam
         self.position = 0
         encoded, mask = model.encode(source)
         self.layers = model.active_decoder
-        self.projected = [
-            layer.cross_attention.project(layer.memories_of(encoded), *source.shape) for layer in self.layers
-        ]
-        self.masks = [None if mask is None else mask.repeat(1, 1, 1, layer.cross_span) for layer in self.layers]
-        self.caches: list[Tensor | None] = [None] * len(self.layers)
+        sentences, length = source.shape
+        self.memories = [layer.remember(encoded, sentences, length, mask) for layer in self.layers]
+        self.caches: list[Cache] = [()] * len(self.layers)
 
     def step(self, tokens: Tensor) -> Tensor:
         """See :class:`hat.decode.beam.Stepper`."""
         model = self.model
         x = model.embed_target(tokens[:, None], self.position).squeeze(1)
         for i, layer in enumerate(self.layers):
-            x, self.caches[i] = layer.step(x, self.caches[i], self.projected[i], self.masks[i], self.beam)
+            x, self.caches[i] = layer.step(x, self.caches[i], self.memories[i], self.beam)
         if model.decoder_norm is not None:
             x = model.decoder_norm(x)
         self.position += 1
@@ -75,10 +74,9 @@ class _TorchStepper:
 
     def reorder(self, hypotheses: Tensor, sentences: Tensor | None) -> None:
         """See :class:`hat.decode.beam.Stepper`."""
-        self.caches = [None if cache is None else cache.index_select(1, hypotheses) for cache in self.caches]
+        self.caches = [tuple(part.index_select(1, hypotheses) for part in cache) for cache in self.caches]
         if sentences is not None:
-            self.projected = [(key[sentences], value[sentences]) for key, value in self.projected]
-            self.masks = [None if mask is None else mask[sentences] for mask in self.masks]
+            self.memories = [memory.of(sentences) for memory in self.memories]
 
 
 class TorchRuntime:
@@ -93,10 +91,10 @@ class TorchRuntime:
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
 
-    def build(self, architecture: Architecture, shape: Shape, seed: int) -> TorchModel:
+    def build(self, architecture: AnyArchitecture, shape: Shape, seed: int) -> TorchModel:
         """A network with random weights, for measuring."""
         torch.manual_seed(seed)
-        return TorchModel(Transformer(architecture, shape))
+        return TorchModel(build_network(architecture, shape))
 
     def load(self, folder: Path) -> TorchModel:
         """The network of a deployed folder.
@@ -106,12 +104,12 @@ class TorchRuntime:
         """
         path = folder / "model.json"
         description = read_json(path)
+        architecture = described(description, str(path))
         try:
-            architecture = Architecture.from_dict(description["architecture"], str(path))
             shape = Shape(**description["shape"])
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: lacks or misnames {error}") from None
-        model = Transformer(architecture, shape)
+        model = build_network(architecture, shape)
         weights = checkpoints.load(folder / WEIGHTS)
         try:
             model.load_state_dict(weights["model"])
@@ -120,7 +118,7 @@ class TorchRuntime:
         return TorchModel(model)
 
     def write(
-        self, folder: Path, architecture: Architecture, shape: Shape, weights: dict[str, Tensor]
+        self, folder: Path, architecture: AnyArchitecture, shape: Shape, weights: dict[str, Tensor]
     ) -> dict[str, Any]:
         """Put a trained network into a folder.
 
@@ -128,4 +126,4 @@ class TorchRuntime:
             What ``model.json`` says of it.
         """
         checkpoints.save(folder / WEIGHTS, {"model": weights})
-        return {"architecture": architecture.to_dict(), "shape": asdict(shape)}
+        return describe(architecture, shape)

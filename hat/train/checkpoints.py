@@ -1,14 +1,18 @@
 """Checkpoints of a run: written atomically, the latest kept, read back from the newest that is whole."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hat.artifacts import atomic, disk_error
+from hat.config import Training
 from hat.errors import InputError
+from hat.train.metrics import Meter
+from hat.train.processes import ALONE, Processes
 
 Weights = dict[str, Tensor]
 
@@ -47,33 +51,61 @@ def load(path: Path) -> dict[str, Any]:
 class CheckpointFolder:
     """Checkpoints of one run below ``folder/DIGEST``, where the digest is that of its settings and data.
 
-    Checkpoints of other settings are removed: they cannot be continued.
+    Checkpoints of other settings are removed: they cannot be continued. One of the processes that train together
+    writes; all read.
 
     Args:
         folder: folder of the stage's unfinished work.
         digest: digest of everything that the result depends on.
-        keep: how many of the latest to keep.
+        training: how many of the latest to keep, and what the final weights are.
+        processes: this process among those that train together.
     """
 
-    def __init__(self, folder: Path, digest: str, keep: int) -> None:
+    def __init__(self, folder: Path, digest: str, training: Training, processes: Processes = ALONE) -> None:
         self.folder = folder / digest
-        self.keep = keep
+        self.training = training
+        self.processes = processes
+        self.best = self.folder / "best.pt"
+        if not processes.first:
+            return
         for other in folder.glob("*"):
             if other.is_dir() and other.name != digest:
                 shutil.rmtree(other)
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def _path(self, update: int) -> Path:
+        return self.folder / f"update-{update:08d}.pt"
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("update-*.pt"))
 
     def save(self, update: int, content: dict[str, Any]) -> None:
         """Write the checkpoint of an update and remove those that are too old."""
-        save(self.folder / f"update-{update:08d}.pt", content)
-        for path in self._paths()[: -self.keep]:
+        if not self.processes.first:
+            return
+        save(self._path(update), content)
+        # One before the latest stays in any case, to fall back to.
+        keep = max(2, self.training.keep_checkpoints, self.training.average_checkpoints)
+        for path in self._paths()[:-keep]:
             path.unlink()
+
+    def offer(self, nll: float, meter: Meter, model: nn.Module) -> None:
+        """Keep the weights where their validation nll is the lowest so far, which ``meter`` remembers."""
+        if nll >= meter.best:
+            return
+        meter.best = nll
+        if self.processes.first and self.training.final_weights == "best":
+            save(self.best, {"model": model.state_dict(), "nll": nll})
 
     def latest(self) -> dict[str, Any] | None:
         """The newest whole checkpoint, None where there is none; broken ones are named, removed and passed over."""
+        found = self._newest_whole() if self.processes.first else None
+        update = self.processes.from_first(found["update"] if found is not None else None)
+        if update is None or self.processes.first:
+            return found
+        return load(self._path(update))
+
+    def _newest_whole(self) -> dict[str, Any] | None:
         for path in reversed(self._paths()):
             try:
                 return load(path)
@@ -82,16 +114,19 @@ class CheckpointFolder:
                 path.unlink()
         return None
 
-    def average(self, count: int) -> Weights:
-        """Mean of the weights of the last checkpoints, in fp64, rounded once.
+    def final(self) -> Weights:
+        """The best weights, or the mean of those of the last checkpoints."""
+        if self.training.final_weights == "best":
+            return cast(Weights, load(self.best)["model"])
+        return average(self._paths()[-self.training.average_checkpoints :])
 
-        Where fewer than ``count`` exist, of those.
-        """
-        total: Weights = {}
-        paths = self._paths()[-count:]
-        kinds: dict[str, torch.dtype] = {}
-        for path in paths:
-            for name, tensor in load(path)["model"].items():
-                kinds[name] = tensor.dtype
-                total[name] = total[name] + tensor.double() if name in total else tensor.double()
-        return {name: (tensor / len(paths)).to(kinds[name]) for name, tensor in total.items()}
+
+def average(paths: Sequence[Path]) -> Weights:
+    """Mean of the weights of checkpoints, summed in fp64, rounded once."""
+    total: Weights = {}
+    kinds: dict[str, torch.dtype] = {}
+    for path in paths:
+        for name, tensor in load(path)["model"].items():
+            kinds[name] = tensor.dtype
+            total[name] = total[name] + tensor.double() if name in total else tensor.double()
+    return {name: (tensor / len(paths)).to(kinds[name]) for name, tensor in total.items()}

@@ -1,6 +1,6 @@
 """Label-smoothed cross-entropy straight from hidden states, without the logits of the whole batch."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +12,13 @@ from hat.data.dictionary import PAD
 CHUNK = 512
 
 
+class Teacher(NamedTuple):
+    """Hidden states [N, D'] and output projection [V, D'] of a network to learn from, without gradients."""
+
+    hidden: Tensor
+    weight: Tensor
+
+
 class _ProjectedLoss(torch.autograd.Function):
     """The gradients are made in the forward pass, piece by piece, and only scaled in the backward pass."""
 
@@ -21,33 +28,42 @@ class _ProjectedLoss(torch.autograd.Function):
         hidden: Tensor,
         weight: Tensor,
         target: Tensor,
+        teacher: Teacher | None,
         smoothing: float,
         ignore: int,
         dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor]:
         needed = hidden.requires_grad or weight.requires_grad
-        vocabulary = weight.size(0)
         rows, matrix = hidden.to(dtype), weight.to(dtype).contiguous()
+        taught = (teacher.hidden.to(dtype), teacher.weight.to(dtype).contiguous()) if teacher is not None else None
         real = (target != ignore).float()[:, None]
         hidden_grad = torch.empty_like(rows) if needed else None
         weight_grad = torch.zeros_like(weight) if needed else None
-        loss = nll = torch.zeros((), dtype=torch.float64)
+        loss = nll = torch.zeros((), dtype=torch.float64, device=hidden.device)
         for start in range(0, rows.size(0), CHUNK):
             here = slice(start, start + CHUNK)
             piece, wanted, counted = rows[here], target[here, None], real[here]
             logits = (piece @ matrix.t()).float()
             logits -= logits.amax(1, keepdim=True)
-            right, mean = logits.gather(1, wanted), logits.mean(1, keepdim=True)
+            right = logits.gather(1, wanted)
+            if taught is None:
+                aim = None
+                expected = (1 - smoothing) * right + smoothing * logits.mean(1, keepdim=True)
+            else:
+                aim = (taught[0][here] @ taught[1].t()).float().softmax(1)
+                expected = (aim * logits).sum(1, keepdim=True)
             exponentials = logits.exp_()
             total = exponentials.sum(1, keepdim=True)
             log_total = total.log()
-            right, mean = (log_total - right) * counted, (log_total - mean) * counted
-            nll = nll + right.sum(dtype=torch.float64)
-            loss = loss + ((1 - smoothing) * right + smoothing * mean).sum(dtype=torch.float64)
+            nll = nll + ((log_total - right) * counted).sum(dtype=torch.float64)
+            loss = loss + ((log_total - expected) * counted).sum(dtype=torch.float64)
             if hidden_grad is None or weight_grad is None:
                 continue
-            grad = exponentials.div_(total).sub_(smoothing / vocabulary)
-            grad.scatter_add_(1, wanted, torch.full_like(right, smoothing - 1))
+            grad = exponentials.div_(total)
+            if aim is None:
+                grad.sub_(smoothing / weight.size(0)).scatter_add_(1, wanted, torch.full_like(right, smoothing - 1))
+            else:
+                grad.sub_(aim)
             grad = grad.mul_(counted).to(dtype)
             torch.mm(grad, matrix, out=hidden_grad[here])
             weight_grad += grad.t() @ piece
@@ -59,7 +75,7 @@ class _ProjectedLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, loss_grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         hidden_grad, weight_grad = ctx.saved_tensors
-        return hidden_grad.float() * loss_grad, weight_grad * loss_grad, None, None, None, None
+        return hidden_grad.float() * loss_grad, weight_grad * loss_grad, None, None, None, None, None
 
 
 def projected_loss(
@@ -68,24 +84,29 @@ def projected_loss(
     target: Tensor,
     *,
     smoothing: float,
+    teacher: Teacher | None = None,
     ignore: int = PAD,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor]:
     """Label-smoothed cross-entropy and negative log-likelihood of ``hidden @ weight.T``.
 
     With smoothing e the loss of a token is (1 - e) x nll + e x mean over the vocabulary of -log p, as
-    fairseq's ``label_smoothed_cross_entropy``.
+    fairseq's ``label_smoothed_cross_entropy``; with a teacher it is the cross-entropy to the teacher's distribution
+    instead.
 
     Args:
         hidden: states before the output projection, [N, D].
         weight: output projection, [V, D].
         target: token numbers in [0, V), [N].
         smoothing: label smoothing, in [0, 1).
+        teacher: whose distributions are learned instead of the labels.
         ignore: target that does not count.
         dtype: precision of the matrix products; sums are fp32.
 
     Returns:
-        Loss and nll, summed over tokens, in nats. The nll has no gradient.
+        Loss and nll, summed over tokens, in nats. The nll has no gradient, nor has the teacher.
     """
-    loss, nll = _ProjectedLoss.apply(hidden, weight, target, smoothing, ignore, dtype)  # type: ignore[no-untyped-call]
+    loss, nll = _ProjectedLoss.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, target, teacher, smoothing, ignore, dtype
+    )
     return loss, nll

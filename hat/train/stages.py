@@ -1,92 +1,118 @@
 """The training stages: the SuperTransformer of a task, and the SubTransformer that a search found."""
 
+import contextlib
 import hashlib
-import os
-import random
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hat.artifacts import digest, only_one, provenance, read_json, write_json, write_text
+from hat.baselines import architecture_of, describe, shape_of
 from hat.config import Task, Training
 from hat.data.batches import PairedSplit, TrainingBatches, validation_batches
 from hat.data.dictionary import Dictionary
+from hat.dependencies import WITHOUT_EFFECT
 from hat.layout import Results
+from hat.model.base import EncoderDecoder
 from hat.model.layers import Dropouts
+from hat.model.networks import build_network
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
 from hat.runtime.base import Shape
 from hat.settings import Settings
 from hat.space import Architecture, SearchSpace
 from hat.train import checkpoints
-from hat.train.loop import Run, validate
+from hat.train.loop import Networks, Run, select
+from hat.train.objective import Objective, validate
+from hat.train.processes import TrainingResources, joined, own_resources
+from hat.train.sampling import Sampler
 
 
-def task_shape(settings: Settings, results: Results, task: str) -> Shape:
-    """Shape of a task's networks, with the sizes of its dictionaries."""
+def task_shape(settings: Settings, results: Results, task: str, baseline: str | None = None) -> Shape:
+    """Shape of a task's networks, or of a baseline, with the sizes of the task's dictionaries."""
     chosen = settings.task(task)
     sizes = [
         len(Dictionary.load(results.data(task) / f"dict.{language}.txt"))
         for language in (chosen.source_language, chosen.target_language)
     ]
+    if baseline is not None:
+        return shape_of(settings.baseline(baseline).network, chosen.network, *sizes)
     return Shape.of(settings.space_of(task), chosen.network, *sizes)
 
 
 def dropouts_of(training: Training) -> Dropouts:
     """Dropout rates of a run."""
     return Dropouts(
-        residual=training.dropout, attention=training.attention_dropout, activation=training.activation_dropout
+        residual=training.dropout,
+        attention=training.attention_dropout,
+        activation=training.activation_dropout,
+        scaling=training.dropout_scaling,
     )
 
 
-def train_supertransformer(settings: Settings, results: Results, task: str) -> None:
-    """Train the SuperTransformer of a task, one uniformly sampled SubTransformer an update.
+def train_supertransformer(
+    settings: Settings, results: Results, task: str, resources: TrainingResources | None = None
+) -> None:
+    """Train the SuperTransformer of a task.
 
     Writes ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``.
+
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: name of the task.
+        resources: of this process; all cores and no GPU where absent.
+
+    Raises:
+        HatError: training diverged, the disk is full, or there are fewer GPUs than wanted.
+        InputError: the data are missing, or the precision needs a GPU.
     """
     chosen, space = settings.task(task), SearchSpace(settings.space_of(task))
-    training, seed = chosen.supertransformer, settings.seed
-    torch.manual_seed(seed)
-    model = SuperTransformer(
-        space, task_shape(settings, results, task), dropouts=dropouts_of(training), scale_dropout=training.scale_dropout
-    )
-
-    def sample(update: int) -> dict[str, Any]:
-        model.select(space.sample(random.Random(f"{seed}/{update}")))
-        return {"architecture": model.architecture.digest}
-
+    training = chosen.supertransformer
+    torch.manual_seed(settings.seed)
     _train(
         settings,
         results,
         task,
         title=f"SuperTransformer of {task}",
         folder=results.supertransformer(task),
-        model=model,
+        model=SuperTransformer(space, task_shape(settings, results, task), dropouts=dropouts_of(training)),
         training=training,
         subject={"space": space.space.model_dump(mode="json")},
-        prepare=sample,
-        before_validation=lambda: model.select(space.largest),
+        networks=Sampler(space, training, settings.seed),
+        validated=space.largest,
+        resources=resources,
     )
 
 
-def train_subtransformer(settings: Settings, results: Results, task: str, device: str, budget: str) -> None:
-    """Train the Architecture that the search found, from scratch.
+def train_subtransformer(
+    settings: Settings,
+    results: Results,
+    task: str,
+    device: str,
+    budget: str,
+    resources: TrainingResources | None = None,
+) -> None:
+    """Train the Architecture that the search found, from random or from inherited weights.
 
-    Writes ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``.
+    Writes ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``; otherwise as :func:`train_supertransformer`.
     """
     found = results.budget(task, device, budget) / "architecture.json"
     architecture = Architecture.from_dict(read_json(found)["architecture"], str(found))
     training = settings.task(task).subtransformer
+    shape, dropouts = task_shape(settings, results, task), dropouts_of(training)
+    subject: dict[str, Any] = {"architecture": architecture.to_dict()}
     torch.manual_seed(settings.seed)
-    model = Transformer(
-        architecture,
-        task_shape(settings, results, task),
-        dropouts=dropouts_of(training),
-        scale_dropout=training.scale_dropout,
-    )
+    if training.initial_weights == "inherited":
+        saved = checkpoints.load(results.supertransformer(task) / "checkpoint.pt")
+        parent = SuperTransformer(SearchSpace(settings.space_of(task)), shape, dropouts=dropouts)
+        parent.load_state_dict(saved["model"])
+        model = parent.extract(architecture)
+        subject["inherited_from"] = saved["identity"]
+    else:
+        model = Transformer(architecture, shape, dropouts=dropouts)
     _train(
         settings,
         results,
@@ -95,9 +121,38 @@ def train_subtransformer(settings: Settings, results: Results, task: str, device
         folder=results.subtransformer(task, device, budget),
         model=model,
         training=training,
-        subject={"architecture": architecture.to_dict()},
-        prepare=lambda update: {},
-        before_validation=lambda: None,
+        subject=subject,
+        networks=None,
+        validated=None,
+        resources=resources,
+    )
+
+
+def train_baseline(
+    settings: Settings, results: Results, task: str, baseline: str, resources: TrainingResources | None = None
+) -> None:
+    """Train a baseline from scratch, as a SubTransformer of the task but for the settings that it overrides.
+
+    Writes ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``; otherwise as :func:`train_supertransformer`.
+    """
+    architecture = architecture_of(settings.baseline(baseline).network)
+    training = settings.baseline_training(task, baseline)
+    shape = task_shape(settings, results, task, baseline)
+    own = {"norm": shape.norm, "vocab_original_scaling": shape.vocab_original_scaling}
+    network = settings.task(task).network.model_copy(update=own)
+    torch.manual_seed(settings.seed)
+    _train(
+        settings,
+        results,
+        task,
+        title=f"Baseline {baseline} of {task}",
+        folder=results.baseline(task, baseline),
+        model=build_network(architecture, shape, dropouts=dropouts_of(training)),
+        training=training,
+        subject={"baseline": baseline, "network": network.model_dump(mode="json"), **describe(architecture, shape)},
+        networks=None,
+        validated=None,
+        resources=resources,
     )
 
 
@@ -108,42 +163,50 @@ def _train(
     *,
     title: str,
     folder: Path,
-    model: Transformer,
+    model: EncoderDecoder,
     training: Training,
     subject: dict[str, Any],
-    prepare: Callable[[int], dict[str, Any]],
-    before_validation: Callable[[], None],
+    networks: Networks | None,
+    validated: Architecture | None,
+    resources: TrainingResources | None,
 ) -> None:
     """Run the loop and write its outputs; ``subject`` is what the resolved configuration says is trained."""
     chosen, data = settings.task(task), results.data(task)
+    effective = training.model_dump(mode="json")
     resolved = {
         "task": task,
         "seed": settings.seed,
-        "training": training.model_dump(mode="json"),
+        "training": effective,
         "network": chosen.network.model_dump(mode="json"),
         **subject,
     }
-    with only_one(folder, title):
-        torch.set_num_threads(training.threads or len(os.sched_getaffinity(0)))
-        training_split = PairedSplit(data, chosen, "train")
+    with joined(training, resources or own_resources(training)) as processes, contextlib.ExitStack() as held:
+        if processes.first:
+            held.enter_context(only_one(folder, title))
+        split = PairedSplit(data, chosen, "train")
         validation = list(validation_batches(PairedSplit(data, chosen, "validation"), training.batch_tokens))
-        identity = digest({**resolved, "data": data_digest(data, chosen)})
+        made_from = {key: value for key, value in effective.items() if key not in WITHOUT_EFFECT}
+        identity = digest({**resolved, "training": made_from, "data": data_digest(data, chosen)})
         run = Run(
             title=title,
             model=model,
             training=training,
             seed=settings.seed,
-            batches=TrainingBatches(training_split, training.batch_tokens, settings.seed),
+            batches=TrainingBatches(split, training.batch_tokens, settings.seed),
             validation=validation,
-            prepare=prepare,
-            before_validation=before_validation,
+            networks=networks,
+            validated=validated,
             folder=folder,
             identity=identity,
+            processes=processes,
         )
         weights, seconds = run.train()
+        if not processes.first:
+            return
         model.load_state_dict(weights)
-        before_validation()
-        averaged = validate(model, validation, training)
+        if validated is not None:
+            select(model, validated)
+        final = validate(Objective(model, training), validation, replace(processes, rank=0, count=1))
         origin = provenance(seed=settings.seed, settings=resolved)
         metrics = folder / "partial" / identity / "metrics.jsonl"
         write_text(folder / "metrics.jsonl", metrics.read_text(encoding="utf-8"))
@@ -152,9 +215,10 @@ def _train(
             {
                 **resolved,
                 "identity": identity,
-                "validation": asdict(averaged),
+                "validation": asdict(final),
                 "parameters": sum(parameter.numel() for parameter in model.parameters()),
                 "seconds": round(seconds, 1),
+                "processes": processes.count,
                 "provenance": origin,
             },
         )

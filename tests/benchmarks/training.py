@@ -1,10 +1,12 @@
 """Training speed: target tokens per second, and the share of this machine's matrix-multiply peak.
 
     python tests/benchmarks/training.py [--tasks demo bibleende] [--updates 12] [--rounds 3]
+    python tests/benchmarks/training.py --tasks wmt14ende --updates 2 --vocabulary 8192
 
-Trains each task's SuperTransformer (uniformly sampled Architectures, the task's own settings) on made sentences of
-the length distribution of the Bible tasks, in fp32 and in bf16, and the matrix products that give the peak, all
-interleaved in one run; medians over the rounds.
+Trains each task's SuperTransformer (uniformly sampled Architectures, the task's own settings, one batch an update) on
+made sentences of the length distribution of the Bible tasks: the training loop in fp32 and in bf16, a straightforward
+implementation (straightforward.py) in fp32, and the matrix products that give the peak, all interleaved in one run;
+medians over the rounds.
 """
 
 import argparse
@@ -16,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from straightforward import Straightforward
 
-from hat.config import Training
 from hat.data.batches import Batch, PairedSplit, TrainingBatches, padding_share
 from hat.data.dictionary import END, PAD
 from hat.data.indexed import IndexedWriter
@@ -25,7 +27,11 @@ from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Shape
 from hat.settings import Settings
 from hat.space import Architecture, SearchSpace
-from hat.train.loop import Run, fix_rows
+from hat.train.loop import Run, _Step
+from hat.train.metrics import Meter
+from hat.train.objective import Objective
+from hat.train.optimiser import Adam
+from hat.train.processes import ALONE
 from hat.train.stages import dropouts_of
 
 PEAK_SIZE = 2048
@@ -71,51 +77,86 @@ def made_split(folder: Path, vocabulary: int, languages: tuple[str, str], count:
 class Contender:
     """One task in one precision, trained update by update."""
 
-    def __init__(self, settings: Settings, task: str, precision: str, folder: Path) -> None:
+    def __init__(self, settings: Settings, task: str, precision: str, folder: Path, vocabulary: int) -> None:
         chosen = settings.task(task)
         self.name = f"{task} {precision}"
-        vocabulary = chosen.tokenisation.bpe_merges
+        vocabulary = vocabulary or chosen.tokenisation.bpe_merges
         self.space = SearchSpace(settings.space_of(task))
         self.shape = Shape.of(self.space.space, chosen.network, vocabulary, vocabulary)
-        training = Training(**chosen.supertransformer.model_dump(exclude={"sampling"}) | {"precision": precision})
+        self.training = chosen.supertransformer.model_copy(update={"precision": precision, "accumulate": 1})
         torch.manual_seed(1)
-        self.model = SuperTransformer(self.space, self.shape, dropouts=dropouts_of(training))
-        fix_rows(self.model, training)
+        self.model = SuperTransformer(self.space, self.shape, dropouts=dropouts_of(self.training))
         self.model.train()
         languages = (chosen.source_language, chosen.target_language)
         made_split(folder / task, vocabulary, languages)
         split = PairedSplit(folder / task, chosen, "train")
-        self.batches = TrainingBatches(split, training.batch_tokens, 1)
+        self.batches = TrainingBatches(split, self.training.batch_tokens, 1)
         self.padding = padding_share(split, self.batches._epoch(0))
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True)
-        self.run = Run(
+        run = Run(
             title="",
             model=self.model,
-            training=training,
+            training=self.training,
             seed=1,
             batches=self.batches,
             validation=[],
-            prepare=self._prepare,
-            before_validation=lambda: None,
+            networks=lambda update, _: [self.architecture(update)],
+            validated=None,
             folder=folder,
             identity="",
+            processes=ALONE,
         )
-        self.speeds: list[tuple[float, float]] = []
+        objective, scaler = Objective(self.model, self.training), torch.amp.GradScaler("cpu", enabled=False)
+        self.step = _Step(run, objective, Adam(self.model, self.training), scaler)
+        self.speeds: list[tuple[float, float, float]] = []
 
-    def _prepare(self, update: int) -> dict[str, str]:
-        self.model.select(self.space.sample(random.Random(update)))
-        return {}
+    def architecture(self, update: int) -> Architecture:
+        return self.space.sample(random.Random(update))
+
+    def update(self, number: int) -> None:
+        self.step(number, self.batches.share(number, 1), Meter(ALONE, None))
 
     def train(self, updates: int) -> None:
-        tokens, gflop, began = 0, 0.0, time.perf_counter()
-        for update in range(1, updates + 1):
-            row = self.run._update(update, self.optimiser)
-            tokens += row["tokens"]
-        seconds = time.perf_counter() - began
-        for update in range(1, updates + 1):
-            architecture = self.space.sample(random.Random(update))
-            gflop += update_gflop(architecture, self.shape, self.batches[update - 1])
-        self.speeds.append((tokens / seconds, gflop / seconds))
+        """Train, and note target tokens a second, target tokens a processor-second, GFLOP a second."""
+        began, began_processor = time.perf_counter(), time.process_time()
+        for number in range(1, updates + 1):
+            self.update(number)
+        seconds, processor = time.perf_counter() - began, time.process_time() - began_processor
+        tokens = sum(self.batches[number - 1].tokens for number in range(1, updates + 1))
+        gflop = sum(
+            update_gflop(self.architecture(number), self.shape, self.batches[number - 1])
+            for number in range(1, updates + 1)
+        )
+        self.speeds.append((tokens / seconds, tokens / processor, gflop / seconds))
+
+
+class PlainContender(Contender):
+    """The same with the straightforward implementation."""
+
+    def __init__(self, settings: Settings, task: str, folder: Path, vocabulary: int) -> None:
+        super().__init__(settings, task, "fp32", folder, vocabulary)
+        self.name = f"{task} straightforward"
+        self.network = Straightforward(self.model, self.training.label_smoothing)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=1e-6)
+        self.check()
+
+    def check(self) -> None:
+        """Both compute the same, or the comparison means nothing."""
+        self.model.eval()
+        batch = self.batches[0]
+        with torch.no_grad():
+            for number in range(3):
+                self.model.select(self.architecture(number))
+                ours = self.step.objective(batch.source, batch.previous, batch.target)[0]
+                torch.testing.assert_close(self.network.loss(batch), ours, rtol=1e-4, atol=0)
+        self.model.train()
+
+    def update(self, number: int) -> None:
+        self.model.select(self.architecture(number))
+        batch = self.batches[number - 1]
+        (self.network.loss(batch) / batch.tokens).backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip_norm or float("inf"))
+        self.optimiser.step()
+        self.optimiser.zero_grad()
 
 
 def main() -> None:
@@ -123,12 +164,18 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=["demo", "bibleende"])
     parser.add_argument("--updates", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--vocabulary", type=int, default=0, help="tokens; 0 for the task's own number of merges")
     options = parser.parse_args()
     settings = Settings()
     peaks: dict[str, list[float]] = {"fp32": [], "bf16": []}
     with tempfile.TemporaryDirectory() as folder:
         contenders = [
-            Contender(settings, task, precision, Path(folder)) for task in options.tasks for precision in peaks
+            contender
+            for task in options.tasks
+            for contender in (
+                *(Contender(settings, task, precision, Path(folder), options.vocabulary) for precision in peaks),
+                PlainContender(settings, task, Path(folder), options.vocabulary),
+            )
         ]
         for contender in contenders:
             contender.train(options.updates)
@@ -140,11 +187,12 @@ def main() -> None:
                 contender.train(options.updates)
     peak = {name: statistics.median(values) for name, values in peaks.items()}
     print(f"threads {torch.get_num_threads()}, peak fp32 {peak['fp32']:.0f} GFLOP/s, bf16 {peak['bf16']:.0f} GFLOP/s")
-    print(f"{'':22}{'tokens/s':>10}{'GFLOP/s':>10}{'of fp32 peak':>14}{'of bf16 peak':>14}{'padding':>9}")
+    print(f"{'':26}{'tokens/s':>10}{'per cpu s':>10}{'GFLOP/s':>10}", end="")
+    print(f"{'of fp32 peak':>14}{'of bf16 peak':>14}{'padding':>9}")
     for contender in contenders:
-        tokens, gflops = (statistics.median(column) for column in zip(*contender.speeds, strict=True))
+        tokens, cpu_tokens, gflops = (statistics.median(column) for column in zip(*contender.speeds, strict=True))
         shares = f"{gflops / peak['fp32']:>14.0%}{gflops / peak['bf16']:>14.0%}"
-        print(f"{contender.name:22}{tokens:>10.0f}{gflops:>10.0f}{shares}{contender.padding:>9.1%}")
+        print(f"{contender.name:26}{tokens:>10.0f}{cpu_tokens:>10.0f}{gflops:>10.0f}{shares}{contender.padding:>9.1%}")
 
 
 if __name__ == "__main__":

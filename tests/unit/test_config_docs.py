@@ -26,7 +26,7 @@ def test_default_file_holds_the_defaults():
     assert Configuration.model_validate(yaml.safe_load(configdocs.default_file())) == Configuration()
 
 
-@pytest.mark.parametrize(("kind", "folder"), [("task", "tasks"), ("space", "spaces"), ("device", "devices")])
+@pytest.mark.parametrize(("kind", "folder"), [(kind, f"{kind}s") for kind in ("task", "space", "device", "baseline")])
 def test_shipped_files_fit_their_schema(kind, folder):
     schema = configdocs.schema(kind)
     jsonschema.Draft202012Validator.check_schema(schema)

@@ -1,90 +1,23 @@
 """Training: schedules, batches, checkpoints, and runs that were killed and go on."""
 
 import json
-import random
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from hat.config import Training
 from hat.data.batches import PairedSplit, TrainingBatches, length_batches, padding_share, validation_batches
-from hat.data.dictionary import END, PAD, Dictionary
-from hat.data.indexed import IndexedWriter
-from hat.errors import InputError
-from hat.layout import Results
+from hat.data.dictionary import END, PAD
+from hat.errors import HatError, InputError
 from hat.settings import Settings
 from hat.space import SearchSpace
-from hat.train import checkpoints
+from hat.train import checkpoints, loop
 from hat.train.evaluator import InheritedLoss
-from hat.train.loop import Run
 from hat.train.schedule import learning_rate
 from hat.train.stages import train_subtransformer, train_supertransformer
-
-WORDS = 36
-SPACE = {
-    "qkv_dim": 16,
-    "encoder_embed_dim": [24, 16],
-    "encoder_layers": [2],
-    "encoder_ffn_dim": [32, 24],
-    "encoder_heads": [4, 2],
-    "decoder_embed_dim": [24, 16],
-    "decoder_layers": [2, 1],
-    "decoder_ffn_dim": [32, 16],
-    "decoder_self_heads": [4, 2],
-    "decoder_cross_heads": [2],
-    "decoder_cross_span": [1, 2],
-}
-TRAINING = {
-    "updates": 30,
-    "batch_tokens": 128,
-    "learning_rate": 1.0e-2,
-    "warmup_updates": 5,
-    "dropout": 0.1,
-    "validate_every": 10,
-    "save_every": 7,
-    "average_checkpoints": 2,
-    "threads": 1,
-}
-
-
-@pytest.fixture
-def project(tmp_path):
-    """Settings and results of a task whose target is its source with every word one higher."""
-    config = tmp_path / "config"
-    for kind in ("tasks", "spaces", "devices"):
-        (config / kind).mkdir(parents=True)
-    (config / "config.yaml").write_text("seed: 3\n")
-    (config / "spaces/toy.yaml").write_text(yaml.safe_dump(SPACE))
-    task = {
-        "source_language": "en",
-        "target_language": "de",
-        "space": "toy",
-        "corpus": {"kind": "parallel", "train": {"tsv": {"kind": "file", "path": "none.tsv"}}},
-        "network": {"norm": "pre"},
-        "supertransformer": TRAINING,
-        "subtransformer": TRAINING,
-    }
-    (config / "tasks/toy.yaml").write_text(yaml.safe_dump(task))
-    results = Results(tmp_path / "results")
-    data = results.data("toy")
-    dictionary = Dictionary([(f"w{number}", 1) for number in range(WORDS)])
-    rng = random.Random(1)
-    for split, count in (("train", 300), ("validation", 40)):
-        pairs = []
-        for _ in range(count):
-            source = [rng.randrange(4, 4 + WORDS - 1) for _ in range(rng.randint(2, 12))]
-            pairs.append(([*source, END], [*[token + 1 for token in source], END]))
-        for side, language in enumerate(("en", "de")):
-            with IndexedWriter(data / "binary" / f"{split}.en-de.{language}", len(dictionary)) as writer:
-                for pair in pairs:
-                    writer.add(pair[side])
-    for language in ("en", "de"):
-        dictionary.save(data / f"dict.{language}.txt")
-    return Settings(folder=config), results
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -100,14 +33,14 @@ class Killed(Exception):
 
 
 def kill_at(monkeypatch, update: int) -> None:
-    original = Run._update
+    original = loop._Step.__call__
 
-    def until(self, number, optimiser):
+    def until(self, number, share, meter):
         if number == update:
             raise Killed
-        return original(self, number, optimiser)
+        return original(self, number, share, meter)
 
-    monkeypatch.setattr(Run, "_update", until)
+    monkeypatch.setattr(loop._Step, "__call__", until)
 
 
 def metrics(folder: Path) -> list[dict]:
@@ -192,12 +125,91 @@ def test_both_networks_learn_and_inherited_weights_are_evaluated(project):
     assert found["validation"]["nll"] < metrics(results.subtransformer("toy", "local", "5ms"))[0]["nll"] - 0.3
 
 
+def test_a_subtransformer_can_start_from_what_it_inherits(project):
+    folder, results = project[0].folder, project[1]
+    overrides = {"subtransformer": {"initial_weights": "inherited", "updates": 1, "average_checkpoints": 1}}
+    settings = Settings({"tasks": {"toy": overrides}}, folder=folder)
+    train_supertransformer(settings, results, "toy")
+    architecture = SearchSpace(settings.space_of("toy")).smallest
+    inherited = InheritedLoss(settings, results, "toy")(architecture)
+    place = results.budget("toy", "local", "5ms")
+    place.mkdir(parents=True)
+    (place / "architecture.json").write_text(json.dumps({"architecture": architecture.to_dict()}))
+    train_subtransformer(settings, results, "toy", "local", "5ms")
+    first = metrics(results.subtransformer("toy", "local", "5ms"))[0]
+    assert first["update"] == 0
+    assert first["nll"] == pytest.approx(inherited, rel=1e-5)
+    parent = checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")["identity"]
+    description = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
+    assert description["inherited_from"] == parent
+
+
 def test_checkpoints_are_averaged_exactly(tmp_path):
-    folder = checkpoints.CheckpointFolder(tmp_path, "digest", 3)
+    folder = checkpoints.CheckpointFolder(tmp_path, "digest", Training(average_checkpoints=3))
     for update, value in ((1, 5.0), (2, 1.0), (3, 2.0), (4, 6.0)):
         folder.save(update, {"update": update, "model": {"w": torch.tensor([value, -value])}})
     assert folder.latest()["update"] == 4
-    assert torch.equal(folder.average(3)["w"], torch.tensor([3.0, -3.0]))
+    assert torch.equal(folder.final()["w"], torch.tensor([3.0, -3.0]))
+    assert len(list(folder.folder.glob("update-*.pt"))) == 3
+
+
+def test_as_many_checkpoints_are_kept_as_wanted(tmp_path):
+    for wanted, kept in ((1, 2), (4, 4)):
+        folder = checkpoints.CheckpointFolder(tmp_path, f"digest-{wanted}", Training(keep_checkpoints=wanted))
+        for update in range(1, 8):
+            folder.save(update, {"update": update, "model": {}})
+        names = sorted(path.name for path in folder.folder.iterdir())
+        assert names == [f"update-{update:08d}.pt" for update in range(8 - kept, 8)]
+
+
+def test_the_best_weights_are_those_of_the_best_validation(project, monkeypatch):
+    folder, results = project[0].folder, project[1]
+    overrides = {"final_weights": "best", "learning_rate": 0.3, "validate_every": 5}
+    settings = Settings({"tasks": {"toy": {"supertransformer": overrides}}}, folder=folder)
+    seen = []
+    original = loop.Run._validate
+
+    def remember(self, update, *rest):
+        nll = original(self, update, *rest)
+        seen.append((nll, update, {name: tensor.clone() for name, tensor in self.model.state_dict().items()}))
+        return nll
+
+    monkeypatch.setattr(loop.Run, "_validate", remember)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 23)
+        with pytest.raises(Killed):
+            train_supertransformer(settings, results, "toy")
+    train_supertransformer(settings, results, "toy")
+    nll, _, best = min(seen[1:], key=lambda entry: entry[:2])
+    assert nll < seen[-1][0]
+    assert same(weights(results.supertransformer("toy") / "checkpoint.pt"), best)
+    description = json.loads((results.supertransformer("toy") / "config.json").read_text())
+    assert description["validation"]["nll"] == pytest.approx(nll)
+
+
+def test_training_that_diverges_says_so(project):
+    folder, results = project[0].folder, project[1]
+    overrides = {"learning_rate": 1e30, "updates": 60, "warmup_updates": 0}
+    settings = Settings({"tasks": {"toy": {"supertransformer": overrides}}}, folder=folder)
+    with pytest.raises(HatError, match="at update 50: training has diverged; a lower `learning_rate`"):
+        train_supertransformer(settings, results, "toy")
+
+
+def test_tensorboard_shows_what_the_metrics_say(project, monkeypatch):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    settings, results = project
+    with monkeypatch.context() as patch:
+        kill_at(patch, 16)
+        with pytest.raises(Killed):
+            train_supertransformer(settings, results, "toy")
+    train_supertransformer(settings, results, "toy")
+    board = EventAccumulator(str(results.supertransformer("toy") / "tensorboard"))
+    board.Reload()
+    rows = metrics(results.supertransformer("toy"))
+    for event, name in (("train", "loss"), ("train", "learning_rate"), ("validate", "nll")):
+        shown = [(point.step, pytest.approx(point.value)) for point in board.Scalars(f"{event}/{name}")]
+        assert [(row["update"], row[name]) for row in rows if row["event"] == event] == shown
 
 
 def test_only_plain_values_are_unpickled(tmp_path):
@@ -209,19 +221,20 @@ def test_only_plain_values_are_unpickled(tmp_path):
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "inverse_sqrt"])
-def test_learning_rates(schedule):
+def test_learning_rates_depend_on_the_updates_made_before(schedule):
     training = Training(
         schedule=schedule, updates=1000, warmup_updates=100, learning_rate=1e-3, final_learning_rate=1e-7
     )
     rates = [learning_rate(training, update) for update in range(1, 1001)]
-    assert rates[49] == pytest.approx(1e-7 + (1e-3 - 1e-7) / 2)
-    assert max(rates) == rates[99] == pytest.approx(1e-3)
-    assert all(later < earlier for earlier, later in pairwise(rates[99:]))
+    assert rates[0] == 1e-7
+    assert rates[50] == pytest.approx(1e-7 + (1e-3 - 1e-7) / 2)
+    assert max(rates) == rates[100] == pytest.approx(1e-3)
+    assert all(later < earlier for earlier, later in pairwise(rates[100:]))
     if schedule == "cosine":
-        assert rates[-1] == pytest.approx(1e-7)
-        assert rates[549] == pytest.approx(0.5e-3, rel=1e-3)
+        assert rates[550] == pytest.approx((1e-3 + 1e-7) / 2)
+        assert learning_rate(training, 1001) == pytest.approx(1e-7)
     else:
-        assert rates[399] == pytest.approx(1e-3 / 2)
+        assert rates[400] == pytest.approx(1e-3 / 2)
 
 
 def test_batches_hold_every_pair_once_within_the_limit(project):

@@ -48,6 +48,7 @@ supertransformer: &training
   save_every: 10
 subtransformer:
   <<: *training
+  initial_weights: inherited
   average_checkpoints: 2
 latency: {samples: 24, passes: 2, warmup: 1, repeats: 3, source_length: 8, target_length: 8}
 search: {population: 6, parents: 2, mutations: 2, crossovers: 2, iterations: 2, validation_sentences: 20}

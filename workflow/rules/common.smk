@@ -62,7 +62,8 @@ shell.prefix(
 wildcard_constraints:
     task=pattern(SETTINGS.tasks),
     device=pattern(SETTINGS.devices),
-    budget=BUDGET_PATTERN,
+    budget="|".join([BUDGET_PATTERN, *SETTINGS.baselines]),
+    baseline=pattern(SETTINGS.baselines) or "(?!)",
     shard="[0-9]+",
     split="train|validation|test",
 
@@ -94,7 +95,43 @@ def measuring_cores(wildcards):
 def settings_of(stage):
     """Digest of the settings that a stage depends on: its rule re-runs when it changes."""
     return lambda wildcards: stage_digest(
-        SETTINGS, stage, wildcards.task, wildcards.get("device")
+        SETTINGS, stage, wildcards.task, wildcards.get("device"), baseline_of(wildcards)
+    )
+
+
+def baseline_of(wildcards):
+    """The baseline that a job is about; None where it is about none."""
+    name = wildcards.get("baseline", wildcards.get("budget"))
+    return name if name in SETTINGS.baselines else None
+
+
+def trained(name):
+    """A file of the trained network that is deployed for a budget, or as a baseline."""
+
+    def path(wildcards):
+        baseline = baseline_of(wildcards) is not None
+        place = (wildcards.task, wildcards.device, wildcards.budget)
+        return str(RESULTS.trained(*place, baseline=baseline) / name)
+
+    return path
+
+
+def inherited(wildcards):
+    """The SuperTransformer, where its weights are what a SubTransformer starts from."""
+    starts_from = SETTINGS.task(wildcards.task).subtransformer.initial_weights
+    parent = RESULTS.supertransformer(wildcards.task) / "checkpoint.pt"
+    return str(parent) if starts_from == "inherited" else []
+
+
+def of_a_budget(path):
+    """A file that there is for a budget, and not for a baseline."""
+    return lambda wildcards: [] if baseline_of(wildcards) else path.format(**wildcards)
+
+
+def of_a_baseline(path):
+    """A file that is made with the score of a baseline, however old it is."""
+    return lambda wildcards: (
+        ancient(path.format(**wildcards)) if baseline_of(wildcards) else []
     )
 
 

@@ -110,7 +110,7 @@ checkpoint choose_budgets:
 rule measure_model:
     input:
         model="results/{task}/{device}/{budget}/model/model.json",
-        architecture="results/{task}/{device}/{budget}/architecture.json",
+        architecture=of_a_budget("results/{task}/{device}/{budget}/architecture.json"),
     output:
         latency="results/{task}/{device}/{budget}/latency.json",
     log:

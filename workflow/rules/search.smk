@@ -13,6 +13,8 @@ rule search:
         "results/logs/{task}/{device}/{budget}/search.log",
     benchmark:
         "results/benchmarks/{task}/{device}/{budget}/search.tsv"
+    wildcard_constraints:
+        budget=BUDGET_PATTERN,
     threads: all_cores
     resources:
         mem_mb=4000,

@@ -1,10 +1,11 @@
-# The network found for a budget, trained from scratch.
+# The network found for a budget, trained.
 
 
 rule train_subtransformer:
     input:
         architecture=rules.search.output.architecture,
         data=rules.binarise_corpus.output.counts,
+        parent=inherited,
     output:
         checkpoint="results/{task}/{device}/{budget}/subtransformer/checkpoint.pt",
         metrics="results/{task}/{device}/{budget}/subtransformer/metrics.jsonl",
@@ -13,13 +14,17 @@ rule train_subtransformer:
         "results/logs/{task}/{device}/{budget}/subtransformer.log",
     benchmark:
         "results/benchmarks/{task}/{device}/{budget}/subtransformer.tsv"
+    wildcard_constraints:
+        budget=BUDGET_PATTERN,
     threads: all_cores
     resources:
         mem_mb=8000,
         runtime=2880,
+        gpus=SETTINGS.configuration.gpus,
     params:
         settings=settings_of("subtransformer"),
     message:
         "{wildcards.task}, {wildcards.device}, {wildcards.budget}: train the SubTransformer"
     shell:
         "hat --log {log} subtransformer train {wildcards.task} {wildcards.device} {wildcards.budget}"
+        " --threads {threads} --gpus {resources.gpus}"

@@ -16,9 +16,11 @@ rule train_supertransformer:
     resources:
         mem_mb=8000,
         runtime=2880,
+        gpus=SETTINGS.configuration.gpus,
     params:
         settings=settings_of("supertransformer"),
     message:
         "{wildcards.task}: train the SuperTransformer"
     shell:
         "hat --log {log} supertransformer train {wildcards.task}"
+        " --threads {threads} --gpus {resources.gpus}"

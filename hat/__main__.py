@@ -1,0 +1,5 @@
+"""``python -m hat``: the console script."""
+
+from hat.cli import main
+
+main()

@@ -1,0 +1,149 @@
+"""What every network of this project has: embeddings, positions, rows, the projection, the way it is decoded."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hat.data.dictionary import PAD
+from hat.model.layers import Cache, Dropouts, Memory, SinusoidalPositions, TokenEmbedding, dropout, filled
+from hat.runtime.base import Shape
+
+
+class CachedLayer(Protocol):
+    """A decoder layer: of whole sentences when called, position by position by :meth:`step`."""
+
+    def __call__(self, x: Tensor, sentences: int, length: int, memory: Memory) -> Tensor:
+        """All target positions at once, rows [R, D] -> [R, D]."""
+
+    def remember(self, encoded: list[Tensor], sentences: int, length: int, mask: Tensor | None) -> Memory:
+        """What this layer attends to of encoder outputs, each [R, D], of B sentences of S positions."""
+
+    def step(self, x: Tensor, cache: Cache, memory: Memory, beam: int) -> tuple[Tensor, Cache]:
+        """One target position of N = B x beam hypotheses, [N, D] -> [N, D], and the cache with this position."""
+
+
+class EncoderDecoder(nn.Module):
+    """A network that reads source sentences and scores the next target token.
+
+    ``forward`` returns hidden states, not logits: the loss projects them piece by piece, so that the
+    logits of a whole batch are never held at once; :meth:`logits` projects. A subclass has :meth:`encode` and
+    :attr:`active_decoder`, sets ``decoder_norm``, and calls :meth:`initialise` once it has all its layers.
+
+    Args:
+        shape: vocabularies, sharing, position tables.
+        encoder_dim: width of the encoder.
+        decoder_dim: width of the decoder.
+        dropouts: rates at the super width, and how they scale.
+    """
+
+    decoder_norm: nn.LayerNorm | None
+
+    def __init__(self, shape: Shape, *, encoder_dim: int, decoder_dim: int, dropouts: Dropouts | None) -> None:
+        super().__init__()
+        self.shape = shape
+        # Training in bf16 on a CPU sets this, so that few different shapes occur (see hat.model.layers).
+        self.row_multiple = 1
+        self.dropouts = dropouts or Dropouts()
+        self.encoder_dim = encoder_dim
+        self.decoder_dim = decoder_dim
+        self._make_embeddings()
+        self.encoder_positions = SinusoidalPositions(shape.super_encoder_dim)
+        self.decoder_positions = SinusoidalPositions(shape.super_decoder_dim)
+
+    def _make_embeddings(self) -> None:
+        shape, share = self.shape, self.shape.share_embeddings
+        both = max(self.encoder_dim, self.decoder_dim)
+        self.source_embedding = TokenEmbedding(
+            shape.source_vocabulary, both if share == "all" else self.encoder_dim, PAD
+        )
+        self.target_embedding = (
+            self.source_embedding if share == "all" else TokenEmbedding(shape.target_vocabulary, self.decoder_dim, PAD)
+        )
+        self.projection = (
+            TokenEmbedding(shape.target_vocabulary, self.decoder_dim, None)
+            if share == "none"
+            else self.target_embedding
+        )
+
+    def initialise(self) -> None:
+        """Xavier-uniform matrices and zero biases, as published."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    @property
+    @abstractmethod
+    def active_decoder(self) -> Sequence[CachedLayer]:
+        """Decoder layers in use, the one next to the embedding first."""
+
+    @abstractmethod
+    def encode(self, source: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """Outputs of the encoder.
+
+        Args:
+            source: token numbers, padded on either side, [B, S].
+
+        Returns:
+            The outputs that decoder layers attend to, the last one last, each [R, D], and a mask that is true on
+            tokens, [B, 1, 1, S], None where nothing is padding.
+        """
+
+    def _embed(
+        self, tokens: Tensor, embedding: TokenEmbedding, positions: SinusoidalPositions, numbers: Tensor, dim: int
+    ) -> Tensor:
+        scale = math.sqrt(positions.super_dim if self.shape.vocab_original_scaling else dim)
+        x = embedding(tokens, dim) * scale + positions(numbers, dim)
+        rate = self.dropouts.residual * self.dropouts.scale(dim, positions.super_dim)
+        return dropout(x, rate, self.training)
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """[B, S, D] -> [R, D], filled up with zeros to the next multiple of ``row_multiple``."""
+        rows = x.flatten(0, 1)
+        return filled(rows, rows.size(0) + -rows.size(0) % self.row_multiple)
+
+    def embed_source(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Encoder input [R, D] of tokens [B, S], padded on either side, and the mask of :meth:`encode`."""
+        real = source != PAD
+        numbers = real.cumsum(1) * real
+        mask = None if bool(real.all()) else real[:, None, None, :]
+        x = self._embed(source, self.source_embedding, self.encoder_positions, numbers, self.encoder_dim)
+        return self._rows(x), mask
+
+    def embed_target(self, tokens: Tensor, first: int = 0) -> Tensor:
+        """Decoder input [B, T, D] of tokens [B, T], the first of which has position ``first`` (from 0)."""
+        numbers = torch.arange(first + 1, first + tokens.size(1) + 1, device=tokens.device)
+        return self._embed(tokens, self.target_embedding, self.decoder_positions, numbers, self.decoder_dim)
+
+    def forward(self, source: Tensor, previous: Tensor) -> Tensor:
+        """Hidden states before the output projection.
+
+        Args:
+            source: source tokens, [B, S].
+            previous: target tokens shifted right (the end symbol first), padded on the right, [B, T].
+
+        Returns:
+            [R, D]: B x T rows, sentence after sentence, and the filling (see ``row_multiple``).
+        """
+        encoded, mask = self.encode(source)
+        x = self._rows(self.embed_target(previous))
+        sentences, length = source.shape
+        for layer in self.active_decoder:
+            memory = layer.remember(encoded, sentences, length, mask)
+            x = layer(x, sentences, previous.size(1), memory)
+        return x if self.decoder_norm is None else cast(Tensor, self.decoder_norm(x))
+
+    @property
+    def output_weight(self) -> Tensor:
+        """Weights of the output projection, [V, D]."""
+        return self.projection.sliced(self.decoder_dim)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., D] -> [..., V]."""
+        return F.linear(hidden, self.output_weight)

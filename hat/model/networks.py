@@ -1,0 +1,21 @@
+"""Networks of every kind, from their architectures."""
+
+from hat.baselines import AnyArchitecture, EvolvedArchitecture
+from hat.model.base import EncoderDecoder
+from hat.model.evolved import EvolvedTransformer
+from hat.model.layers import Dropouts
+from hat.model.transformer import Transformer
+from hat.runtime.base import Shape
+
+
+def build_network(architecture: AnyArchitecture, shape: Shape, *, dropouts: Dropouts | None = None) -> EncoderDecoder:
+    """A network with random weights.
+
+    Args:
+        architecture: what it consists of; its type says of what kind the network is.
+        shape: vocabularies, sharing, position tables.
+        dropouts: rates; none where absent.
+    """
+    if isinstance(architecture, EvolvedArchitecture):
+        return EvolvedTransformer(architecture, shape, dropouts=dropouts)
+    return Transformer(architecture, shape, dropouts=dropouts)

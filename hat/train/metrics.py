@@ -1,0 +1,133 @@
+"""What a run reports while it trains: metrics.jsonl, TensorBoard, the progress bar's note."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hat.artifacts import JsonLinesLog, read_jsonl, write_text
+from hat.artifacts import canonical_json as to_json
+from hat.errors import HatError
+from hat.train.processes import Processes
+
+
+class Metrics:
+    """Rows of ``metrics.jsonl``, and the same figures for TensorBoard.
+
+    Rows that came after the checkpoint which a run goes on from are dropped: they come again.
+
+    Args:
+        folder: of the unfinished work.
+        start: update that the run goes on from.
+        tensorboard: folder for TensorBoard, None for no such files.
+    """
+
+    def __init__(self, folder: Path, start: int, tensorboard: Path | None) -> None:
+        path = folder / "metrics.jsonl"
+        if path.exists():
+            rows = [row for row in read_jsonl(path) if 0 < start >= row["update"]]
+            write_text(path, "".join(to_json(row) + "\n" for row in rows))
+        self._log = JsonLinesLog(path)
+        self._board = None
+        if tensorboard is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(tensorboard, purge_step=start + 1)
+
+    def append(self, event: str, update: int, row: dict[str, Any]) -> None:
+        """Add a row."""
+        self._log.append({"event": event, "update": update, **row})
+        if self._board is not None:
+            for name, value in row.items():
+                if isinstance(value, int | float):
+                    self._board.add_scalar(f"{event}/{name}", value, update)
+
+    def close(self) -> None:
+        """Write out what TensorBoard has not got yet."""
+        if self._board is not None:
+            self._board.close()
+
+
+def perplexity(nll: float) -> float:
+    """exp(nll), finite."""
+    return math.exp(min(nll, 700.0))
+
+
+class Meter:
+    """Mean losses and speed since the last row, and the time of the whole run; part of a checkpoint.
+
+    Sums stay on the device until a row is due, so that a GPU is not waited for in every update.
+    """
+
+    def __init__(self, processes: Processes, state: dict[str, Any] | None) -> None:
+        self.processes = processes
+        self.loss = float("nan")
+        self.validation = ""
+        self.best = state["best"] if state else math.inf
+        sums = state["sums"] if state and processes.first else [0.0, 0.0, 0.0]
+        self._sums = torch.tensor(sums, dtype=torch.float64, device=processes.device)
+        self._tokens: int = state["tokens"] if state else 0
+        self._started = time.perf_counter() - (state["seconds"] if state else 0.0)
+        self.restart_clock()
+
+    @property
+    def note(self) -> str:
+        """Loss of the last row and of the last validation, for the progress bar."""
+        loss = "" if math.isnan(self.loss) else f"loss {self.loss:.3f}"
+        return ", ".join(part for part in (loss, self.validation) if part)
+
+    @property
+    def seconds(self) -> float:
+        """Time of the run so far, with that before the checkpoint that it goes on from."""
+        return time.perf_counter() - self._started
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps; the same in all processes but for the sums, which it adds up."""
+        sums = self.processes.sum(self._sums.clone())
+        return {"sums": sums.tolist(), "tokens": self._tokens, "seconds": self.seconds, "best": self.best}
+
+    def restart_clock(self) -> None:
+        """Measure speed from here on: what was before was not training."""
+        self._began, self._trained = time.perf_counter(), 0
+
+    def add(self, loss: Tensor, nll: Tensor, tokens: int, networks: int) -> None:
+        """Count an update.
+
+        Args:
+            loss: summed over this process's tokens and networks.
+            nll: likewise.
+            tokens: target tokens of all processes.
+            networks: Architectures that each token was trained in.
+        """
+        self._sums += torch.stack([loss, nll, torch.full_like(loss, tokens * networks / self.processes.count)])
+        self._tokens += tokens
+        self._trained += tokens
+
+    def flush(self, update: int) -> dict[str, float]:
+        """Figures since the last row.
+
+        Raises:
+            HatError: the loss is no number any more.
+        """
+        loss, nll, count = self.processes.sum(self._sums).tolist()
+        if not math.isfinite(loss):
+            raise HatError(
+                f"the loss is {loss} at update {update}: training has diverged; a lower `learning_rate`, more"
+                " `warmup_updates` or a `clip_norm` may help"
+            )
+        self.loss, nll = loss / count, nll / count
+        speed = self._trained / (time.perf_counter() - self._began)
+        row = {
+            "loss": self.loss,
+            "nll": nll,
+            "ppl": perplexity(nll),
+            "tokens": self._tokens,
+            "tokens_per_s": round(speed, 1),
+        }
+        self._sums.zero_()
+        self._tokens = 0
+        self.restart_clock()
+        return row

@@ -1,0 +1,81 @@
+"""The loss of a batch as a module, so that DistributedDataParallel can wrap it, and validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hat.config import Training
+from hat.data.batches import Batch
+from hat.data.dictionary import PAD
+from hat.model.base import EncoderDecoder
+from hat.train.loss import CHUNK, Teacher, projected_loss
+from hat.train.processes import ALONE, Processes
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Objective(nn.Module):
+    """Loss of a network on a batch.
+
+    Args:
+        model: the network. On a CPU in bf16 it is told to run in few different numbers of rows (see
+            :mod:`hat.model.layers`).
+        training: label smoothing and precision.
+    """
+
+    def __init__(self, model: EncoderDecoder, training: Training) -> None:
+        super().__init__()
+        self.model = model
+        self.smoothing = training.label_smoothing
+        self.dtype = PRECISIONS[training.precision]
+        model.row_multiple = CHUNK if training.precision == "bf16" else 1
+
+    def forward(
+        self, source: Tensor, previous: Tensor, target: Tensor, teacher: Teacher | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss and nll, summed over the target tokens, in nats, and the hidden states [R, D].
+
+        Args:
+            source: [B, S].
+            previous: target shifted right, [B, T].
+            target: [B, T].
+            teacher: network to learn from instead of the labels.
+        """
+        with torch.autocast(source.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+            hidden = self.model(source, previous)
+        rows = target.flatten()
+        rows = F.pad(rows, (0, hidden.size(0) - rows.size(0)), value=PAD)
+        loss, nll = projected_loss(
+            hidden, self.model.output_weight, rows, smoothing=self.smoothing, teacher=teacher, dtype=self.dtype
+        )
+        return loss, nll, hidden
+
+    def as_teacher(self, hidden: Tensor) -> Teacher:
+        """What the model just computed, to learn from."""
+        return Teacher(hidden.detach(), self.model.output_weight.detach())
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Mean losses over a set of batches, nats a token."""
+
+    loss: float
+    nll: float
+
+
+@torch.inference_mode()
+def validate(objective: Objective, batches: Sequence[Batch], processes: Processes = ALONE) -> Validation:
+    """Losses of the model as it is, without dropout; the batches are shared by the processes."""
+    was_training = objective.training
+    objective.eval()
+    sums = torch.zeros(3, dtype=torch.float64, device=processes.device)
+    for batch in batches[processes.rank :: processes.count]:
+        here = batch.to(processes.device)
+        loss, nll, _ = objective(here.source, here.previous, here.target)
+        sums += torch.stack([loss, nll, torch.full_like(loss, batch.tokens)]).double()
+    objective.train(was_training)
+    loss, nll, tokens = processes.sum(sums).tolist()
+    return Validation(loss / tokens, nll / tokens)

@@ -1,0 +1,138 @@
+"""The processes that train one network together, and how many of them a rule's resources make."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from hat.config import Training
+from hat.errors import HatError, InputError
+
+# A process may wait for another machine's file system, or for an earlier run to end, as long as that takes.
+PATIENCE = timedelta(days=7)
+# What torchrun tells each process: its number, how many there are, its number on this machine.
+VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train one network together."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes and reports."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sum over all processes."""
+        if self.count > 1:
+            dist.all_reduce(values)
+        return values
+
+    def from_first(self, value: Any) -> Any:
+        """A small value of the first process."""
+        if self.count == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0, device=self.device)
+        return values[0]
+
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResources:
+    """What a training stage may use on this machine: CPU threads and GPUs, of all its processes together."""
+
+    threads: int
+    gpus: int = 0
+
+    def processes(self, training: Training) -> int:
+        """How many processes train: one for each GPU; without GPUs one for every ``training.threads`` threads."""
+        if self.gpus:
+            return self.gpus
+        return max(1, self.threads // training.threads) if training.threads else 1
+
+
+def own_resources(training: Training) -> TrainingResources:
+    """The cores that this process may run on, or as many threads as the training wants of one process."""
+    return TrainingResources(threads=training.threads or len(os.sched_getaffinity(0)))
+
+
+def launch(count: int, arguments: list[str]) -> None:
+    """Run ``hat ARGUMENTS`` in that many processes on this machine, as ``torchrun`` does, and wait for them.
+
+    Raises:
+        SystemExit: with the exit code of the process that failed first, which has said why.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    # The process that failed has said why in a sentence.
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
+    settings = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=str(os.getpid()),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(settings, sys.executable)("-m", "hat", *arguments)
+    except ChildFailedError as error:
+        code = error.get_first_failure()[1].exitcode
+        raise SystemExit(code if code > 0 else 128 - code) from None
+    except SignalException as error:
+        raise SystemExit(128 + error.sigval) from None
+
+
+def launched() -> bool:
+    """Whether this process is one of several that torchrun started."""
+    return all(name in os.environ for name in VARIABLES)
+
+
+@contextlib.contextmanager
+def joined(training: Training, resources: TrainingResources) -> Iterator[Processes]:
+    """Take part in the training that this process was started for.
+
+    Args:
+        training: settings of the run.
+        resources: of all processes on this machine.
+
+    Raises:
+        InputError: the precision needs a GPU.
+        HatError: there are fewer GPUs than wanted.
+    """
+    if training.precision == "fp16" and not resources.gpus:
+        raise InputError("precision: fp16 needs a GPU; on a CPU take fp32, or bf16 where the processor has it")
+    if resources.gpus > torch.cuda.device_count():
+        raise HatError(f"{resources.gpus} GPUs are wanted, this machine has {torch.cuda.device_count()}")
+    rank, count, local = (int(os.environ[name]) for name in VARIABLES) if launched() else (0, 1, 0)
+    torch.set_num_threads(max(1, resources.threads // (int(os.environ["LOCAL_WORLD_SIZE"]) if launched() else 1)))
+    device = torch.device("cuda", local) if resources.gpus else torch.device("cpu")
+    if resources.gpus:
+        torch.cuda.set_device(device)
+    if count == 1:
+        yield Processes(0, 1, device)
+        return
+    dist.init_process_group("nccl" if resources.gpus else "gloo", timeout=PATIENCE)
+    try:
+        yield Processes(rank, count, device)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,26 @@
+# A network that SubTransformers are compared with: no device and no budget changes it, so it is trained once.
+
+
+rule train_baseline:
+    input:
+        data=rules.binarise_corpus.output.counts,
+    output:
+        checkpoint="results/{task}/baselines/{baseline}/checkpoint.pt",
+        metrics="results/{task}/baselines/{baseline}/metrics.jsonl",
+        settings="results/{task}/baselines/{baseline}/config.json",
+    log:
+        "results/logs/{task}/baselines/{baseline}.log",
+    benchmark:
+        "results/benchmarks/{task}/baselines/{baseline}.tsv"
+    threads: all_cores
+    resources:
+        mem_mb=8000,
+        runtime=2880,
+        gpus=SETTINGS.configuration.gpus,
+    params:
+        settings=settings_of("baseline"),
+    message:
+        "{wildcards.task}: train the baseline {wildcards.baseline}"
+    shell:
+        "hat --log {log} baseline train {wildcards.task} {wildcards.baseline}"
+        " --threads {threads} --gpus {resources.gpus}"
