@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hat.console import Verbs, print_figures, print_json, read_sentences
+from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ supertransformer = _family("supertransformer", "The weight-sharing network of a 
 latency = _family("latency", "Measure a device and predict its latencies.")
 subtransformer = _family("subtransformer", "The network found for a budget.")
 baseline = _family("baseline", "Networks that SubTransformers are compared with.")
+convert = _family("convert", "Exchange networks with the research code.")
 config = _family("config", "Check and describe the configuration.")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
@@ -351,6 +352,75 @@ def _table(
     demo = settings.configuration.demo
     summary = write_summary(settings, _results(context), task or demo.task, device or demo.device, budgets or [])
     print_json(summary) if as_json else print_summary(summary)
+
+
+@app.command("profile")
+def _profile(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Architecture: ours, an artifact, or published YAML.")],
+    length: Annotated[int, typer.Option(min=1, help="Source and target tokens that FLOPs are counted for.")] = 30,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="Task whose space and dictionaries count.")] = None,
+    vocabulary: Annotated[int | None, typer.Option(min=1, help="Tokens of either dictionary.")] = None,
+    qkv: Annotated[int | None, typer.Option(min=1, help="Width of queries, keys and values.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count parameters, FLOPs and memory of an Architecture."""
+    from hat.profile import profile_file, table_rows
+
+    figures = profile_file(
+        file,
+        results=_results(context),
+        settings=lambda: _settings(context),
+        length=length,
+        task=task,
+        vocabulary=vocabulary,
+        qkv_dim=qkv,
+    )
+    if as_json:
+        print_json(figures)
+    else:
+        print_table(str(file), ("", "in all", "without embeddings and last layer"), table_rows(figures))
+
+
+@convert.command("import")
+def _convert_import(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint of the research code.")],
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for checkpoint.pt and config.json.")],
+    architecture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Take this SubTransformer out of a SuperTransformer.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a checkpoint of the research code into ours."""
+    from hat.published.architecture import read_architecture
+    from hat.published.convert import import_checkpoint
+
+    chosen = None if architecture is None else read_architecture(architecture)
+    print_figures(str(out), import_checkpoint(file, out, chosen), as_json=as_json)
+
+
+@convert.command("export")
+def _convert_export(
+    context: typer.Context,
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Our checkpoint.pt, or its folder.")],
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint to write.")],
+    as_json: AsJson = False,
+) -> None:
+    """Turn our checkpoint into one that the research code loads."""
+    from hat.published.convert import export_checkpoint
+
+    print_figures(str(out), export_checkpoint(checkpoint, out, lambda: _settings(context)), as_json=as_json)
+
+
+@convert.command("architecture")
+def _convert_architecture(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Architecture: ours, an artifact, or published YAML.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Name ending in .json for ours, .yml for published.")],
+) -> None:
+    """Turn published YAML into our JSON, or the other way."""
+    from hat.published.architecture import read_architecture, write_architecture
+
+    write_architecture(read_architecture(file), out)
 
 
 @config.command("check")

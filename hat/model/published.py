@@ -19,9 +19,21 @@ _NAMES = {
     "ffn.out": "fc2",
     "ffn_residual.norm": "final_layer_norm",
 }
+_OUTSIDE_LAYERS = {
+    "source_embedding.weight": "encoder.embed_tokens.weight",
+    "target_embedding.weight": "decoder.embed_tokens.weight",
+    "projection.weight": "decoder.embed_out",
+    "encoder_norm.weight": "encoder.layer_norm.weight",
+    "encoder_norm.bias": "encoder.layer_norm.bias",
+    "decoder_norm.weight": "decoder.layer_norm.weight",
+    "decoder_norm.bias": "decoder.layer_norm.bias",
+}
 _LAYER = re.compile(r"^(encoder|decoder)\.layers\.(\d+)\.(.+)$")
+_OWN_LAYER = re.compile(r"^(encoder|decoder)\.(\d+)\.(.+)$")
 # fairseq keeps these beside the weights.
 _NO_WEIGHTS = re.compile(r"^(encoder|decoder)\.(version|embed_positions\._float_tensor)$")
+# Below 3 the loader takes the final norms away.
+_VERSION = 3.0
 
 
 def import_weights(published: Weights) -> Weights:
@@ -30,14 +42,15 @@ def import_weights(published: Weights) -> Weights:
     Joint and separate q/k/v projections, shared and separate embeddings are read as they are found.
 
     Raises:
-        KeyError: a tensor has no place in our networks.
+        KeyError: a tensor has no place in our networks, or is missing.
     """
     ours: Weights = {}
+    theirs = {name: own for own, name in _OUTSIDE_LAYERS.items()}
     for name, tensor in published.items():
         if _NO_WEIGHTS.match(name):
             continue
         if (match := _LAYER.match(name)) is None:
-            ours.update(_outside_layers(name, tensor))
+            ours[theirs[name]] = tensor
             continue
         side, number, rest = match.groups()
         if rest.startswith("encoder_attn.") and "out_proj" not in rest:
@@ -58,19 +71,6 @@ def _own_name(rest: str) -> str:
     raise KeyError(rest)
 
 
-def _outside_layers(name: str, tensor: Tensor) -> Weights:
-    names = {
-        "encoder.embed_tokens.weight": "source_embedding.weight",
-        "decoder.embed_tokens.weight": "target_embedding.weight",
-        "decoder.embed_out": "projection.weight",
-        "encoder.layer_norm.weight": "encoder_norm.weight",
-        "encoder.layer_norm.bias": "encoder_norm.bias",
-        "decoder.layer_norm.weight": "decoder_norm.weight",
-        "decoder.layer_norm.bias": "decoder_norm.bias",
-    }
-    return {names[name]: tensor}
-
-
 def _cross_attention(published: Weights, layer: str) -> Weights:
     prefix = f"decoder.layers.{layer}.encoder_attn."
     own = f"decoder.{layer}.cross_attention."
@@ -85,3 +85,58 @@ def _cross_attention(published: Weights, layer: str) -> Weights:
         own + "key_value.weight": torch.cat([key, value]),
         own + "key_value.bias": torch.cat([key_bias, value_bias]),
     }
+
+
+def export_weights(weights: Weights, *, joint: bool, untied: bool) -> Weights:
+    """State dict of the research code from ours, in its order, bit for bit; inverse of :func:`import_weights`.
+
+    Args:
+        weights: our state dict, in its own order.
+        joint: q, k and v of cross-attention are one tensor, as where encoder and decoder are equally wide.
+        untied: the output projection has weights of its own.
+    """
+    published: Weights = {}
+    for side, embedding in (("encoder", "source_embedding"), ("decoder", "target_embedding")):
+        if untied and side == "decoder":
+            published["decoder.embed_out"] = weights["projection.weight"]
+        published[f"{side}.version"] = torch.tensor([_VERSION])
+        published[f"{side}.embed_tokens.weight"] = weights[f"{embedding}.weight"]
+        published[f"{side}.embed_positions._float_tensor"] = torch.zeros(1)
+        for name, tensor in weights.items():
+            if (match := _OWN_LAYER.match(name)) is None or match[1] != side:
+                continue
+            prefix, rest = f"{side}.layers.{match[2]}.", match[3]
+            if rest == "cross_attention.query.weight":
+                published.update(_published_cross_attention(weights, match[2], joint))
+            elif not rest.startswith(("cross_attention.query", "cross_attention.key_value")):
+                published[prefix + _published_name(rest)] = tensor
+        for part in ("weight", "bias"):
+            if (norm := weights.get(f"{side}_norm.{part}")) is not None:
+                published[f"{side}.layer_norm.{part}"] = norm
+    return published
+
+
+def _published_name(rest: str) -> str:
+    own = next(own for own in _NAMES if rest == own or rest.startswith(f"{own}."))
+    return _NAMES[own] + rest.removeprefix(own)
+
+
+def _published_cross_attention(weights: Weights, layer: str, joint: bool) -> Weights:
+    own = f"decoder.{layer}.cross_attention."
+    prefix = f"decoder.layers.{layer}.encoder_attn."
+    query, key_value = weights[own + "query.weight"], weights[own + "key_value.weight"]
+    bias = torch.cat([weights[own + "query.bias"], weights[own + "key_value.bias"]])
+    if joint:
+        return {prefix + "in_proj_weight": torch.cat([query, key_value]), prefix + "in_proj_bias": bias}
+    key, value = key_value.chunk(2)
+    return {
+        prefix + "k_proj_weight": key.contiguous(),
+        prefix + "v_proj_weight": value.contiguous(),
+        prefix + "q_proj_weight": query,
+        prefix + "in_proj_bias": bias,
+    }
+
+
+def buffers_of(published: Weights) -> Weights:
+    """What a state dict of the research code holds beside the weights."""
+    return {name: tensor for name, tensor in published.items() if _NO_WEIGHTS.match(name)}

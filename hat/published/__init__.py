@@ -1,0 +1,1 @@
+"""Exchange with the research code: its architecture files and its checkpoints."""

@@ -1,0 +1,229 @@
+"""The research code's ``args``: which network a checkpoint holds, read from them and written as them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from hat.config import Space
+from hat.errors import InputError
+from hat.runtime.base import Shape
+from hat.settings import describe
+from hat.space import PUBLISHED_DEPTHS, PUBLISHED_NAMES, PUBLISHED_SPANS, Architecture
+
+# Our choices by the names of theirs.
+_CHOICES = {
+    "encoder_embed_choice": "encoder_embed_dim",
+    "encoder_layer_num_choice": "encoder_layers",
+    "encoder_ffn_embed_dim_choice": "encoder_ffn_dim",
+    "encoder_self_attention_heads_choice": "encoder_heads",
+    "decoder_embed_choice": "decoder_embed_dim",
+    "decoder_layer_num_choice": "decoder_layers",
+    "decoder_ffn_embed_dim_choice": "decoder_ffn_dim",
+    "decoder_self_attention_heads_choice": "decoder_self_heads",
+    "decoder_ende_attention_heads_choice": "decoder_cross_heads",
+    "decoder_arbitrary_ende_attn_choice": "decoder_cross_span",
+}
+_SPAN_CHOICE = "decoder_arbitrary_ende_attn_choice"
+# Sizes of the SuperTransformer.
+_SUPER = {
+    "encoder_embed_dim": "encoder_embed_dim",
+    "encoder_layers": "encoder_layers",
+    "encoder_ffn_embed_dim": "encoder_ffn_dim",
+    "decoder_embed_dim": "decoder_embed_dim",
+    "decoder_layers": "decoder_layers",
+    "decoder_ffn_embed_dim": "decoder_ffn_dim",
+}
+# What our networks always are; absent arguments are like this.
+_FIXED = {
+    "activation_fn": "relu",
+    "encoder_learned_pos": False,
+    "decoder_learned_pos": False,
+    "no_token_positional_embeddings": False,
+    "adaptive_softmax_cutoff": None,
+    "adaptive_input": False,
+    "no_decoder_final_norm": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a published checkpoint is of.
+
+    ``space`` has the SuperTransformer's sizes as its largest choices. For a SubTransformer (``architecture`` is
+    given) its other choices are just that Architecture's.
+    """
+
+    space: Space
+    shape: Shape
+    architecture: Architecture | None
+
+
+def subject_of(args: Mapping[str, Any], vocabularies: tuple[int, int], where: str) -> Subject:
+    """Read what a checkpoint is of.
+
+    Args:
+        args: the checkpoint's arguments.
+        vocabularies: tokens of the source and of the target dictionary.
+        where: the file, for messages.
+
+    Raises:
+        InputError: an argument is missing, malformed, or asks for what our networks cannot be.
+    """
+    fixed = _FIXED | {"decoder_output_dim": args.get("decoder_embed_dim")}
+    for name, expected in fixed.items():
+        if (value := args.get(name, expected)) != expected:
+            raise InputError(f"{where}, args.{name}: {value!r}, expected {expected!r}")
+    pre_norm = bool(args.get("encoder_normalize_before", False))
+    if bool(args.get("decoder_normalize_before", False)) != pre_norm:
+        raise InputError(f"{where}, args.decoder_normalize_before: {not pre_norm}, expected the encoder's, {pre_norm}")
+    try:
+        architecture = _architecture_of(args)
+        space = _space_of(args) if architecture is None else _hull_of(args, architecture)
+    except KeyError as error:
+        raise InputError(f"{where}: args lack {error.args[0]}") from None
+    except ValidationError as error:
+        raise InputError("\n".join(describe(error, Space, f"{where}, args"))) from None
+    except InputError as error:
+        raise InputError(f"{where}, args: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: args are malformed ({error})") from None
+    for theirs, ours in _SUPER.items():
+        largest = max(getattr(space, ours))
+        if args[theirs] != largest:
+            raise InputError(f"{where}, args.{theirs}: {args[theirs]}, expected the largest choice, {largest}")
+    shape = Shape(
+        source_vocabulary=vocabularies[0],
+        target_vocabulary=vocabularies[1],
+        qkv_dim=space.qkv_dim,
+        super_encoder_dim=args["encoder_embed_dim"],
+        super_decoder_dim=args["decoder_embed_dim"],
+        super_encoder_layers=args["encoder_layers"],
+        norm="pre-published" if pre_norm else "post",
+        share_embeddings="all"
+        if args.get("share_all_embeddings")
+        else "decoder"
+        if args.get("share_decoder_input_output_embed")
+        else "none",
+        vocab_original_scaling=bool(args.get("vocab_original_scaling", False)),
+    )
+    return Subject(space=space, shape=shape, architecture=architecture)
+
+
+def _architecture_of(args: Mapping[str, Any]) -> Architecture | None:
+    """The SubTransformer that was trained; None where all were."""
+    if not args.get("train_subtransformer"):
+        return None
+    return Architecture.from_published(
+        {key: args[key.replace("-", "_")] for key in (PUBLISHED_NAMES | PUBLISHED_DEPTHS)}
+    )
+
+
+def _qkv_dim(args: Mapping[str, Any]) -> int:
+    """Where it is not given, queries, keys and values are as wide as their input."""
+    value = args.get("qkv_dim")
+    return int(args["encoder_embed_dim"] if value is None else value)
+
+
+def _space_of(args: Mapping[str, Any]) -> Space:
+    choices = {ours: tuple(args[theirs]) for theirs, ours in _CHOICES.items()}
+    unknown = [code for code in args[_SPAN_CHOICE] if code not in PUBLISHED_SPANS]
+    if unknown:
+        raise InputError(f"{_SPAN_CHOICE}: {unknown[0]!r}, expected of {sorted(PUBLISHED_SPANS)}")
+    choices["decoder_cross_span"] = tuple(PUBLISHED_SPANS[code] for code in args[_SPAN_CHOICE])
+    return Space(qkv_dim=_qkv_dim(args), **choices)
+
+
+def _hull_of(args: Mapping[str, Any], architecture: Architecture) -> Space:
+    """The SuperTransformer's sizes and those of the Architecture: what its own choices were, the file may not say."""
+    supers = {ours: args[theirs] for theirs, ours in _SUPER.items()}
+    choices: dict[str, tuple[int, ...]] = {}
+    for name in ("encoder_layers", "decoder_layers", *asdict(architecture)):
+        value = getattr(architecture, name)
+        entries = list(value) if isinstance(value, tuple) else [value]
+        choices[name] = tuple(sorted({*entries, supers.get(name, max(entries))}, reverse=True))
+    return Space(qkv_dim=_qkv_dim(args), **choices)
+
+
+def with_architecture(args: Mapping[str, Any], architecture: Architecture | None) -> dict[str, Any]:
+    """Arguments of the SubTransformer ``architecture`` of the same SuperTransformer, or of that one itself."""
+    keys = {key: key.replace("-", "_") for key in (PUBLISHED_NAMES | PUBLISHED_DEPTHS)}
+    values = dict.fromkeys(keys) if architecture is None else architecture.to_published()
+    return {
+        **args,
+        "train_subtransformer": architecture is not None,
+        **{theirs: values[key] for key, theirs in keys.items()},
+    }
+
+
+def arguments_of(
+    subject: Subject, *, task: str, languages: tuple[str, str], training: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    """Arguments of a network of ours: all that the research code's loader reads, and how it was trained.
+
+    Args:
+        subject: the network.
+        task: name of the task.
+        languages: source and target language.
+        training: resolved settings of the run.
+        seed: seed of the run.
+
+    Raises:
+        InputError: the research code has no such network.
+        KeyError: the settings lack a key.
+    """
+    space, shape = subject.space, subject.shape
+    if shape.share_embeddings == "all" and shape.super_encoder_dim != shape.super_decoder_dim:
+        raise InputError(
+            f"the research code shares embeddings only where encoder and decoder are equally wide,"
+            f" got {shape.super_encoder_dim} and {shape.super_decoder_dim}"
+        )
+    codes = {span: code for code, span in PUBLISHED_SPANS.items()}
+    if unknown := sorted(set(space.decoder_cross_span) - set(codes)):
+        raise InputError(f"decoder_cross_span: the research code has no {unknown[0]}, expected of {sorted(codes)}")
+    choices: dict[str, Any] = {theirs: list(getattr(space, ours)) for theirs, ours in _CHOICES.items()}
+    choices[_SPAN_CHOICE] = [codes[span] for span in space.decoder_cross_span]
+    pre_norm = shape.norm != "post"
+    args = {
+        "arch": "transformersuper_iwslt_de_en" if task.startswith("iwslt") else "transformersuper_wmt_en_de",
+        "task": "translation",
+        "data": "data",
+        "source_lang": languages[0],
+        "target_lang": languages[1],
+        "left_pad_source": True,
+        "left_pad_target": False,
+        "max_source_positions": 1024,
+        "max_target_positions": 1024,
+        **{theirs: max(getattr(space, ours)) for theirs, ours in _SUPER.items()},
+        "encoder_attention_heads": max(space.encoder_heads),
+        "decoder_attention_heads": max(space.decoder_self_heads),
+        "qkv_dim": space.qkv_dim,
+        **choices,
+        "share_all_embeddings": shape.share_embeddings == "all",
+        "share_decoder_input_output_embed": shape.share_embeddings != "none",
+        "vocab_original_scaling": shape.vocab_original_scaling,
+        "encoder_normalize_before": pre_norm,
+        "decoder_normalize_before": pre_norm,
+        **{name: value for name, value in _FIXED.items() if name != "no_decoder_final_norm"},
+        "get_attn": False,
+        "encoder_embed_path": None,
+        "decoder_embed_path": None,
+        "decoder_output_dim": shape.super_decoder_dim,
+        "decoder_input_dim": shape.super_decoder_dim,
+        "criterion": "label_smoothed_cross_entropy",
+        "label_smoothing": training["label_smoothing"],
+        "optimizer": "adam",
+        "adam_betas": str(tuple(training["adam_betas"])),
+        "weight_decay": training["weight_decay"],
+        "clip_norm": training["clip_norm"],
+        "lr_scheduler": training["schedule"],
+        "warmup_updates": training["warmup_updates"],
+        "max_update": training["updates"],
+        "dropout": training["dropout"],
+        "attention_dropout": training["attention_dropout"],
+        "activation_dropout": training["activation_dropout"],
+        "seed": seed,
+        "fp16": False,
+    }
+    return with_architecture(args, subject.architecture)

@@ -1,0 +1,126 @@
+"""Checkpoint files of the research code, read without running anything that they pickle, and written."""
+
+import argparse
+import io
+import math
+import re
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.serialization import safe_globals
+
+from hat.artifacts import atomic
+from hat.errors import InputError
+from hat.model.published import Weights
+
+# The running statistics that fairseq pickles under `extra_state`, as objects that do nothing.
+_METERS = [type(name, (), {"__module__": "fairseq.meters"}) for name in ("AverageMeter", "StopwatchMeter", "TimeMeter")]
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+_ALLOWED = "expected tensors, argparse.Namespace and fairseq's meters only"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedCheckpoint:
+    """What a checkpoint of the research code holds, without optimiser state and meters.
+
+    ``losses`` are the validation losses in nats a token, by our names (``loss``, ``nll``), where the file has them.
+    """
+
+    args: dict[str, Any]
+    model: Weights
+    optimizer_history: list[Any]
+    extra_state: dict[str, Any]
+    losses: dict[str, float] = field(default_factory=dict)
+
+
+def read_checkpoint(path: Path) -> PublishedCheckpoint:
+    """Read a checkpoint in either serialisation of torch.
+
+    Raises:
+        InputError: it is missing, cut short, no checkpoint, or pickles anything but tensors, plain values, the
+            arguments and the meters; nothing of it is run.
+    """
+    try:
+        with warnings.catch_warnings(), safe_globals([argparse.Namespace, *_METERS]):
+            # Of other protocols of pickle, which then are refused.
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:
+        if (refused := _GLOBAL.search(str(error))) is not None:
+            raise InputError(f"{path}: refused, because it would load {refused[1]}; {_ALLOWED}") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not a whole checkpoint of the research code ({reason})") from None
+    if not (isinstance(state, dict) and isinstance(state.get("args"), argparse.Namespace) and _is_weights(state)):
+        raise InputError(f"{path}: not a checkpoint of the research code, expected `args` and `model` with weights")
+    history, extra_state = state.get("optimizer_history", []), state.get("extra_state", {})
+    if not (isinstance(history, list) and all(isinstance(entry, dict) for entry in history)):
+        raise InputError(f"{path}, optimizer_history: expected a list of keys and values")
+    if not isinstance(extra_state, dict):
+        raise InputError(f"{path}, extra_state: holds a {type(extra_state).__name__}, expected keys and values")
+    extra_state = dict(extra_state)
+    meters = extra_state.pop("train_meters", {})
+    content: dict[str, Any] = {
+        "args": vars(state["args"]),
+        "optimizer_history": history,
+        "extra_state": extra_state,
+    }
+    for name, value in content.items():
+        _check_plain(value, f"{path}, {name}")
+    return PublishedCheckpoint(model=dict(state["model"]), losses=_losses(extra_state, meters), **content)
+
+
+def _is_weights(state: Mapping[str, Any]) -> bool:
+    model = state.get("model")
+    return isinstance(model, dict) and bool(model) and all(isinstance(value, Tensor) for value in model.values())
+
+
+def _check_plain(value: Any, where: str) -> None:
+    """Refuse what our own checkpoints cannot hold."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_plain(inner, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check_plain(inner, where)
+    elif not isinstance(value, str | int | float | None):
+        raise InputError(f"{where}: holds a {type(value).__name__}, expected plain values")
+
+
+def _losses(extra_state: Mapping[str, Any], meters: Any) -> dict[str, float]:
+    """Published losses are in bits a token."""
+    nll = getattr(meters.get("valid_nll_loss"), "avg", None) if isinstance(meters, dict) else None
+    found = {"loss": extra_state.get("val_loss"), "nll": nll}
+    return {name: value * math.log(2) for name, value in found.items() if isinstance(value, int | float)}
+
+
+def write_checkpoint(path: Path, checkpoint: PublishedCheckpoint) -> None:
+    """Write a checkpoint in the legacy serialisation, which every version of torch reads.
+
+    Optimiser state is none and meters are left out: the research code starts them anew.
+
+    Raises:
+        HatError: the disk is full; what was there stays.
+        InputError: ``path`` is a folder.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, expected the name of a file to write")
+    content = {
+        "args": argparse.Namespace(**checkpoint.args),
+        "model": OrderedDict(checkpoint.model),
+        "optimizer_history": checkpoint.optimizer_history,
+        "extra_state": {**checkpoint.extra_state, "train_meters": OrderedDict()},
+        "last_optimizer_state": None,
+    }
+    # Into memory first: torch would turn a full disk into an error without its cause.
+    whole = io.BytesIO()
+    torch.save(content, whole, _use_new_zipfile_serialization=False)
+    with atomic(path, "wb") as stream:
+        stream.write(whole.getbuffer())
