@@ -95,7 +95,7 @@ class Run:
             show(start)
             if start == 0:
                 self._validate(0, objective, meter, metrics)
-            step = _Step(self, objective, optimiser, scaler)
+            step = Step(self, objective, optimiser, scaler)
             for update, share in enumerate(self._shares(start), start=start + 1):
                 facts = step(update, share, meter)
                 last = update == settings.updates
@@ -157,7 +157,7 @@ class Run:
         return result.nll
 
 
-class _Step:
+class Step:
     """One update of the weights."""
 
     def __init__(self, run: Run, objective: Objective, optimiser: Adam, scaler: torch.amp.GradScaler) -> None:

@@ -27,7 +27,7 @@ from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Shape
 from hat.settings import Settings
 from hat.space import Architecture, SearchSpace
-from hat.train.loop import Run, _Step
+from hat.train.loop import Run, Step
 from hat.train.metrics import Meter
 from hat.train.objective import Objective
 from hat.train.optimiser import Adam
@@ -106,7 +106,7 @@ class Contender:
             processes=ALONE,
         )
         objective, scaler = Objective(self.model, self.training), torch.amp.GradScaler("cpu", enabled=False)
-        self.step = _Step(run, objective, Adam(self.model, self.training), scaler)
+        self.step = Step(run, objective, Adam(self.model, self.training), scaler)
         self.speeds: list[tuple[float, float, float]] = []
 
     def architecture(self, update: int) -> Architecture:

@@ -33,14 +33,14 @@ class Killed(Exception):
 
 
 def kill_at(monkeypatch, update: int) -> None:
-    original = loop._Step.__call__
+    original = loop.Step.__call__
 
     def until(self, number, share, meter):
         if number == update:
             raise Killed
         return original(self, number, share, meter)
 
-    monkeypatch.setattr(loop._Step, "__call__", until)
+    monkeypatch.setattr(loop.Step, "__call__", until)
 
 
 def metrics(folder: Path) -> list[dict]:
