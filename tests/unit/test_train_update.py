@@ -5,16 +5,23 @@ import random
 
 import pytest
 import torch
+from straightforward import Straightforward
 from toy_training import SPACE
 
 from hat.config import Network, Space, SuperTraining, Training
+from hat.data.batches import PairedSplit, TrainingBatches
 from hat.model.layers import Dropouts, Residual
 from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Shape
 from hat.space import Architecture, SearchSpace
+from hat.train.loop import Run, Step
 from hat.train.loss import Teacher, projected_loss
+from hat.train.metrics import Meter
+from hat.train.objective import Objective
 from hat.train.optimiser import Adam
+from hat.train.processes import ALONE
 from hat.train.sampling import Sampler
+from hat.train.stages import task_shape
 
 TOY = SearchSpace(Space.model_validate(SPACE))
 PUBLISHED = SearchSpace(
@@ -39,13 +46,30 @@ def supertransformer(dropouts: Dropouts | None = None) -> SuperTransformer:
     return SuperTransformer(TOY, Shape.of(TOY.space, Network(), 20, 20), dropouts=dropouts)
 
 
+class PublishedAdam:
+    """fairseq's Adam, written out, in fp64."""
+
+    def __init__(self, model: torch.nn.Module, training: Training) -> None:
+        self.betas, self.decay = training.adam_betas, training.weight_decay
+        self.weights = {name: parameter.detach().double() for name, parameter in model.named_parameters()}
+        self.state = {name: (torch.zeros_like(value),) * 2 + (0,) for name, value in self.weights.items()}
+
+    def update(self, name: str, gradient: torch.Tensor, rate: float) -> None:
+        first, second, updates = self.state[name]
+        first = self.betas[0] * first + (1 - self.betas[0]) * gradient.double()
+        second = self.betas[1] * second + (1 - self.betas[1]) * gradient.double() ** 2
+        updates += 1
+        self.state[name] = (first, second, updates)
+        step = rate * math.sqrt(1 - self.betas[1] ** updates) / (1 - self.betas[0] ** updates)
+        decayed = self.weights[name] * (1 - self.decay * rate)
+        self.weights[name] = decayed - step * first / (second.sqrt() + 1e-8)
+
+
 def test_adam_is_that_of_fairseq_also_for_layers_left_out():
     training = Training(weight_decay=0.01, adam_betas=(0.9, 0.98))
     model = supertransformer()
-    optimiser = Adam(model, training)
+    optimiser, wanted = Adam(model, training), PublishedAdam(model, training)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
-    wanted = {name: parameter.detach().double() for name, parameter in model.named_parameters()}
-    state = {name: (torch.zeros_like(value), torch.zeros_like(value), 0) for name, value in wanted.items()}
     generator = torch.Generator().manual_seed(2)
     for update in range(1, 11):
         rate = 1e-3 * update
@@ -54,19 +78,70 @@ def test_adam_is_that_of_fairseq_also_for_layers_left_out():
                 continue
             # As small as epsilon, so that where it is added shows.
             parameter.grad = torch.randn(parameter.shape, generator=generator) * 1e-8
-            gradient = parameter.grad.double()
-            first, second, updates = state[name]
-            first = 0.9 * first + 0.1 * gradient
-            second = 0.98 * second + 0.02 * gradient**2
-            updates += 1
-            state[name] = (first, second, updates)
-            step = rate * math.sqrt(1 - 0.98**updates) / (1 - 0.9**updates)
-            decayed = wanted[name] * (1 - 0.01 * rate)
-            wanted[name] = decayed - step * first / (second.sqrt() + 1e-8)
+            wanted.update(name, parameter.grad, rate)
         optimiser.update(rate, scaler)
         assert all(parameter.grad is None for parameter in model.parameters())
     for name, parameter in model.named_parameters():
-        torch.testing.assert_close(parameter.detach().double(), wanted[name], rtol=1e-5, atol=1e-6, msg=name)
+        torch.testing.assert_close(parameter.detach().double(), wanted.weights[name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_ten_updates_are_those_of_the_published_training(project, tmp_path):
+    """Losses, learning rates, gradient norms and weights of the loop against an implementation of another kind."""
+    settings, results = project
+    space, task = SearchSpace(settings.space_of("toy")), settings.task("toy")
+    training = task.supertransformer.model_copy(
+        update={
+            "updates": 10,
+            "warmup_updates": 4,
+            "learning_rate": 1e-3,
+            "dropout": 0.0,
+            "clip_norm": 1.0,
+            "weight_decay": 0.01,
+            "accumulate": 2,
+            "sampling_seed": "none",
+        }
+    )
+    shape = task_shape(settings, results, "toy")
+    batches = TrainingBatches(PairedSplit(results.data("toy"), task, "train"), training.batch_tokens, 1)
+    torch.manual_seed(1)
+    model, plain = (SuperTransformer(space, shape) for _ in range(2))
+    plain.load_state_dict(model.state_dict())
+    run = Run(
+        title="",
+        model=model,
+        training=training,
+        seed=1,
+        batches=batches,
+        validation=[],
+        networks=Sampler(space, training, 1),
+        validated=None,
+        folder=tmp_path,
+        identity="",
+        processes=ALONE,
+    )
+    step = Step(run, Objective(model, training), Adam(model, training), torch.amp.GradScaler("cpu", enabled=False))
+    network, adam = Straightforward(plain, training.label_smoothing), PublishedAdam(plain, training)
+    rates = [1e-7 + (1e-3 - 1e-7) * n / 4 for n in range(4)]
+    rates += [1e-7 + (1e-3 - 1e-7) * 0.5 * (1 + math.cos(math.pi * n / 6)) for n in range(6)]
+    for update in range(1, 11):
+        share = batches.share(update, 2)
+        meter = Meter(ALONE, None)
+        facts = step(update, share, meter)
+        plain.select(space.sample(random.Random(update - 1)))
+        plain.zero_grad(set_to_none=True)
+        loss = sum(network.loss(batch) for batch in share.batches) / share.tokens
+        loss.backward()
+        norm = math.sqrt(sum(float(p.grad.norm()) ** 2 for p in plain.parameters() if p.grad is not None))
+        assert meter.flush(update)["loss"] == pytest.approx(loss.item(), rel=1e-5)
+        assert facts["learning_rate"] == pytest.approx(rates[update - 1], rel=1e-9)
+        assert float(facts["gradient_norm"]) == pytest.approx(norm, rel=1e-4)
+        with torch.no_grad():
+            for name, parameter in plain.named_parameters():
+                if parameter.grad is not None:
+                    adam.update(name, parameter.grad * min(1.0, 1.0 / (norm + 1e-6)), rates[update - 1])
+                    parameter.copy_(adam.weights[name])
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.detach().double(), adam.weights[name], rtol=0, atol=1e-5, msg=name)
 
 
 def test_scaled_gradients_give_the_same_update_and_infinite_ones_none():
