@@ -88,11 +88,16 @@ def test_extremes_are_those_of_the_whole_space() -> None:
         assert predictor.predict([found])[0] == pytest.approx(latency)
 
 
+DEPTHS = ("encoder_layers", "decoder_layers")
+
+
 def test_neighbours_differ_in_one_dimension_and_stay_inside() -> None:
     space = SearchSpace(SMALL)
     point = space.sample(random.Random(6))
     found = list(neighbours(space, point))
-    assert len(set(found)) == len(found) == 10
+    others = {name: len(getattr(space.space, name)) - 1 for name in (*point.to_dict(), *DEPTHS)}
+    entries = {name: len(value) if isinstance(value, list) else 1 for name, value in point.to_dict().items()}
+    assert len(set(found)) == len(found) == sum(count * entries.get(name, 1) for name, count in others.items())
     assert point not in found
     assert all(other in space for other in found)
 
