@@ -255,7 +255,7 @@ def _subtransformer_train(
     threads: Threads = None,
     gpus: Gpus = None,
 ) -> None:
-    """Train the winner of the search from scratch."""
+    """Train the winner of the search."""
     from hat.train.stages import train_subtransformer
 
     settings = _settings(context)
