@@ -190,7 +190,7 @@ class Training(Section):
         "average", description="Weights at the end: the mean of the last checkpoints, or those of the best validation"
     )
     average_checkpoints: Positive = Field(1, description="Last checkpoints whose weights are averaged at the end")
-    tensorboard: bool = Field(True, description="Write the metrics for TensorBoard too")
+    tensorboard: bool = Field(False, description="Write the metrics for TensorBoard too")
 
 
 class SubTraining(Training):

@@ -28,7 +28,7 @@ def digests(overrides=None):
         ({"tasks": {"demo": {"tokenisation": {"bpe_merges": 9}}}}, {"tokenise", "binarise"}),
         ({"demo": {"count": 4}}, {"budgets"}),
         ({"demo": {"budgets": ["70ms"]}}, set()),
-        ({"tasks": {"demo": {"description": "x", "supertransformer": {"threads": 1, "tensorboard": False}}}}, set()),
+        ({"tasks": {"demo": {"description": "x", "supertransformer": {"threads": 1, "tensorboard": True}}}}, set()),
         ({"tasks": {"bibleende": {"network": {"norm": "post"}}}}, set()),
         ({"devices": {"rpi4": {"beam": 3}}}, set()),
     ],

@@ -198,7 +198,8 @@ def test_training_that_diverges_says_so(project):
 def test_tensorboard_shows_what_the_metrics_say(project, monkeypatch):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    settings, results = project
+    folder, results = project[0].folder, project[1]
+    settings = Settings({"tasks": {"toy": {"supertransformer": {"tensorboard": True}}}}, folder=folder)
     with monkeypatch.context() as patch:
         kill_at(patch, 16)
         with pytest.raises(Killed):
