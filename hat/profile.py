@@ -25,12 +25,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hat.data.dictionary import Dictionary
 from hat.errors import InputError
 from hat.layout import Results
 from hat.published.architecture import architecture_of, read_description
 from hat.runtime.base import Shape
 from hat.settings import Settings
+from hat.shapes import task_shape
 from hat.space import Architecture
 
 # The published WMT tasks; what a published file leaves open.
@@ -244,20 +244,13 @@ def _shape(
         except TypeError as error:
             raise InputError(f"{path}, shape: {error}") from None
     name = task or values.get("task") or _task_of(path, results)
-    return PUBLISHED_SHAPE if name is None else _task_shape(settings(), results, name)
+    if name is None:
+        return PUBLISHED_SHAPE
+    # Published dictionaries of WMT are the same for both languages.
+    return task_shape(settings(), results, name, missing=PUBLISHED_SHAPE.source_vocabulary)
 
 
 def _task_of(path: Path, results: Results) -> str | None:
     """The task in whose folder an artifact lies."""
     root, place = results.root.resolve(), path.resolve().parent
     return place.relative_to(root).parts[0] if root in place.parents else None
-
-
-def _task_shape(settings: Settings, results: Results, task: str) -> Shape:
-    chosen = settings.task(task)
-    paths = (
-        results.data(task) / f"dict.{language}.txt" for language in (chosen.source_language, chosen.target_language)
-    )
-    # Published dictionaries of WMT are the same for both languages.
-    sizes = [len(Dictionary.load(path)) if path.exists() else PUBLISHED_SHAPE.source_vocabulary for path in paths]
-    return Shape.of(settings.space_of(task), chosen.network, *sizes)

@@ -29,9 +29,9 @@ from hat.progress import progress
 from hat.runtime import runtime
 from hat.runtime.base import Decoding
 from hat.settings import Settings
+from hat.shapes import task_shape
 from hat.train import checkpoints
 from hat.train.evaluator import untrained_loss
-from hat.train.stages import task_shape
 from hat.translator import Translator
 
 

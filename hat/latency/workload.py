@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from hat.baselines import shape_of
-from hat.data.dictionary import Dictionary
-from hat.data.prepare import dictionary_path
 from hat.errors import InputError
 from hat.layout import Results
 from hat.runtime.base import Shape
 from hat.settings import Settings
+from hat.shapes import task_shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +46,10 @@ def workload_of(settings: Settings, results: Results, task: str, device: str, ba
     Raises:
         InputError: the task's dictionaries do not exist yet.
     """
-    chosen = settings.task(task)
-    languages = (chosen.source_language, chosen.target_language)
-    source, target = (len(Dictionary.load(dictionary_path(results.data(task), language))) for language in languages)
+    chosen = settings.task(task).latency
     return Workload(
-        shape=Shape.of(settings.space_of(task), chosen.network, source, target)
-        if baseline is None
-        else shape_of(settings.baseline(baseline).network, chosen.network, source, target),
-        source_length=chosen.latency.source_length,
-        target_length=chosen.latency.target_length,
+        shape=task_shape(settings, results, task, baseline),
+        source_length=chosen.source_length,
+        target_length=chosen.target_length,
         beam=settings.device(device).beam,
     )

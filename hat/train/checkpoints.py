@@ -91,7 +91,8 @@ class CheckpointFolder:
 
     def offer(self, nll: float, meter: Meter, model: nn.Module) -> None:
         """Keep the weights where their validation nll is the lowest so far, which ``meter`` remembers."""
-        if nll >= meter.best:
+        # A loss that is no number is lower than none.
+        if not nll < meter.best:
             return
         meter.best = nll
         if self.processes.first and self.training.final_weights == "best":

@@ -10,10 +10,10 @@ from hat.layout import Results
 from hat.model.networks import build_network
 from hat.model.supertransformer import SuperTransformer
 from hat.settings import Settings
+from hat.shapes import task_shape
 from hat.space import Architecture, SearchSpace
 from hat.train import checkpoints
 from hat.train.objective import Objective, validate
-from hat.train.stages import task_shape
 
 
 class InheritedLoss:

@@ -1,14 +1,16 @@
 """What a run reports while it trains: metrics.jsonl, TensorBoard, the progress bar's note."""
 
+import contextlib
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hat.artifacts import JsonLinesLog, read_jsonl, write_text
+from hat.artifacts import JsonLinesLog, disk_error, read_jsonl, write_text
 from hat.artifacts import canonical_json as to_json
 from hat.errors import HatError
 from hat.train.processes import Processes
@@ -38,17 +40,34 @@ class Metrics:
             self._board = SummaryWriter(tensorboard, purge_step=start + 1)
 
     def append(self, event: str, update: int, row: dict[str, Any]) -> None:
-        """Add a row."""
+        """Add a row.
+
+        Raises:
+            HatError: the disk is full.
+        """
         self._log.append({"event": event, "update": update, **row})
         if self._board is not None:
-            for name, value in row.items():
-                if isinstance(value, int | float):
-                    self._board.add_scalar(f"{event}/{name}", value, update)
+            with self._disk_errors():
+                for name, value in row.items():
+                    if isinstance(value, int | float):
+                        self._board.add_scalar(f"{event}/{name}", value, update)
 
     def close(self) -> None:
-        """Write out what TensorBoard has not got yet."""
+        """Write out what TensorBoard has not got yet.
+
+        Raises:
+            HatError: the disk is full.
+        """
         if self._board is not None:
-            self._board.close()
+            with self._disk_errors():
+                self._board.close()
+
+    @contextlib.contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise disk_error(error, self._log.path) or error from None
 
 
 def perplexity(nll: float) -> float:

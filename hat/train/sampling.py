@@ -31,7 +31,8 @@ class Sampler:
         if self.training.sampling == "uniform":
             return [self.space.sample(rng)]
         drawn = [self.space.sample(rng) for _ in range(self.training.sandwich_random)]
-        return list(dict.fromkeys([self.space.largest, self.space.smallest, *drawn]))
+        # Also where one is drawn twice, so that all batches and processes train equally many.
+        return [self.space.largest, self.space.smallest, *drawn]
 
     def _random(self, update: int, batch: int) -> random.Random:
         # The research code seeds with the number of updates made before.

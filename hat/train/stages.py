@@ -1,4 +1,4 @@
-"""The training stages: the SuperTransformer of a task, and the SubTransformer that a search found."""
+"""The training stages: the SuperTransformer of a task, the SubTransformer that a search found, baselines."""
 
 import contextlib
 import hashlib
@@ -9,10 +9,9 @@ from typing import Any
 import torch
 
 from hat.artifacts import digest, only_one, provenance, read_json, write_json, write_text
-from hat.baselines import architecture_of, describe, shape_of
+from hat.baselines import architecture_of, describe
 from hat.config import Task, Training
 from hat.data.batches import PairedSplit, TrainingBatches, validation_batches
-from hat.data.dictionary import Dictionary
 from hat.dependencies import WITHOUT_EFFECT
 from hat.layout import Results
 from hat.model.base import EncoderDecoder
@@ -20,26 +19,14 @@ from hat.model.layers import Dropouts
 from hat.model.networks import build_network
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
-from hat.runtime.base import Shape
 from hat.settings import Settings
+from hat.shapes import task_shape
 from hat.space import Architecture, SearchSpace
 from hat.train import checkpoints
 from hat.train.loop import Networks, Run, select
 from hat.train.objective import Objective, validate
 from hat.train.processes import TrainingResources, joined, own_resources
 from hat.train.sampling import Sampler
-
-
-def task_shape(settings: Settings, results: Results, task: str, baseline: str | None = None) -> Shape:
-    """Shape of a task's networks, or of a baseline, with the sizes of the task's dictionaries."""
-    chosen = settings.task(task)
-    sizes = [
-        len(Dictionary.load(results.data(task) / f"dict.{language}.txt"))
-        for language in (chosen.source_language, chosen.target_language)
-    ]
-    if baseline is not None:
-        return shape_of(settings.baseline(baseline).network, chosen.network, *sizes)
-    return Shape.of(settings.space_of(task), chosen.network, *sizes)
 
 
 def dropouts_of(training: Training) -> Dropouts:

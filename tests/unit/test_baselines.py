@@ -21,9 +21,10 @@ from hat.requests import check_targets
 from hat.runtime.base import Shape
 from hat.runtime.torch import TorchModel, TorchRuntime
 from hat.settings import Settings
+from hat.shapes import task_shape
 from hat.space import Architecture, SearchSpace
 from hat.train import checkpoints
-from hat.train.stages import task_shape, train_baseline
+from hat.train.stages import train_baseline
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = Settings(folder=ROOT / "config")

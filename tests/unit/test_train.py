@@ -16,6 +16,8 @@ from hat.settings import Settings
 from hat.space import SearchSpace
 from hat.train import checkpoints, loop
 from hat.train.evaluator import InheritedLoss
+from hat.train.metrics import Meter
+from hat.train.processes import ALONE
 from hat.train.schedule import learning_rate
 from hat.train.stages import train_subtransformer, train_supertransformer
 
@@ -185,6 +187,15 @@ def test_the_best_weights_are_those_of_the_best_validation(project, monkeypatch)
     assert same(weights(results.supertransformer("toy") / "checkpoint.pt"), best)
     description = json.loads((results.supertransformer("toy") / "config.json").read_text())
     assert description["validation"]["nll"] == pytest.approx(nll)
+
+
+def test_a_validation_loss_that_is_no_number_is_never_the_best(tmp_path):
+    folder = checkpoints.CheckpointFolder(tmp_path, "digest", Training(final_weights="best"))
+    meter, model = Meter(ALONE, None), torch.nn.Linear(1, 1)
+    for nll in (float("nan"), 2.0, float("nan"), 3.0):
+        folder.offer(nll, meter, model)
+    assert meter.best == 2.0
+    assert checkpoints.load(folder.best)["nll"] == 2.0
 
 
 def test_training_that_diverges_says_so(project):

@@ -13,6 +13,7 @@ from hat.data.batches import PairedSplit, TrainingBatches
 from hat.model.layers import Dropouts, Residual
 from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Shape
+from hat.shapes import task_shape
 from hat.space import Architecture, SearchSpace
 from hat.train.loop import Run, Step
 from hat.train.loss import Teacher, projected_loss
@@ -21,7 +22,6 @@ from hat.train.objective import Objective
 from hat.train.optimiser import Adam
 from hat.train.processes import ALONE
 from hat.train.sampling import Sampler
-from hat.train.stages import task_shape
 
 TOY = SearchSpace(Space.model_validate(SPACE))
 PUBLISHED = SearchSpace(
@@ -210,6 +210,13 @@ def test_sandwich_is_the_largest_the_smallest_and_random_ones():
         assert all(architecture in TOY for architecture in others)
         seen.update(others)
     assert len(seen) > 40
+
+
+def test_sandwich_trains_equally_many_also_where_one_is_drawn_twice():
+    single = {name: [value[0]] if isinstance(value, list) else value for name, value in SPACE.items()}
+    tiny = SearchSpace(Space.model_validate({**single, "decoder_ffn_dim": [32, 16]}))
+    sampler = Sampler(tiny, SuperTraining(sampling="sandwich", sandwich_random=2, sample_for="batch"), 1)
+    assert {len(sampler(1, batch)) for batch in range(20)} == {4}
 
 
 def test_a_teacher_replaces_the_labels():
