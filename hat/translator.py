@@ -1,14 +1,11 @@
 """Translation with a deployed folder; nothing else is needed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from hat.artifacts import read_json
-from hat.config import Tokenisation
-from hat.data.dictionary import Dictionary
-from hat.data.tokenise import TextCodec
-from hat.errors import InputError
+from hat.deployed import DeployedFolder
 from hat.runtime import runtime
 from hat.runtime.base import Decoding, LoadedModel
 
@@ -20,58 +17,37 @@ class Translator:
     """Text in, text out.
 
     Args:
-        description: content of the folder's ``model.json``.
-        model: the network.
-        source: codec and dictionary of the source language.
-        target: codec and dictionary of the target language.
+        deployed: the folder.
+        model: its network.
         decoding: beam search settings.
     """
 
-    def __init__(
-        self,
-        description: dict[str, Any],
-        model: LoadedModel,
-        source: tuple[TextCodec, Dictionary],
-        target: tuple[TextCodec, Dictionary],
-        decoding: Decoding,
-    ) -> None:
-        self.description = description
+    def __init__(self, deployed: DeployedFolder, model: LoadedModel, decoding: Decoding) -> None:
+        self.description = deployed.description
         self.model = model
-        self.source_codec, self.source_dictionary = source
-        self.target_codec, self.target_dictionary = target
+        self.source, self.target = deployed.source, deployed.target
         self.decoding = decoding
 
     @classmethod
-    def from_folder(cls, folder: Path | str, *, beam: int | None = None, threads: int | None = None) -> Self:
+    def from_folder(
+        cls, folder: Path | str, *, beam: int | None = None, threads: int | None = None, parallel: int = 1
+    ) -> Self:
         """Load a deployed folder.
 
         Args:
             folder: the folder, ``.../model``.
             beam: beam size; the deployed one where absent.
-            threads: CPU threads; those of the device where absent.
+            threads: CPU threads of a sentence; those of the device where absent.
+            parallel: sentences translated side by side.
 
         Raises:
-            InputError: a file is missing or malformed.
+            InputError: a file is missing or malformed, or the Runtime is not installed.
         """
-        folder = Path(folder)
-        path = folder / "model.json"
-        description = read_json(path)
-        try:
-            languages = (description["source_language"], description["target_language"])
-            tokenisation = Tokenisation.model_validate(description["tokenisation"])
-            decoding = Decoding(**(description["decoding"] | ({} if beam is None else {"beam": beam})))
-            chosen = runtime(description["runtime"], description["precision"], threads or int(description["threads"]))
-        except (KeyError, TypeError, ValueError) as error:
-            problem = " ".join(str(error).split())
-            raise InputError(f"{path}: not the description of a deployed model ({problem})") from None
-        source, target = (
-            (
-                TextCodec(language, folder / "codes", tokenisation),
-                Dictionary.load(folder / f"dict.{language}.txt"),
-            )
-            for language in languages
-        )
-        return cls(description, chosen.load(folder), source, target, decoding)
+        deployed = DeployedFolder.read(folder)
+        values = deployed.description
+        chosen = runtime(values["runtime"], values["precision"], threads or int(values["threads"]), parallel=parallel)
+        decoding = deployed.decoding if beam is None else replace(deployed.decoding, beam=beam)
+        return cls(deployed, deployed.load(chosen), decoding)
 
     def translate(
         self,
@@ -90,15 +66,15 @@ class Translator:
         result = [""] * len(lines)
         encoded = {}
         for number, line in enumerate(lines):
-            if tokens := self.source_codec.encode(line):
-                encoded[number] = self.source_dictionary.encode(tokens).tolist()
+            if tokens := self.source.codec.encode(line):
+                encoded[number] = self.source.dictionary.encode(tokens).tolist()
         order = sorted(encoded, key=lambda number: len(encoded[number]), reverse=True)
         while order:
             size = max(1, batch_tokens // (len(encoded[order[0]]) * self.decoding.beam))
             numbers, order = order[:size], order[size:]
             best = self.model.translate([encoded[number] for number in numbers], self.decoding)
             batch = {
-                number: self.target_codec.decode(self.target_dictionary.decode(hypothesis.tokens))
+                number: self.target.codec.decode(self.target.dictionary.decode(hypothesis.tokens))
                 for number, hypothesis in zip(numbers, best, strict=True)
             }
             for number, text in batch.items():

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hat.config import Task
-from hat.data.dictionary import END, PAD
 from hat.data.indexed import IndexedDataset
+from hat.special_tokens import END, PAD
 
 
 @dataclass(frozen=True)

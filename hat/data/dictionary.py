@@ -10,9 +10,8 @@ import numpy.typing as npt
 from hat.artifacts import atomic
 from hat.data.text import read_lines
 from hat.errors import InputError
+from hat.special_tokens import BEGIN, END, PAD, SPECIALS, UNKNOWN
 
-SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
-BEGIN, PAD, END, UNKNOWN = range(4)
 # Published dictionaries are filled up to a multiple of 8, which suits the hardware.
 MULTIPLE = 8
 

@@ -9,7 +9,7 @@ from typing import Any
 from hat.artifacts import only_one, provenance, read_json, write_json, write_text
 from hat.config import BibleCorpus, ParallelText, Source, Task, Tokenisation
 from hat.data import corpus
-from hat.data.dictionary import UNKNOWN, Dictionary
+from hat.data.dictionary import Dictionary
 from hat.data.download import fetch
 from hat.data.indexed import IndexedDataset, IndexedWriter
 from hat.data.learn_bpe import learn
@@ -21,6 +21,7 @@ from hat.errors import InputError
 from hat.layout import Results
 from hat.progress import progress
 from hat.settings import Settings
+from hat.special_tokens import UNKNOWN
 
 # The test split stays raw text: it is read once, by scoring.
 PREPARED_SPLITS = ("train", "validation")

@@ -5,15 +5,20 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from hat.data.dictionary import END, PAD
 from hat.runtime.base import Decoding, Hypothesis
+from hat.special_tokens import END, PAD
 
 
 class Stepper(Protocol):
-    """A network in the middle of decoding B sentences with ``beam`` hypotheses each, N = B x beam."""
+    """A network in the middle of decoding B sentences with ``beam`` hypotheses each, N = B x beam.
+
+    ``numbers`` [C] are the tokens that it scores, ascending: the whole vocabulary, or a shortlist.
+    """
+
+    numbers: Tensor
 
     def step(self, tokens: Tensor) -> Tensor:
-        """Log-probabilities [N, V] of the token after ``tokens`` [N], the last ones of the hypotheses."""
+        """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
 
     def reorder(self, hypotheses: Tensor, sentences: Tensor | None) -> None:
         """Go on with these hypotheses, rows of the last step, [N'].
@@ -52,23 +57,24 @@ def beam_search(stepper: Stepper, source_lengths: list[int], decoding: Decoding)
     tokens = torch.full((len(sentences), beam, 1), END)
     scores = torch.zeros(len(sentences), beam)
     columns = torch.arange(2 * beam)
+    numbers = stepper.numbers
+    end, pad = int(torch.searchsorted(numbers, END)), (numbers == PAD).nonzero().flatten()
     step = 0
     while sentences:
         log_probs = stepper.step(tokens[:, :, -1].flatten()).view(len(sentences), beam, -1)
-        vocabulary = log_probs.size(-1)
-        log_probs[:, :, PAD] = -torch.inf
+        log_probs[:, :, pad] = -torch.inf
         if step < decoding.min_length:
-            log_probs[:, :, END] = -torch.inf
+            log_probs[:, :, end] = -torch.inf
         forced = limits <= step
         if bool(forced.any()):
-            ends = log_probs[forced, :, END]
+            ends = log_probs[forced, :, end]
             log_probs[forced] = -torch.inf
-            log_probs[forced, :, END] = ends
+            log_probs[forced, :, end] = ends
         if step == 0:
             log_probs[:, 1:] = -torch.inf
         totals = (log_probs + scores[:, :, None]).flatten(1)
         best, place = totals.topk(2 * beam, dim=1)
-        origin, token = place // vocabulary, place % vocabulary
+        origin, token = place // len(numbers), numbers[place % len(numbers)]
         ending = (token == END) & (best > -torch.inf)
         if bool(ending[:, :beam].any()):
             normalised = best / (step + 1) ** decoding.length_penalty

@@ -23,11 +23,13 @@ from hat.data.dictionary import Dictionary
 from hat.data.indexed import IndexedDataset
 from hat.data.prepare import binary_prefix, codes_path, dictionary_path
 from hat.data.text import read_pairs
+from hat.deployed import DESCRIPTION, NETWORK, described_network, dictionary_file
 from hat.evaluate.unigram import unigram_loss
 from hat.layout import Results
 from hat.progress import progress
 from hat.runtime import runtime
-from hat.runtime.base import Decoding
+from hat.runtime.base import Blueprint, Decoding
+from hat.runtime.torch import weights_of
 from hat.settings import Settings
 from hat.shapes import task_shape
 from hat.train import checkpoints
@@ -61,13 +63,18 @@ def export_model(settings: Settings, results: Results, task: str, device: str, b
     architecture = described(training, str(trained / "config.json"))
     shape = task_shape(settings, results, task, budget if baseline else None)
     with only_one(results.budget(task, device, budget), f"Export for {budget}"):
-        (folder / "model.json").unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DESCRIPTION).unlink(missing_ok=True)
+        shutil.rmtree(folder / NETWORK, ignore_errors=True)
+        (folder / NETWORK).mkdir(parents=True)
         shutil.copyfile(codes_path(data), folder / "codes")
+        tokens = []
         for language in (chosen.source_language, chosen.target_language):
-            shutil.copyfile(dictionary_path(data, language), folder / f"dict.{language}.txt")
-        written = runtime(target.runtime, target.precision, target.threads).write(
-            folder, architecture, shape, checkpoint["model"]
+            path = dictionary_path(data, language)
+            shutil.copyfile(path, folder / dictionary_file(language))
+            tokens.append(Dictionary.load(path).tokens)
+        blueprint = Blueprint(architecture=architecture, shape=shape, source_tokens=tokens[0], target_tokens=tokens[1])
+        runtime(target.runtime, target.precision, target.threads).write(
+            folder / NETWORK, blueprint, weights_of(checkpoint["model"]), None
         )
         description: dict[str, Any] = {
             "task": task,
@@ -78,13 +85,12 @@ def export_model(settings: Settings, results: Results, task: str, device: str, b
             "runtime": target.runtime,
             "precision": target.precision,
             "threads": target.threads,
-            "decoding": asdict(deployed_decoding(chosen, target)),
             "tokenisation": chosen.tokenisation.model_dump(mode="json"),
             "parameters": training["parameters"],
-            **written,
+            **described_network(blueprint, deployed_decoding(chosen, target)),
         }
         origin = provenance(seed=settings.seed, settings={**description, "training": training["identity"]})
-        write_json(folder / "model.json", {**description, "provenance": origin})
+        write_json(folder / DESCRIPTION, {**description, "provenance": origin})
     return folder
 
 
@@ -107,9 +113,9 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
     ]
     sources, references = [source for source, _ in pairs], [reference for _, reference in pairs]
     with only_one(place, f"Scoring for {budget}"):
-        # One thread would do what is deployed too, only later: threads do not change the translations.
+        # Neither threads nor other sentences change a translation.
         translator = Translator.from_folder(
-            results.model(task, device, budget), beam=scoring.beam, threads=len(os.sched_getaffinity(0))
+            results.model(task, device, budget), beam=scoring.beam, threads=1, parallel=len(os.sched_getaffinity(0))
         )
         hypotheses = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {budget}")
         bleu, chrf = BLEU(trg_lang=chosen.target_language), CHRF()

@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 import hat.runtime as runtimes
 from hat.artifacts import provenance
+from hat.deployed import DeployedFolder
 from hat.errors import HatError
 from hat.latency.protocol import Measurement, measure
 from hat.latency.workload import Workload
 from hat.progress import Tracker
 from hat.runtime.base import Runtime
+from hat.runtime.made import build
 from hat.settings import Settings
 from hat.space import Architecture
 
@@ -56,16 +58,12 @@ class LocalConnection:
     Args:
         device: name of the device.
         runtime: what executes the network.
-        precision: of the deployed network.
-        threads: CPU threads.
         seed: of the random weights.
     """
 
-    def __init__(self, *, device: str, runtime: Runtime, precision: str, threads: int, seed: int) -> None:
+    def __init__(self, *, device: str, runtime: Runtime, seed: int) -> None:
         self.device = device
         self.runtime = runtime
-        self.precision = precision
-        self.threads = threads
         self.seed = seed
 
     def conditions(self, workload: Workload, warmup: int, repeats: int) -> Conditions:
@@ -74,9 +72,9 @@ class LocalConnection:
         return Conditions(
             device=self.device,
             runtime=self.runtime.name,
-            runtime_version=version(self.runtime.name),
-            precision=self.precision,
-            threads=self.threads,
+            runtime_version=version(self.runtime.package),
+            precision=self.runtime.precision,
+            threads=self.runtime.threads,
             machine=f"{machine['processor']} ({machine['architecture']})",
             workload=workload,
             warmup=warmup,
@@ -85,14 +83,16 @@ class LocalConnection:
 
     def measure(self, architecture: Architecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
         """Latency of a network of that Architecture with random weights."""
-        model = self.runtime.build(architecture, workload.shape, self.seed)
+        model = build(self.runtime, architecture, workload.shape, seed=self.seed, candidates=workload.candidates)
         return measure(model, workload, warmup=warmup, repeats=repeats)
 
     def measure_deployed(
         self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker
     ) -> Measurement:
         """Latency of a deployed folder."""
-        return measure(self.runtime.load(folder), workload, warmup=warmup, repeats=repeats, tracker=tracker)
+        return measure(
+            DeployedFolder.read(folder).load(self.runtime), workload, warmup=warmup, repeats=repeats, tracker=tracker
+        )
 
 
 def check_reachable(settings: Settings, device: str) -> None:
@@ -126,7 +126,5 @@ def connect(settings: Settings, device: str) -> Connection:
     return LocalConnection(
         device=device,
         runtime=runtimes.runtime(chosen.runtime, chosen.precision, chosen.threads),
-        precision=chosen.precision,
-        threads=chosen.threads,
         seed=settings.seed,
     )

@@ -44,7 +44,7 @@ def features(architectures: Sequence[Architecture], workload: Workload) -> npt.N
     - ``decoder_projections``: T B x 6 D Q per layer, four of self- and two of cross-attention;
     - ``decoder_ffn``: T B x 2 D F;
     - ``cross_attention``: T B x 2 Q S x span per layer;
-    - ``output_projection``: T B x D V.
+    - ``output_projection``: T B x D V, or x D candidates where there is a shortlist.
 
     Returns:
         [len(architectures), len(FEATURES)]
@@ -68,6 +68,6 @@ def features(architectures: Sequence[Architecture], workload: Workload) -> npt.N
             steps * sum(point.decoder_self_heads),
             steps * sum(point.decoder_cross_heads),
             2 * tokens * qkv * source * span,
-            tokens * decoder * workload.shape.target_vocabulary,
+            tokens * decoder * (workload.candidates or workload.shape.target_vocabulary),
         )
     return table

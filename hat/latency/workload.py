@@ -15,13 +15,15 @@ from hat.shapes import task_shape
 class Workload:
     """One sentence as it is translated on the device.
 
-    ``source_length`` and ``target_length`` are tokens; ``target_length`` is the number of decoding steps.
+    ``source_length`` and ``target_length`` are tokens; ``target_length`` is the number of decoding steps;
+    ``candidates`` is the size of the sentence's shortlist, None where there is none.
     """
 
     shape: Shape
     source_length: int
     target_length: int
     beam: int
+    candidates: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-like form."""

@@ -1,21 +1,32 @@
 """What executes a model on a device: one interface, an implementation for each Runtime."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from hat.errors import InputError
+from hat.runtime.base import Runtime
 
-if TYPE_CHECKING:
-    from hat.runtime.torch import TorchRuntime
+# Precisions of each Runtime.
+PRECISIONS: Mapping[str, tuple[str, ...]] = {"torch": ("fp32",)}
 
 
-def runtime(name: str, precision: str, threads: int) -> "TorchRuntime":
+def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Runtime:
     """The Runtime of that name.
 
-    Raises:
-        InputError: there is none of that name and precision.
-    """
-    if (name, precision) != ("torch", "fp32"):
-        raise InputError(f"runtime {name!r} with precision {precision!r} is unknown, expected torch with fp32")
-    from hat.runtime.torch import TorchRuntime
+    Args:
+        name: one of ``PRECISIONS``.
+        precision: one of those.
+        threads: CPU threads of a sentence.
+        parallel: sentences translated side by side, where many are wanted and latency does not count.
 
-    return TorchRuntime(threads)
+    Raises:
+        InputError: there is none of that name and precision, or it is not installed.
+    """
+    if precision not in PRECISIONS.get(name, ()):
+        known = "; ".join(f"{one} with {', '.join(precisions)}" for one, precisions in PRECISIONS.items())
+        raise InputError(f"runtime {name!r} with precision {precision!r} is unknown, expected {known}")
+    try:
+        from hat.runtime.torch import TorchRuntime
+
+        return TorchRuntime(threads * parallel)
+    except ModuleNotFoundError as error:
+        raise InputError(f"runtime {name!r} needs the package {error.name}; pip install 'hat[{name}]'") from None

@@ -1,13 +1,25 @@
-"""What every Runtime offers: build or load a network, translate, run one sentence for measuring."""
+"""What every Runtime offers: write or load a network, translate, run one sentence for measuring.
 
+This module and those of the Runtimes, but that of torch, need NumPy and the Runtime alone: devices have no more.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from hat.config import Network, Space
+import numpy as np
+import numpy.typing as npt
+
+from hat.runtime.shortlist import Shortlist
+from hat.special_tokens import END, SPECIALS
 
 if TYPE_CHECKING:
     from hat.baselines import AnyArchitecture
+    from hat.config import Network, Space
+
+# Tensors of a network, by the names that hat.model gives them.
+Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +41,7 @@ class Shape:
     vocab_original_scaling: bool
 
     @classmethod
-    def of(cls, space: Space, network: Network, source_vocabulary: int, target_vocabulary: int) -> "Shape":
+    def of(cls, space: "Space", network: "Network", source_vocabulary: int, target_vocabulary: int) -> "Shape":
         """Shape of a task's networks."""
         return cls(
             source_vocabulary=source_vocabulary,
@@ -67,23 +79,70 @@ class Decoding:
     min_length: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Blueprint:
+    """What a network is, apart from its weights: dimensions, and the tokens that its numbers stand for."""
+
+    architecture: "AnyArchitecture"
+    shape: Shape
+    source_tokens: Sequence[str]
+    target_tokens: Sequence[str]
+
+
 class LoadedModel(Protocol):
     """A network ready to translate on this machine."""
 
     def translate(self, sources: list[list[int]], decoding: Decoding) -> list[Hypothesis]:
-        """Best hypothesis of each source (token numbers, end symbol last), decoded as one batch."""
+        """Best hypothesis of each source (token numbers, end symbol last).
+
+        A sentence's result does not depend on the others.
+        """
 
     def run_sentence(self, source_length: int, target_length: int, beam: int) -> None:
-        """Translate one made sentence of that length, with exactly that many decoding steps: for measuring."""
+        """Translate :func:`made_sentence`, with exactly that many decoding steps: for measuring."""
 
 
 class Runtime(Protocol):
-    """What executes a model on a device."""
+    """What executes a model on a device, in one precision, with ``threads`` threads for a sentence.
+
+    ``package`` is the installed package that does it.
+    """
 
     name: str
+    package: str
+    precision: str
+    threads: int
 
-    def build(self, architecture: "AnyArchitecture", shape: Shape, seed: int) -> LoadedModel:
-        """A network with random weights, for measuring."""
+    def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
+        """Why this Runtime cannot express a network, in half a sentence; None where it can."""
 
-    def load(self, folder: Path) -> LoadedModel:
-        """The network of a deployed folder."""
+    def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
+        """Put a network into an existing folder, the shortlist as ``vmap.txt``.
+
+        Raises:
+            InputError: this Runtime cannot express it.
+        """
+
+    def load(self, folder: Path, blueprint: Blueprint) -> LoadedModel:
+        """The network of a folder, with the shortlist that was written with it.
+
+        Raises:
+            InputError: a file is missing, malformed, or does not fit the blueprint.
+        """
+
+
+def shared_names(shape: Shape) -> dict[str, str]:
+    """Names of tensors that are another one, and that one's name."""
+    both = {"target_embedding.weight": "source_embedding.weight", "projection.weight": "source_embedding.weight"}
+    decoder = {"projection.weight": "target_embedding.weight"}
+    return {"all": both, "decoder": decoder, "none": {}}[shape.share_embeddings]
+
+
+def made_sentence(source_vocabulary: int, length: int) -> list[int]:
+    """A sentence for measuring: different frequent tokens, the end symbol last."""
+    return [len(SPECIALS) + 7 * i % (source_vocabulary - len(SPECIALS)) for i in range(length - 1)] + [END]
+
+
+def made_decoding(target_length: int, beam: int) -> Decoding:
+    """Settings that decode exactly ``target_length`` tokens, the end symbol included."""
+    return Decoding(beam=beam, max_length_ratio=0, max_length_extra=target_length - 1, min_length=target_length - 1)

@@ -1,30 +1,46 @@
 """The torch Runtime: eager fp32 with cached keys and values."""
 
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from hat.artifacts import read_json
-from hat.baselines import AnyArchitecture, describe, described
-from hat.data.dictionary import END, PAD
+from hat.artifacts import atomic
 from hat.decode.beam import beam_search
 from hat.errors import InputError
 from hat.model.base import EncoderDecoder
 from hat.model.layers import Cache
 from hat.model.networks import build_network
-from hat.runtime.base import Decoding, Hypothesis, Shape
-from hat.train import checkpoints
+from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence, shared_names
+from hat.runtime.shortlist import FILE, Shortlist
+from hat.special_tokens import PAD
 
-WEIGHTS = "weights.pt"
+if TYPE_CHECKING:
+    from hat.baselines import AnyArchitecture
+
+WEIGHTS = "weights.npz"
+
+
+def weights_of(state: Mapping[str, Tensor]) -> Weights:
+    """Tensors of a checkpoint, as every Runtime takes them."""
+    return {name: tensor.detach().float().numpy() for name, tensor in state.items()}
 
 
 class TorchModel:
-    """A network that translates on this machine."""
+    """A network that translates on this machine.
 
-    def __init__(self, model: EncoderDecoder) -> None:
+    Args:
+        model: the network.
+        shortlist: target tokens that are looked at for each sentence; all where absent.
+    """
+
+    def __init__(self, model: EncoderDecoder, shortlist: Shortlist | None = None) -> None:
         self.model = model.eval().requires_grad_(False)
+        self.shortlist = shortlist
 
     def search(self, sources: list[list[int]], decoding: Decoding) -> list[list[Hypothesis]]:
         """All finished hypotheses of each source (token numbers, end symbol last), best first."""
@@ -33,25 +49,30 @@ class TorchModel:
             batch = torch.full((len(sources), max(lengths)), PAD)
             for row, source in zip(batch, sources, strict=True):
                 row[: len(source)] = torch.tensor(source)
-            return beam_search(_TorchStepper(self.model, batch, decoding.beam), lengths, decoding)
+            candidates = None
+            if self.shortlist is not None:
+                candidates = [self.shortlist.candidates(source) for source in sources]
+            return beam_search(_TorchStepper(self.model, batch, decoding.beam, candidates), lengths, decoding)
 
     def translate(self, sources: list[list[int]], decoding: Decoding) -> list[Hypothesis]:
         """Best hypothesis of each source, decoded as one batch."""
         return [hypotheses[0] for hypotheses in self.search(sources, decoding)]
 
     def run_sentence(self, source_length: int, target_length: int, beam: int) -> None:
-        """Translate one made sentence with exactly ``target_length`` decoding steps, the end symbol's included."""
-        made = [4 + 7 * i % (self.model.shape.source_vocabulary - 4) for i in range(source_length - 1)] + [END]
-        self.search(
-            [made],
-            Decoding(beam=beam, max_length_ratio=0, max_length_extra=target_length - 1, min_length=target_length - 1),
-        )
+        """See :class:`hat.runtime.base.LoadedModel`."""
+        made = made_sentence(self.model.shape.source_vocabulary, source_length)
+        self.search([made], made_decoding(target_length, beam))
 
 
 class _TorchStepper:
-    """Caches of a batch in the middle of decoding."""
+    """Caches of a batch in the middle of decoding.
 
-    def __init__(self, model: EncoderDecoder, source: Tensor, beam: int) -> None:
+    ``numbers`` are the tokens that are scored, ascending: those that are candidates of any sentence.
+    """
+
+    def __init__(
+        self, model: EncoderDecoder, source: Tensor, beam: int, candidates: list[np.ndarray] | None = None
+    ) -> None:
         self.model = model
         self.beam = beam
         self.position = 0
@@ -60,6 +81,16 @@ class _TorchStepper:
         sentences, length = source.shape
         self.memories = [layer.remember(encoded, sentences, length, mask) for layer in self.layers]
         self.caches: list[Cache] = [()] * len(self.layers)
+        self.weight = model.output_weight
+        self.numbers = torch.arange(self.weight.size(0))
+        # True where a token is no candidate of a sentence, [B, C].
+        self.refused: Tensor | None = None
+        if candidates is not None:
+            union = np.unique(np.concatenate(candidates))
+            self.numbers = torch.from_numpy(union).long()
+            self.weight = self.weight[self.numbers]
+            if len(candidates) > 1:
+                self.refused = torch.from_numpy(np.stack([~np.isin(union, own) for own in candidates]))
 
     def step(self, tokens: Tensor) -> Tensor:
         """See :class:`hat.decode.beam.Stepper`."""
@@ -70,60 +101,63 @@ class _TorchStepper:
         if model.decoder_norm is not None:
             x = model.decoder_norm(x)
         self.position += 1
-        return model.logits(x).log_softmax(-1)
+        logits = x @ self.weight.t()
+        if self.refused is not None:
+            logits.masked_fill_(self.refused.repeat_interleave(self.beam, 0), -torch.inf)
+        return logits.log_softmax(-1)
 
     def reorder(self, hypotheses: Tensor, sentences: Tensor | None) -> None:
         """See :class:`hat.decode.beam.Stepper`."""
         self.caches = [tuple(part.index_select(1, hypotheses) for part in cache) for cache in self.caches]
         if sentences is not None:
             self.memories = [memory.of(sentences) for memory in self.memories]
+            self.refused = None if self.refused is None else self.refused[sentences]
 
 
 class TorchRuntime:
-    """Builds and loads networks for PyTorch on a CPU.
+    """Loads networks for PyTorch on a CPU.
 
     Args:
         threads: CPU threads of a translation; sets torch's number for this process.
     """
 
-    name = "torch"
+    name = package = "torch"
+    precision = "fp32"
 
     def __init__(self, threads: int) -> None:
+        self.threads = threads
         torch.set_num_threads(threads)
 
-    def build(self, architecture: AnyArchitecture, shape: Shape, seed: int) -> TorchModel:
-        """A network with random weights, for measuring."""
-        torch.manual_seed(seed)
-        return TorchModel(build_network(architecture, shape))
+    def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
+        """Nothing is refused."""
+        return None
 
-    def load(self, folder: Path) -> TorchModel:
-        """The network of a deployed folder.
+    def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
+        """See :class:`hat.runtime.base.Runtime`; a table that several names share is written once."""
+        shared = shared_names(blueprint.shape)
+        with atomic(folder / WEIGHTS, "wb") as stream:
+            own: dict[str, Any] = {name: tensor for name, tensor in weights.items() if name not in shared}
+            np.savez(stream, **own)
+        if shortlist is not None:
+            shortlist.save(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
 
-        Raises:
-            InputError: a file is missing, malformed, or does not fit the others.
-        """
-        path = folder / "model.json"
-        description = read_json(path)
-        architecture = described(description, str(path))
+    def load(self, folder: Path, blueprint: Blueprint) -> TorchModel:
+        """See :class:`hat.runtime.base.Runtime`."""
+        path = folder / WEIGHTS
+        model = build_network(blueprint.architecture, blueprint.shape)
         try:
-            shape = Shape(**description["shape"])
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{path}: lacks or misnames {error}") from None
-        model = build_network(architecture, shape)
-        weights = checkpoints.load(folder / WEIGHTS)
-        try:
-            model.load_state_dict(weights["model"])
-        except (KeyError, RuntimeError) as error:
-            raise InputError(f"{folder / WEIGHTS}: does not fit {path} ({str(error).splitlines()[0]})") from None
-        return TorchModel(model)
-
-    def write(
-        self, folder: Path, architecture: AnyArchitecture, shape: Shape, weights: dict[str, Tensor]
-    ) -> dict[str, Any]:
-        """Put a trained network into a folder.
-
-        Returns:
-            What ``model.json`` says of it.
-        """
-        checkpoints.save(folder / WEIGHTS, {"model": weights})
-        return describe(architecture, shape)
+            with np.load(path, allow_pickle=False) as stored:
+                weights = {name: torch.from_numpy(stored[name]) for name in stored.files}
+            for name, origin in shared_names(blueprint.shape).items():
+                weights[name] = weights[origin]
+            model.load_state_dict(weights)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file") from None
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
+            raise InputError(f"{path}: not a whole file of weights ({error})") from None
+        except RuntimeError as error:
+            # The first line only says that there are errors.
+            first = " ".join(str(error).split("\n")[1:2]).strip()
+            raise InputError(f"{path}: does not fit the architecture of model.json ({first})") from None
+        shortlist = Shortlist.load(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
+        return TorchModel(model, shortlist)

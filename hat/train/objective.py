@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from hat.config import Training
 from hat.data.batches import Batch
-from hat.data.dictionary import PAD
 from hat.model.base import EncoderDecoder
+from hat.special_tokens import PAD
 from hat.train.loss import CHUNK, Teacher, projected_loss
 from hat.train.processes import ALONE, Processes
 

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hat.data.batches import Batch
-from hat.data.dictionary import PAD
 from hat.model.layers import Residual
 from hat.model.supertransformer import SuperTransformer
+from hat.special_tokens import PAD
 
 
 class Straightforward:

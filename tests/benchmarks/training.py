@@ -21,12 +21,12 @@ import torch
 from straightforward import Straightforward
 
 from hat.data.batches import Batch, PairedSplit, TrainingBatches, padding_share
-from hat.data.dictionary import END, PAD
 from hat.data.indexed import IndexedWriter
 from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Shape
 from hat.settings import Settings
 from hat.space import Architecture, SearchSpace
+from hat.special_tokens import END, PAD
 from hat.train.loop import Run, Step
 from hat.train.metrics import Meter
 from hat.train.objective import Objective

@@ -19,7 +19,8 @@ from hat.model.networks import build_network
 from hat.model.transformer import Transformer
 from hat.requests import check_targets
 from hat.runtime.base import Shape
-from hat.runtime.torch import TorchModel, TorchRuntime
+from hat.runtime.made import blueprint_of
+from hat.runtime.torch import TorchModel, TorchRuntime, weights_of
 from hat.settings import Settings
 from hat.shapes import task_shape
 from hat.space import Architecture, SearchSpace
@@ -245,15 +246,12 @@ def test_a_baseline_is_trained_and_deployed(tmp_path, network, precision):
     architecture = described(found, "config.json")
     assert architecture == architecture_of(settings.baseline("x").network)
     shape = task_shape(settings, results, "toy", "x")
-    deployed = tmp_path / "model"
-    deployed.mkdir()
+    blueprint, runtime = blueprint_of(architecture, shape), TorchRuntime(1)
     weights = checkpoints.load(folder / "checkpoint.pt")["model"]
-    written = TorchRuntime(1).write(deployed, architecture, shape, weights)
-    assert (written["kind"], found["baseline"]) == (network["kind"], "x")
-    (deployed / "model.json").write_text(json.dumps(written))
-    loaded = TorchRuntime(1).load(deployed)
+    assert (found["kind"], found["baseline"]) == (network["kind"], "x")
+    runtime.write(tmp_path, blueprint, weights_of(weights), None)
+    loaded = runtime.load(tmp_path, blueprint)
     assert isinstance(loaded, TorchModel)
     assert isinstance(loaded.model, EvolvedTransformer if network is EVOLVED else Transformer)
     assert all(torch.equal(value, weights[name]) for name, value in loaded.model.state_dict().items())
     loaded.run_sentence(5, 6, 2)
-    TorchRuntime(1).build(architecture, shape, 1).run_sentence(5, 6, 2)

@@ -13,12 +13,12 @@ from subword_nmt.learn_bpe import learn_bpe
 
 from hat.config import Tokenisation
 from hat.data.bpe import BytePairs, join
-from hat.data.dictionary import SPECIALS
 from hat.data.learn_bpe import learn
 from hat.data.moses import Moses
 from hat.data.text import clean
 from hat.data.tokenise import MosesLines, TextCodec, map_file
 from hat.errors import InputError
+from hat.special_tokens import SPECIALS
 
 PLAIN = Tokenisation(normalise_punctuation=False)
 TEXT = (

@@ -9,12 +9,12 @@ from torch import nn
 
 from hat.baselines import architecture_of, shape_of
 from hat.config import EvolvedNetwork, Network
-from hat.data.dictionary import END, PAD
 from hat.model.evolved import EvolvedTransformer
 from hat.model.evolved_cells import Convolution, SeparableConvolution
 from hat.model.layers import Dropouts
 from hat.runtime.base import Decoding
 from hat.runtime.torch import TorchModel, _TorchStepper
+from hat.special_tokens import END, PAD
 from hat.train.loss import projected_loss
 
 NETWORK = EvolvedNetwork(width=16, heads=2, wide_heads=4, encoder_cells=2, decoder_cells=2)

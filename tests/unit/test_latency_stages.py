@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from toy_device import SMALL, TINY, NumpyRuntime, true_latency_ms, write_configuration, write_dictionaries
+from toy_device import SMALL, TINY, NumpyRuntime, true_latency_ms, write_configuration, write_dictionaries, write_folder
 
 import hat.runtime
 from hat.artifacts import read_json, read_jsonl, write_json
@@ -258,8 +258,7 @@ def test_deployed_model_is_measured(predicted: Settings, results: Results) -> No
     write_json(budget / "architecture.json", content)
     with pytest.raises(HatError, match="model: no such folder"):
         stages.measure_model(predicted, results, "toy", "here", "20ms")
-    results.model("toy", "here", "20ms").mkdir()
-    (results.model("toy", "here", "20ms") / "architecture.json").write_text(architecture.to_json())
+    write_folder(results.model("toy", "here", "20ms"), architecture)
     found = json.loads(stages.measure_model(predicted, results, "toy", "here", "20ms").read_text())
     assert len(found["timings_ms"]) == stages.DEPLOYED_REPEATS * 3
     assert found["within_budget"] == (found["latency_ms"] <= 20)

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hat.config import Network, Space
-from hat.data.dictionary import END, PAD
 from hat.model.layers import Dropouts, SinusoidalPositions, dropout
 from hat.model.supertransformer import ElasticLayerNorm, ElasticLinear, SuperTransformer
 from hat.model.transformer import Transformer
 from hat.runtime.base import Decoding, Shape
 from hat.runtime.torch import TorchModel, _TorchStepper
 from hat.space import SearchSpace
+from hat.special_tokens import END, PAD
 from hat.train.loss import projected_loss
 
 SPACE = SearchSpace(

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from hat.config import Network, Space
-from hat.data.dictionary import END, PAD
 from hat.model.published import import_weights
 from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Decoding, Shape
 from hat.runtime.torch import TorchModel
 from hat.space import PUBLISHED_SPANS, Architecture, SearchSpace
+from hat.special_tokens import END, PAD
 from hat.train.loss import projected_loss
 
 PARITY = Path(__file__).parents[3] / "shared" / "reference" / "parity"

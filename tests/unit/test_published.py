@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 from hat.artifacts import read_json
 from hat.cli import app
-from hat.data.dictionary import END
 from hat.errors import InputError
 from hat.evaluate.stages import export_model
 from hat.layout import Results
@@ -28,9 +27,11 @@ from hat.published.architecture import read_architecture, write_architecture
 from hat.published.checkpoint import PublishedCheckpoint, read_checkpoint, write_checkpoint
 from hat.published.convert import export_checkpoint, import_checkpoint
 from hat.runtime.base import Decoding, Shape
-from hat.runtime.torch import TorchRuntime
+from hat.runtime.made import blueprint_of
+from hat.runtime.torch import TorchRuntime, weights_of
 from hat.settings import Settings
 from hat.space import Architecture, SearchSpace
+from hat.special_tokens import END
 from hat.train import checkpoints
 from hat.train.evaluator import InheritedLoss
 from hat.train.loss import projected_loss
@@ -98,11 +99,9 @@ def test_imported_subtransformer_translates(tmp_path):
     config = import_checkpoint(FILES / "sub_checkpoint_best.pt", tmp_path / "sub")
     weights = checkpoints.load(tmp_path / "sub" / "checkpoint.pt")["model"]
     architecture, runtime = Architecture.from_dict(config["architecture"]), TorchRuntime(1)
-    deployed = tmp_path / "model"
-    deployed.mkdir()
-    description = runtime.write(deployed, architecture, Shape(**config["shape"]), weights)
-    (deployed / "model.json").write_text(json.dumps(description))
-    (hypothesis,) = runtime.load(deployed).translate([[5, 6, 7, END]], Decoding(beam=2))
+    blueprint = blueprint_of(architecture, Shape(**config["shape"]))
+    runtime.write(tmp_path, blueprint, weights_of(weights), None)
+    (hypothesis,) = runtime.load(tmp_path, blueprint).translate([[5, 6, 7, END]], Decoding(beam=2))
     assert math.isfinite(hypothesis.score)
 
 
@@ -290,10 +289,9 @@ def test_verbs_use_what_comes_back(project, tmp_path):
     losses = [InheritedLoss(settings, place, "toy")(space.smallest) for place in (results, again)]
     assert losses[0] == losses[1]
     export_model(settings, again, "toy", "local", "50ms")
-    weights = [
-        checkpoints.load(place.model("toy", "local", "50ms") / "weights.pt")["model"] for place in (results, again)
-    ]
-    assert same(*weights)
+    files = [np.load(place.model("toy", "local", "50ms") / "network" / "weights.npz") for place in (results, again)]
+    assert files[0].files == files[1].files
+    assert all(np.array_equal(files[0][name], files[1][name]) for name in files[0].files)
 
 
 @needs_reference

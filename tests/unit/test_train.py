@@ -10,10 +10,10 @@ import torch
 
 from hat.config import Training
 from hat.data.batches import PairedSplit, TrainingBatches, length_batches, padding_share, validation_batches
-from hat.data.dictionary import END, PAD
 from hat.errors import HatError, InputError
 from hat.settings import Settings
 from hat.space import SearchSpace
+from hat.special_tokens import END, PAD
 from hat.train import checkpoints, loop
 from hat.train.evaluator import InheritedLoss
 from hat.train.metrics import Meter

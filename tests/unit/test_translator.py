@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,12 +11,14 @@ from toy_device import SMALL
 from hat.config import Network, Tokenisation
 from hat.data.dictionary import Dictionary
 from hat.data.indexed import IndexedDataset, IndexedWriter
+from hat.deployed import described_network
 from hat.errors import InputError
 from hat.evaluate import stages
 from hat.evaluate.unigram import unigram_loss
 from hat.model.transformer import Transformer
 from hat.runtime import runtime
-from hat.runtime.base import Decoding, Shape
+from hat.runtime.base import Blueprint, Decoding, Shape
+from hat.runtime.torch import weights_of
 from hat.space import SearchSpace
 from hat.translator import Translator
 
@@ -37,19 +38,21 @@ def folder(tmp_path):
     architecture = SearchSpace(SMALL).smallest
     shape = Shape.of(SMALL, Network(), len(dictionary), len(dictionary))
     torch.manual_seed(1)
-    written = runtime("torch", "fp32", 1).write(
-        path, architecture, shape, Transformer(architecture, shape).state_dict()
+    blueprint = Blueprint(
+        architecture=architecture, shape=shape, source_tokens=dictionary.tokens, target_tokens=dictionary.tokens
     )
+    (path / "network").mkdir()
+    weights = weights_of(Transformer(architecture, shape).state_dict())
+    runtime("torch", "fp32", 1).write(path / "network", blueprint, weights, None)
     description = {
         "source_language": "en",
         "target_language": "de",
         "runtime": "torch",
         "precision": "fp32",
         "threads": 1,
-        "decoding": asdict(Decoding(beam=3)),
         "tokenisation": Tokenisation().model_dump(mode="json"),
         "provenance": {"seed": 1},
-        **written,
+        **described_network(blueprint, Decoding(beam=3)),
     }
     (path / "model.json").write_text(json.dumps(description))
     return path
@@ -69,7 +72,7 @@ def test_the_beam_can_be_chosen(folder):
     assert Translator.from_folder(folder, beam=1).decoding.beam == 1
 
 
-@pytest.mark.parametrize("name", ["model.json", "codes", "dict.de.txt", "weights.pt"])
+@pytest.mark.parametrize("name", ["model.json", "codes", "dict.de.txt", "network/weights.npz"])
 @pytest.mark.parametrize("damage", ["missing", "cut"])
 def test_a_malformed_folder_is_one_sentence_that_names_the_file(folder, name, damage):
     path = folder / name

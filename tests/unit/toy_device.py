@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from hat.artifacts import write_json
 from hat.config import Space
+from hat.deployed import described_network
 from hat.latency.workload import Workload
 from hat.layout import Results
-from hat.runtime.base import Shape
+from hat.runtime.base import Decoding, Shape
+from hat.runtime.made import blueprint_of
 from hat.space import Architecture
 
 SMALL = Space(
@@ -120,22 +123,26 @@ class NumpyModel:
 
 
 class NumpyRuntime:
-    """Builds :class:`NumpyModel`; remembers what it built, and fails at the ``fail_at``-th."""
+    """Loads :class:`NumpyModel`; remembers what it wrote, and fails at the ``fail_at``-th."""
 
-    name = "numpy"
+    name = package = "numpy"
+    precision = "fp32"
+    threads = 1
 
     def __init__(self) -> None:
         self.built: list[Architecture] = []
         self.fail_at: int | None = None
 
-    def build(self, architecture: Architecture, shape: Shape, seed: int) -> NumpyModel:
+    def refusal(self, architecture, shape):
+        return None
+
+    def write(self, folder, blueprint, weights, shortlist):
         if self.fail_at is not None and len(self.built) >= self.fail_at:
             raise KeyboardInterrupt
-        self.built.append(architecture)
-        return NumpyModel(architecture, seed)
+        self.built.append(blueprint.architecture)
 
-    def load(self, folder: Path) -> NumpyModel:
-        return NumpyModel(Architecture.from_json((folder / "architecture.json").read_text()), 1)
+    def load(self, folder, blueprint) -> NumpyModel:
+        return NumpyModel(blueprint.architecture, 1)
 
 
 def write_configuration(folder: Path, space: Space = SMALL) -> Path:
@@ -169,6 +176,24 @@ def write_configuration(folder: Path, space: Space = SMALL) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(content))
     return folder
+
+
+def write_folder(folder: Path, architecture: Architecture) -> None:
+    """A deployed folder, but for the files of a Runtime."""
+    folder.mkdir()
+    (folder / "codes").write_text("#version: 0.2\n")
+    for language in ("en", "de"):
+        (folder / f"dict.{language}.txt").write_text("".join(f"t{number} 1\n" for number in range(4)))
+    description = {
+        "source_language": "en",
+        "target_language": "de",
+        "runtime": "numpy",
+        "precision": "fp32",
+        "threads": 1,
+        "tokenisation": {},
+        **described_network(blueprint_of(architecture, workload(SMALL, 8).shape), Decoding(beam=2)),
+    }
+    write_json(folder / "model.json", description)
 
 
 def write_dictionaries(results: Results) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import yaml
 
-from hat.data.dictionary import END, Dictionary
+from hat.data.dictionary import Dictionary
 from hat.data.indexed import IndexedWriter
 from hat.layout import Results
 from hat.settings import Settings
+from hat.special_tokens import END
 
 WORDS = 36
 SPACE = {
