@@ -181,7 +181,7 @@ def write_configuration(folder: Path, space: Space = SMALL) -> Path:
 def write_folder(folder: Path, architecture: Architecture) -> None:
     """A deployed folder, but for the files of a Runtime."""
     folder.mkdir()
-    (folder / "codes").write_text("#version: 0.2\n")
+    (folder / "codes").write_text("#version: 0.2\nt h\n")
     for language in ("en", "de"):
         (folder / f"dict.{language}.txt").write_text("".join(f"t{number} 1\n" for number in range(4)))
     description = {
