@@ -13,18 +13,20 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Names that conda-forge has for packages of the Python package index.
 CONDA_NAMES = {"torch": "pytorch"}
-EXTRAS = ("workflow", "test")
+EXTRAS = ("ctranslate2", "onnxruntime", "serve", "workflow", "test")
 
 
 def wanted():
     lines = [*PROJECT["dependencies"], *(line for extra in EXTRAS for line in PROJECT["optional-dependencies"][extra])]
-    return {canonicalize_name(requirement.name): requirement for requirement in map(Requirement, lines)}
+    requirements = [requirement for requirement in map(Requirement, lines) if requirement.name != PROJECT["name"]]
+    return {canonicalize_name(requirement.name): requirement for requirement in requirements}
 
 
 def test_conda_environment_equals_pyproject():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     found = {}
-    for entry in environment["dependencies"]:
+    *entries, from_pip = environment["dependencies"]
+    for entry in [*entries, *from_pip["pip"]]:
         name, version = re.fullmatch(r"([A-Za-z0-9_-]+)\s*(.*)", entry).groups()
         found[name] = version.replace(" ", "")
     assert found.pop("python") == PROJECT["requires-python"]
