@@ -407,7 +407,7 @@ class Device(Section):
     description: str = Field("", description="One line for people")
     connection: Literal["local", "ssh"] = Field(description="How it is reached")
     host: str | None = Field(None, description="Host alias of the OpenSSH configuration, for ssh")
-    runtime: Literal["torch"] = Field("torch", description="What executes the model")
+    runtime: Literal["torch", "torch-published"] = Field("torch", description="What executes the model")
     precision: Literal["fp32"] = Field("fp32", description="Precision of the deployed model")
     threads: Positive = Field(1, description="CPU threads of a translation")
     beam: Positive = Field(5, description="Beam size that is deployed and measured")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hat.artifacts import atomic
-from hat.decode.beam import beam_search
+from hat.decode.beam import Stepper, beam_search
 from hat.errors import InputError
 from hat.model.base import EncoderDecoder
 from hat.model.layers import Cache
@@ -52,7 +52,11 @@ class TorchModel:
             candidates = None
             if self.shortlist is not None:
                 candidates = [self.shortlist.candidates(source) for source in sources]
-            return beam_search(_TorchStepper(self.model, batch, decoding.beam, candidates), lengths, decoding)
+            return beam_search(self.stepper(batch, decoding.beam, candidates), lengths, decoding)
+
+    def stepper(self, source: Tensor, beam: int, candidates: list[np.ndarray] | None) -> Stepper:
+        """The network after reading a batch [B, S], of whose sentences these are the candidates."""
+        return _TorchStepper(self.model, source, beam, candidates)
 
     def translate(self, sources: list[list[int]], decoding: Decoding) -> list[Hypothesis]:
         """Best hypothesis of each source, decoded as one batch."""
@@ -119,14 +123,17 @@ class TorchRuntime:
 
     Args:
         threads: CPU threads of a translation; sets torch's number for this process.
+        parallel: sentences translated side by side; torch spends so many times the threads on a batch instead.
+        precision: fp32.
     """
 
-    name = package = "torch"
-    precision = "fp32"
+    name = "torch"
+    package = "torch"
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, parallel: int = 1, precision: str = "fp32") -> None:
         self.threads = threads
-        torch.set_num_threads(threads)
+        self.precision = precision
+        torch.set_num_threads(threads * parallel)
 
     def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
         """Nothing is refused."""
@@ -160,4 +167,8 @@ class TorchRuntime:
             first = " ".join(str(error).split("\n")[1:2]).strip()
             raise InputError(f"{path}: does not fit the architecture of model.json ({first})") from None
         shortlist = Shortlist.load(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
+        return self.loaded(model, shortlist)
+
+    def loaded(self, model: EncoderDecoder, shortlist: Shortlist | None) -> TorchModel:
+        """The network, ready to translate."""
         return TorchModel(model, shortlist)
