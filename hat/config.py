@@ -275,6 +275,7 @@ class Task(Section):
     description: str = Field("", description="One line for people")
     source_language: Language = Field(description="ISO 639 code of the source language")
     target_language: Language = Field(description="ISO 639 code of the target language")
+    data_licence: str = Field("not stated", description="Licence of the text, for the model card")
     space: str = Field("small", description="Name of the SearchSpace in config/spaces")
     corpus: Corpus = Field(description="Where the text comes from and how it is split")
     tokenisation: Tokenisation = Field(default_factory=Tokenisation, description="From text to tokens")

@@ -18,6 +18,7 @@ from hat.artifacts import (
     write_text,
 )
 from hat.baselines import described
+from hat.card import CARD, add_figures, card, file_list
 from hat.config import Device, Task
 from hat.data.dictionary import Dictionary
 from hat.data.indexed import IndexedDataset
@@ -89,8 +90,11 @@ def export_model(settings: Settings, results: Results, task: str, device: str, b
             "parameters": training["parameters"],
             **described_network(blueprint, deployed_decoding(chosen, target)),
         }
+        description |= {"data_licence": chosen.data_licence, "files": file_list(folder), "figures": {}}
         origin = provenance(seed=settings.seed, settings={**description, "training": training["identity"]})
-        write_json(folder / DESCRIPTION, {**description, "provenance": origin})
+        description["provenance"] = origin
+        write_text(folder / CARD, card(description))
+        write_json(folder / DESCRIPTION, description)
     return folder
 
 
@@ -139,6 +143,8 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
         }
         write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
         write_json(place / "score.json", content)
+        shown = ("bleu", "bleu_signature", "chrf", "chrf_signature", "sentences")
+        add_figures(results.model(task, device, budget), **{key: content[key] for key in shown})
         write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n")
     return place / "score.json"
 
