@@ -12,7 +12,7 @@ import typer
 
 from hat.cli_context import AsJson, results_of, settings_of
 from hat.cli_files import config, convert, profile
-from hat.console import Verbs, print_figures, print_json, read_sentences
+from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
 
 if TYPE_CHECKING:
@@ -143,6 +143,17 @@ def _supertransformer_train(context: typer.Context, task: TaskName, threads: Thr
     resources = _training_resources(context, settings.task(task).supertransformer, threads, gpus)
     if resources is not None:
         train_supertransformer(settings, results_of(context), task, resources)
+
+
+@app.command("shortlist")
+def _shortlist(context: typer.Context, task: TaskName, as_json: AsJson = False) -> None:
+    """Choose the target tokens that translations are looked for among."""
+    from hat.artifacts import read_json
+    from hat.shortlist.sizes import size_table
+    from hat.shortlist.stages import make_task_shortlist
+
+    content = read_json(make_task_shortlist(settings_of(context), results_of(context), task))
+    print_json(content) if as_json else print_table(f"Shortlist of {task}", *size_table(content))
 
 
 @latency.command("choose")

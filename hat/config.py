@@ -269,6 +269,27 @@ class Scoring(Section):
     max_sentences: Positive | None = Field(None, description="Score only the first sentences of the test split")
 
 
+class ShortlistSettings(Section):
+    """The target tokens that a translation is looked for among, chosen by the source tokens."""
+
+    enabled: bool = Field(True, description="Make a shortlist for this task; devices say whether they use it")
+    align_sentences: Positive = Field(
+        1_000_000, description="Training pairs that are word-aligned, spread evenly over the split"
+    )
+    validation_sentences: Positive = Field(
+        300, description="Sentences of the validation split that sizes are compared on"
+    )
+    frequent: tuple[Positive, ...] = Field(
+        (50, 100, 200, 500, 1000, 2000), min_length=1, description="Tried numbers of most frequent target tokens"
+    )
+    translations: tuple[Annotated[int, Field(ge=1, le=200)], ...] = Field(
+        (5, 10, 20, 50, 100), min_length=1, description="Tried numbers of best translations of each source token"
+    )
+    max_bleu_loss: float = Field(
+        0.1, gt=0, description="The smallest size is taken that loses less BLEU than this against the whole vocabulary"
+    )
+
+
 class Task(Section):
     """A language pair with its data, tokenisation, design space, training settings and scoring."""
 
@@ -287,6 +308,9 @@ class Task(Section):
     latency: Latency = Field(default_factory=Latency, description="Latency sampling")
     search: Search = Field(default_factory=Search, description="Search")
     scoring: Scoring = Field(default_factory=Scoring, description="Translation and scoring of the test split")
+    shortlist: ShortlistSettings = Field(
+        default_factory=ShortlistSettings, description="Target tokens that a translation is looked for among"
+    )
 
     @model_validator(mode="after")
     def _shared(self) -> Self:
@@ -412,6 +436,7 @@ class Device(Section):
     precision: Literal["fp32"] = Field("fp32", description="Precision of the deployed model")
     threads: Positive = Field(1, description="CPU threads of a translation")
     beam: Positive = Field(5, description="Beam size that is deployed and measured")
+    shortlist: bool = Field(True, description="Deploy and measure with the task's shortlist, where it has one")
 
     @model_validator(mode="after")
     def _host(self) -> Self:

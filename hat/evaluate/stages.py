@@ -33,6 +33,7 @@ from hat.runtime.base import Blueprint, Decoding
 from hat.runtime.torch import weights_of
 from hat.settings import Settings
 from hat.shapes import task_shape
+from hat.shortlist.stored import deployed_shortlist
 from hat.train import checkpoints
 from hat.train.evaluator import untrained_loss
 from hat.translator import Translator
@@ -53,7 +54,8 @@ def export_model(settings: Settings, results: Results, task: str, device: str, b
     """Write the folder that is deployed: runtime files, tokeniser, ``model.json``, written last.
 
     Raises:
-        InputError: the budget is neither a budget nor a baseline, or the trained network is missing or malformed.
+        InputError: the budget is neither a budget nor a baseline, or the trained network or the shortlist is missing or
+            malformed.
     """
     chosen, target = settings.task(task), settings.device(device)
     folder, data = results.model(task, device, budget), results.data(task)
@@ -63,6 +65,7 @@ def export_model(settings: Settings, results: Results, task: str, device: str, b
     training = read_json(trained / "config.json")
     architecture = described(training, str(trained / "config.json"))
     shape = task_shape(settings, results, task, budget if baseline else None)
+    shortlist = deployed_shortlist(settings, results, task, device)
     with only_one(results.budget(task, device, budget), f"Export for {budget}"):
         (folder / DESCRIPTION).unlink(missing_ok=True)
         shutil.rmtree(folder / NETWORK, ignore_errors=True)
@@ -75,7 +78,7 @@ def export_model(settings: Settings, results: Results, task: str, device: str, b
             tokens.append(Dictionary.load(path).tokens)
         blueprint = Blueprint(architecture=architecture, shape=shape, source_tokens=tokens[0], target_tokens=tokens[1])
         runtime(target.runtime, target.precision, target.threads).write(
-            folder / NETWORK, blueprint, weights_of(checkpoint["model"]), None
+            folder / NETWORK, blueprint, weights_of(checkpoint["model"]), shortlist
         )
         description: dict[str, Any] = {
             "task": task,

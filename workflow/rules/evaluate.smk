@@ -6,6 +6,7 @@ rule export_model:
         checkpoint=trained("checkpoint.pt"),
         architecture=of_a_budget(rules.search.output.architecture),
         data=rules.binarise_corpus.output.counts,
+        shortlist=deployed_shortlist,
     # model.json is written last and stands for the whole folder.
     output:
         model="results/{task}/{device}/{budget}/model/model.json",
