@@ -274,9 +274,17 @@ def _baseline_train(
 @app.command("export")
 def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName) -> None:
     """Write the folder that is deployed."""
-    from hat.evaluate.stages import export_model
+    from hat.evaluate.export import export_model
 
     export_model(settings_of(context), results_of(context), task, device, budget)
+
+
+@app.command("export-elastic")
+def _export_elastic(context: typer.Context, task: TaskName, device: DeviceName, budgets: Budgets = None) -> None:
+    """Write one folder with the networks of several budgets, which share the SuperTransformer's weights."""
+    from hat.evaluate.export import export_elastic
+
+    export_elastic(settings_of(context), results_of(context), task, device, budgets or [])
 
 
 @app.command("score")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 # Names below a task's and a device's folder that are no device and no budget.
 OF_A_TASK = frozenset({"data", "supertransformer", "shortlist", "baselines"})
-OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json"})
+OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json", "elastic"})
 
 
 class Results:

@@ -1,28 +1,25 @@
 """The torch Runtime: eager fp32 with cached keys and values."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hat.artifacts import atomic
 from hat.decode.beam import Stepper, beam_search
 from hat.errors import InputError
 from hat.model.base import EncoderDecoder
 from hat.model.layers import Cache
 from hat.model.networks import build_network
-from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence, shared_names
+from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence
 from hat.runtime.shortlist import FILE, Shortlist
+from hat.runtime.weights_file import WEIGHTS, load_weights, save_weights
 from hat.special_tokens import PAD
 
 if TYPE_CHECKING:
     from hat.baselines import AnyArchitecture
-
-WEIGHTS = "weights.npz"
 
 
 def weights_of(state: Mapping[str, Tensor]) -> Weights:
@@ -140,28 +137,18 @@ class TorchRuntime:
         return None
 
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
-        """See :class:`hat.runtime.base.Runtime`; a table that several names share is written once."""
-        shared = shared_names(blueprint.shape)
-        with atomic(folder / WEIGHTS, "wb") as stream:
-            own: dict[str, Any] = {name: tensor for name, tensor in weights.items() if name not in shared}
-            np.savez(stream, **own)
+        """See :class:`hat.runtime.base.Runtime`."""
+        save_weights(folder / WEIGHTS, weights, blueprint.shape)
         if shortlist is not None:
             shortlist.save(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
 
     def load(self, folder: Path, blueprint: Blueprint) -> TorchModel:
         """See :class:`hat.runtime.base.Runtime`."""
         path = folder / WEIGHTS
+        weights = load_weights(path, blueprint.shape)
         model = build_network(blueprint.architecture, blueprint.shape)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                weights = {name: torch.from_numpy(stored[name]) for name in stored.files}
-            for name, origin in shared_names(blueprint.shape).items():
-                weights[name] = weights[origin]
-            model.load_state_dict(weights)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file") from None
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
-            raise InputError(f"{path}: not a whole file of weights ({error})") from None
+            model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
         except RuntimeError as error:
             # The first line only says that there are errors.
             first = " ".join(str(error).split("\n")[1:2]).strip()

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from hat.artifacts import read_json
 from hat.cli import app
 from hat.errors import InputError
-from hat.evaluate.stages import export_model
+from hat.evaluate.export import export_model
 from hat.layout import Results
 from hat.model.published import import_weights
 from hat.model.supertransformer import SuperTransformer
