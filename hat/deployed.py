@@ -35,13 +35,15 @@ class Side:
 class DeployedFolder:
     """A folder that has been read, but for the network itself.
 
-    ``description`` is the content of ``model.json``.
+    ``description`` is the content of ``model.json``; ``longest_source`` are the tokens, end symbol not counted, of
+    the longest sentence that the network was trained on.
     """
 
     folder: Path
     description: dict[str, Any]
     blueprint: Blueprint
     decoding: Decoding
+    longest_source: int
     source: Side
     target: Side
 
@@ -91,6 +93,7 @@ class DeployedFolder:
                 target_tokens=target.dictionary.tokens,
             ),
             decoding=decoding,
+            longest_source=tokenisation.max_length,
             source=source,
             target=target,
         )
