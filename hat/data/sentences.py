@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import regex
 
-_CLOSING = r"[\"'”’»›)\]}」』）]*+"
+_CLOSING = r"[\"'”’»›)\]}」』）]*+"  # noqa: RUF001
 # A full stop behind a single capital is an initial; what goes on in lower case is the same sentence.
 _SENTENCE_END = regex.compile(
     rf"(?<![.!?…])(?<!\b\p{{Lu}}(?=\.\s))[.!?…]++{_CLOSING}(?=\s++\P{{Ll}})|[。！？｡]++{_CLOSING}"  # noqa: RUF001
