@@ -12,6 +12,7 @@ import typer
 
 from hat.cli_context import AsJson, results_of, settings_of
 from hat.cli_files import config, convert, profile
+from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
 
@@ -41,6 +42,7 @@ latency = _family("latency", "Measure a device and predict its latencies.")
 subtransformer = _family("subtransformer", "The network found for a budget.")
 baseline = _family("baseline", "Networks that SubTransformers are compared with.")
 app.command("profile")(profile)
+app.command("serve")(serve)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
 

@@ -55,7 +55,8 @@ class DeployedFolder:
     Most hold one network. One with several holds the weights of a SuperTransformer, of which all of them are leading
     slices, and makes the Runtime's files of a network when it is loaded.
 
-    ``description`` is the content of ``model.json``; ``networks`` are in the order of their latency.
+    ``description`` is the content of ``model.json``; ``networks`` are in the order of their latency; ``longest_source``
+    are the tokens, end symbol not counted, of the longest sentence that the network was trained on.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class DeployedFolder:
     blueprint: Blueprint
     networks: tuple[DeployedNetwork, ...]
     decoding: Decoding
+    longest_source: int
     source: Side
     target: Side
 
@@ -114,6 +116,7 @@ class DeployedFolder:
             ),
             networks=networks or (DeployedNetwork(name=str(values.get("budget", "")), architecture=architecture),),
             decoding=decoding,
+            longest_source=tokenisation.max_length,
             source=source,
             target=target,
         )
