@@ -1,11 +1,12 @@
 """The torch Runtime: eager fp32 with cached keys and values."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from hat.model.layers import Cache
 from hat.model.networks import build_network
 from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence, shared_names
 from hat.runtime.shortlist import FILE, Shortlist
-from hat.special_tokens import PAD
+from hat.special_tokens import END, PAD
 
 if TYPE_CHECKING:
     from hat.baselines import AnyArchitecture
@@ -82,18 +83,19 @@ class _TorchStepper:
         self.memories = [layer.remember(encoded, sentences, length, mask) for layer in self.layers]
         self.caches: list[Cache] = [()] * len(self.layers)
         self.weight = model.output_weight
-        self.numbers = torch.arange(self.weight.size(0))
+        self.numbers = np.arange(self.weight.size(0))
         # True where a token is no candidate of a sentence, [B, C].
         self.refused: Tensor | None = None
         if candidates is not None:
-            union = np.unique(np.concatenate(candidates))
-            self.numbers = torch.from_numpy(union).long()
-            self.weight = self.weight[self.numbers]
+            self.numbers = np.unique(np.concatenate(candidates)).astype(np.int64)
+            self.weight = self.weight[torch.from_numpy(self.numbers)]
             if len(candidates) > 1:
-                self.refused = torch.from_numpy(np.stack([~np.isin(union, own) for own in candidates]))
+                self.refused = torch.from_numpy(np.stack([~np.isin(self.numbers, own) for own in candidates]))
+        self.end = int(np.searchsorted(self.numbers, END))
+        self.padding = torch.from_numpy(np.flatnonzero(self.numbers == PAD))
 
     def step(self, tokens: Tensor) -> Tensor:
-        """See :class:`hat.decode.beam.Stepper`."""
+        """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
         model = self.model
         x = model.embed_target(tokens[:, None], self.position).squeeze(1)
         for i, layer in enumerate(self.layers):
@@ -106,12 +108,36 @@ class _TorchStepper:
             logits.masked_fill_(self.refused.repeat_interleave(self.beam, 0), -torch.inf)
         return logits.log_softmax(-1)
 
-    def reorder(self, hypotheses: Tensor, sentences: Tensor | None) -> None:
+    def extend(
+        self,
+        tokens: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float32],
+        *,
+        may_end: bool,
+        must_end: Sequence[bool],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """See :class:`hat.decode.beam.Stepper`."""
-        self.caches = [tuple(part.index_select(1, hypotheses) for part in cache) for cache in self.caches]
+        log_probs = self.step(torch.from_numpy(tokens)).view(len(must_end), self.beam, -1)
+        log_probs[:, :, self.padding] = -torch.inf
+        if not may_end:
+            log_probs[:, :, self.end] = -torch.inf
+        if any(must_end):
+            forced = torch.tensor(must_end)
+            ends = log_probs[forced, :, self.end]
+            log_probs[forced] = -torch.inf
+            log_probs[forced, :, self.end] = ends
+        totals = log_probs + torch.from_numpy(scores).view(len(must_end), self.beam, 1)
+        best, places = totals.flatten(1).topk(2 * self.beam, dim=1)
+        return best.numpy(), places.numpy()
+
+    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
+        """See :class:`hat.decode.beam.Stepper`."""
+        kept = torch.as_tensor(hypotheses)
+        self.caches = [tuple(part.index_select(1, kept) for part in cache) for cache in self.caches]
         if sentences is not None:
-            self.memories = [memory.of(sentences) for memory in self.memories]
-            self.refused = None if self.refused is None else self.refused[sentences]
+            left = torch.as_tensor(sentences)
+            self.memories = [memory.of(left) for memory in self.memories]
+            self.refused = None if self.refused is None else self.refused[left]
 
 
 class TorchRuntime:
