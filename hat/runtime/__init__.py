@@ -1,12 +1,28 @@
 """What executes a model on a device: one interface, an implementation for each Runtime."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from hat.errors import InputError
 from hat.runtime.base import Runtime
 
 # Precisions of each Runtime.
-PRECISIONS: Mapping[str, tuple[str, ...]] = {"torch": ("fp32",)}
+PRECISIONS: Mapping[str, tuple[str, ...]] = {"torch": ("fp32",), "onnxruntime": ("fp32", "int8", "int4")}
+
+
+def _torch(precision: str, threads: int, parallel: int) -> Runtime:
+    from hat.runtime.torch import TorchRuntime
+
+    return TorchRuntime(threads * parallel)
+
+
+def _onnxruntime(precision: str, threads: int, parallel: int) -> Runtime:
+    from hat.runtime.onnxruntime import OnnxRuntime
+
+    return OnnxRuntime(precision, threads, parallel)
+
+
+# What makes each Runtime, of a precision, threads of a sentence, and sentences side by side.
+_MAKERS: Mapping[str, Callable[[str, int, int], Runtime]] = {"torch": _torch, "onnxruntime": _onnxruntime}
 
 
 def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Runtime:
@@ -25,8 +41,6 @@ def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Ru
         known = "; ".join(f"{one} with {', '.join(precisions)}" for one, precisions in PRECISIONS.items())
         raise InputError(f"runtime {name!r} with precision {precision!r} is unknown, expected {known}")
     try:
-        from hat.runtime.torch import TorchRuntime
-
-        return TorchRuntime(threads * parallel)
+        return _MAKERS[name](precision, threads, parallel)
     except ModuleNotFoundError as error:
         raise InputError(f"runtime {name!r} needs the package {error.name}; pip install 'hat[{name}]'") from None
