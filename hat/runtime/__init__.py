@@ -8,11 +8,16 @@ from hat.errors import InputError
 from hat.runtime.base import Runtime
 
 # Precisions of each Runtime.
-PRECISIONS: Mapping[str, tuple[str, ...]] = {"torch": ("fp32",), "torch-published": ("fp32",)}
+PRECISIONS: Mapping[str, tuple[str, ...]] = {
+    "torch": ("fp32",),
+    "torch-published": ("fp32",),
+    "onnxruntime": ("fp32", "int8", "int4"),
+}
 # Where each is implemented, and the extra that installs what it needs.
 _CLASSES = {
     "torch": ("hat.runtime.torch", "TorchRuntime", "workflow"),
     "torch-published": ("hat.runtime.torch_published", "TorchPublishedRuntime", "workflow"),
+    "onnxruntime": ("hat.runtime.onnxruntime", "OnnxRuntime", "onnxruntime"),
 }
 
 

@@ -1,10 +1,12 @@
 """The torch Runtime: eager fp32 with cached keys and values."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,7 +18,7 @@ from hat.model.networks import build_network
 from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.runtime.weights_file import WEIGHTS, load_weights, save_weights
-from hat.special_tokens import PAD
+from hat.special_tokens import END, PAD
 
 if TYPE_CHECKING:
     from hat.baselines import AnyArchitecture
@@ -65,36 +67,81 @@ class TorchModel:
         self.search([made], made_decoding(target_length, beam))
 
 
-class _TorchStepper:
+class TorchStepper:
+    """What steppers of torch have in common; see :class:`hat.decode.beam.Stepper`.
+
+    Args:
+        numbers: tokens that are scored, ascending, [C].
+        beam: hypotheses of a sentence.
+    """
+
+    def __init__(self, numbers: npt.NDArray[np.int64], beam: int) -> None:
+        self.numbers = numbers
+        self.beam = beam
+        self.end = int(np.searchsorted(numbers, END))
+        self.padding = torch.from_numpy(np.flatnonzero(numbers == PAD))
+
+    @abstractmethod
+    def step(self, tokens: Tensor) -> Tensor:
+        """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
+
+    def extend(
+        self,
+        tokens: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float32],
+        *,
+        may_end: bool,
+        must_end: Sequence[bool],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """See :class:`hat.decode.beam.Stepper`."""
+        log_probs = self.step(torch.from_numpy(tokens)).view(len(must_end), self.beam, -1)
+        log_probs[:, :, self.padding] = -torch.inf
+        if not may_end:
+            log_probs[:, :, self.end] = -torch.inf
+        if any(must_end):
+            forced = torch.tensor(must_end)
+            ends = log_probs[forced, :, self.end]
+            log_probs[forced] = -torch.inf
+            log_probs[forced, :, self.end] = ends
+        totals = log_probs + torch.from_numpy(scores).view(len(must_end), self.beam, 1)
+        best, places = totals.flatten(1).topk(2 * self.beam, dim=1)
+        return best.numpy(), places.numpy()
+
+    @abstractmethod
+    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
+        """See :class:`hat.decode.beam.Stepper`."""
+
+
+class _TorchStepper(TorchStepper):
     """Caches of a batch in the middle of decoding.
 
-    ``numbers`` are the tokens that are scored, ascending: those that are candidates of any sentence.
+    The tokens that are scored are those that are candidates of any sentence.
     """
 
     def __init__(
         self, model: EncoderDecoder, source: Tensor, beam: int, candidates: list[np.ndarray] | None = None
     ) -> None:
+        weight = model.output_weight
+        numbers = np.arange(weight.size(0))
+        # True where a token is no candidate of a sentence, [B, C].
+        self.refused: Tensor | None = None
+        if candidates is not None:
+            numbers = np.unique(np.concatenate(candidates)).astype(np.int64)
+            weight = weight[torch.from_numpy(numbers)]
+            if len(candidates) > 1:
+                self.refused = torch.from_numpy(np.stack([~np.isin(numbers, own) for own in candidates]))
+        super().__init__(numbers, beam)
+        self.weight = weight
         self.model = model
-        self.beam = beam
         self.position = 0
         encoded, mask = model.encode(source)
         self.layers = model.active_decoder
         sentences, length = source.shape
         self.memories = [layer.remember(encoded, sentences, length, mask) for layer in self.layers]
         self.caches: list[Cache] = [()] * len(self.layers)
-        self.weight = model.output_weight
-        self.numbers = torch.arange(self.weight.size(0))
-        # True where a token is no candidate of a sentence, [B, C].
-        self.refused: Tensor | None = None
-        if candidates is not None:
-            union = np.unique(np.concatenate(candidates))
-            self.numbers = torch.from_numpy(union).long()
-            self.weight = self.weight[self.numbers]
-            if len(candidates) > 1:
-                self.refused = torch.from_numpy(np.stack([~np.isin(union, own) for own in candidates]))
 
     def step(self, tokens: Tensor) -> Tensor:
-        """See :class:`hat.decode.beam.Stepper`."""
+        """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
         model = self.model
         x = model.embed_target(tokens[:, None], self.position).squeeze(1)
         for i, layer in enumerate(self.layers):
@@ -107,12 +154,14 @@ class _TorchStepper:
             logits.masked_fill_(self.refused.repeat_interleave(self.beam, 0), -torch.inf)
         return logits.log_softmax(-1)
 
-    def reorder(self, hypotheses: Tensor, sentences: Tensor | None) -> None:
+    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
         """See :class:`hat.decode.beam.Stepper`."""
-        self.caches = [tuple(part.index_select(1, hypotheses) for part in cache) for cache in self.caches]
+        kept = torch.as_tensor(hypotheses)
+        self.caches = [tuple(part.index_select(1, kept) for part in cache) for cache in self.caches]
         if sentences is not None:
-            self.memories = [memory.of(sentences) for memory in self.memories]
-            self.refused = None if self.refused is None else self.refused[sentences]
+            left = torch.as_tensor(sentences)
+            self.memories = [memory.of(left) for memory in self.memories]
+            self.refused = None if self.refused is None else self.refused[left]
 
 
 class TorchRuntime:

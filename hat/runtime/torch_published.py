@@ -8,6 +8,7 @@ has it). Weights and results are those of the torch Runtime.
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,7 +17,7 @@ from hat.model.base import EncoderDecoder
 from hat.model.layers import CrossAttention, SelfAttention
 from hat.model.transformer import Transformer
 from hat.runtime.base import Blueprint, Shape, Weights
-from hat.runtime.torch import TorchModel, TorchRuntime
+from hat.runtime.torch import TorchModel, TorchRuntime, TorchStepper
 from hat.space import Architecture
 
 if TYPE_CHECKING:
@@ -46,12 +47,12 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, refused: Tensor | None,
     return attended.transpose(0, 1).contiguous().view(length, rows // heads, -1)
 
 
-class _PublishedStepper:
+class _PublishedStepper(TorchStepper):
     """Caches of N = B x beam hypotheses in the middle of decoding; see :class:`hat.decode.beam.Stepper`."""
 
     def __init__(self, model: Transformer, source: Tensor, beam: int) -> None:
+        super().__init__(np.arange(model.output_weight.size(0)), beam)
         self.model = model
-        self.numbers = torch.arange(model.output_weight.size(0))
         self.position = 0
         encoded, mask = self._encode(source)
         every = torch.arange(source.size(0)).repeat_interleave(beam)
@@ -108,13 +109,14 @@ class _PublishedStepper:
         self.position += 1
         return F.log_softmax(model.logits(x[0]).float(), dim=-1)
 
-    def reorder(self, hypotheses: Tensor, sentences: Tensor | None) -> None:
+    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
         """Go on with these rows: everything that is kept is gathered."""
-        self.encoded = [output.index_select(1, hypotheses) for output in self.encoded]
-        self.refused = None if self.refused is None else self.refused.index_select(0, hypotheses)
+        kept = torch.as_tensor(hypotheses)
+        self.encoded = [output.index_select(1, kept) for output in self.encoded]
+        self.refused = None if self.refused is None else self.refused.index_select(0, kept)
         for number, layer in enumerate(self.model.active_decoder):
-            self.own[number] = _gathered(self.own[number], hypotheses, layer.attention.heads)
-            self.cross[number] = _gathered(self.cross[number], hypotheses, layer.cross_attention.heads)
+            self.own[number] = _gathered(self.own[number], kept, layer.attention.heads)
+            self.cross[number] = _gathered(self.cross[number], kept, layer.cross_attention.heads)
 
 
 def _gathered(kept: KeysValues | None, hypotheses: Tensor, heads: int) -> KeysValues | None:
