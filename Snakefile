@@ -35,6 +35,7 @@ include: "workflow/rules/search.smk"
 include: "workflow/rules/subtransformer.smk"
 include: "workflow/rules/baseline.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/quantize.smk"
 include: "workflow/rules/figures.smk"
 
 

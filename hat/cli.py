@@ -46,6 +46,7 @@ app.add_typer(config, name="config")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
 DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
+Bits = Annotated[int, typer.Option("--bits", help="4 or 8.")]
 BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms or 3.5s.")]
 BaselineName = Annotated[str, typer.Argument(metavar="BASELINE", help="Name of a file in config/baselines.")]
 ModelName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms, or name of a baseline.")]
@@ -268,16 +269,27 @@ def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: 
     export_model(settings_of(context), results_of(context), task, device, budget)
 
 
+@app.command("quantise")
+def _quantise(context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, bits: Bits) -> None:
+    """Write the folder with weights quantised by k-means."""
+    from hat.evaluate.stages import export_model
+
+    export_model(settings_of(context), results_of(context), task, device, budget, bits)
+
+
 @app.command("score")
 def _score(
-    context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, as_json: AsJson = False
+    context: typer.Context,
+    task: TaskName,
+    device: DeviceName,
+    budget: ModelName,
+    bits: Annotated[int | None, typer.Option("--bits", help="Score what `hat quantise` wrote with these.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Translate the test split and score it."""
     from hat.evaluate.stages import score
 
-    results = results_of(context)
-    score(settings_of(context), results, task, device, budget)
-    path = results.budget(task, device, budget) / "score.json"
+    path = score(settings_of(context), results_of(context), task, device, budget, bits)
     _show_file(path, f"Score of {task} on {device} for {budget}", as_json=as_json)
 
 

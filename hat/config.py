@@ -269,6 +269,15 @@ class Scoring(Section):
     max_sentences: Positive | None = Field(None, description="Score only the first sentences of the test split")
 
 
+class Compression(Section):
+    """K-means quantisation of trained networks."""
+
+    embeddings: bool = Field(
+        True,
+        description="Quantise embedding tables and output projection too; in the research code they stay in fp32",
+    )
+
+
 class Task(Section):
     """A language pair with its data, tokenisation, design space, training settings and scoring."""
 
@@ -286,6 +295,7 @@ class Task(Section):
     latency: Latency = Field(default_factory=Latency, description="Latency sampling")
     search: Search = Field(default_factory=Search, description="Search")
     scoring: Scoring = Field(default_factory=Scoring, description="Translation and scoring of the test split")
+    compression: Compression = Field(default_factory=Compression, description="K-means quantisation")
 
     @model_validator(mode="after")
     def _shared(self) -> Self:

@@ -62,6 +62,10 @@ class Results:
         """The deployed folder: `hat translate` needs nothing else."""
         return self.budget(task, device, budget) / "model"
 
+    def quantised(self, task: str, device: str, budget: str, bits: int) -> Path:
+        """Folder of the same model quantised by k-means: ``model``, ``bleu.txt``, ..."""
+        return self.budget(task, device, budget) / f"quantized-{bits}bit"
+
     @property
     def figures(self) -> Path:
         """Figures, as PDF, PNG and CSV."""

@@ -27,9 +27,11 @@ from hat.deployed import DESCRIPTION, NETWORK, described_network, dictionary_fil
 from hat.evaluate.unigram import unigram_loss
 from hat.layout import Results
 from hat.progress import progress
+from hat.quantise import quantisation
+from hat.quantise.stored import TABLES, counted_size
 from hat.runtime import runtime
 from hat.runtime.base import Blueprint, Decoding
-from hat.runtime.torch import weights_of
+from hat.runtime.torch import WEIGHTS, weights_of
 from hat.settings import Settings
 from hat.shapes import task_shape
 from hat.train import checkpoints
@@ -48,21 +50,37 @@ def deployed_decoding(task: Task, device: Device) -> Decoding:
     )
 
 
-def export_model(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
+def export_model(
+    settings: Settings, results: Results, task: str, device: str, budget: str, bits: int | None = None
+) -> Path:
     """Write the folder that is deployed: runtime files, tokeniser, ``model.json``, written last.
 
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: name of the task.
+        device: name of the device.
+        budget: the budget, or name of a baseline.
+        bits: quantise by k-means to so many, for the torch Runtime; in the device's Runtime and precision where absent.
+
     Raises:
-        InputError: the budget is neither a budget nor a baseline, or the trained network is missing or malformed.
+        InputError: the budget is neither a budget nor a baseline, the trained network is missing or malformed, or there
+            is no quantisation to so many bits.
     """
     chosen, target = settings.task(task), settings.device(device)
-    folder, data = results.model(task, device, budget), results.data(task)
+    executor: str = target.runtime
+    precision: str = target.precision
+    if bits is not None:
+        executor, precision = "torch", quantisation(bits, embeddings=chosen.compression.embeddings).precision
+    place, data = _place(results, task, device, budget, bits), results.data(task)
+    folder = place / "model"
     baseline = settings.limit_ms(budget) is None
     trained = results.trained(task, device, budget, baseline=baseline)
     checkpoint = checkpoints.load(trained / "checkpoint.pt")
     training = read_json(trained / "config.json")
     architecture = described(training, str(trained / "config.json"))
     shape = task_shape(settings, results, task, budget if baseline else None)
-    with only_one(results.budget(task, device, budget), f"Export for {budget}"):
+    with only_one(place, f"Export for {budget}"):
         (folder / DESCRIPTION).unlink(missing_ok=True)
         shutil.rmtree(folder / NETWORK, ignore_errors=True)
         (folder / NETWORK).mkdir(parents=True)
@@ -73,32 +91,49 @@ def export_model(settings: Settings, results: Results, task: str, device: str, b
             shutil.copyfile(path, folder / dictionary_file(language))
             tokens.append(Dictionary.load(path).tokens)
         blueprint = Blueprint(architecture=architecture, shape=shape, source_tokens=tokens[0], target_tokens=tokens[1])
-        runtime(target.runtime, target.precision, target.threads).write(
-            folder / NETWORK, blueprint, weights_of(checkpoint["model"]), None
-        )
+        weights = weights_of(checkpoint["model"])
+        runtime(executor, precision, target.threads).write(folder / NETWORK, blueprint, weights, None)
         description: dict[str, Any] = {
             "task": task,
             "device": device,
             "baseline" if baseline else "budget": budget,
             "source_language": chosen.source_language,
             "target_language": chosen.target_language,
-            "runtime": target.runtime,
-            "precision": target.precision,
+            "runtime": executor,
+            "precision": precision,
             "threads": target.threads,
             "tokenisation": chosen.tokenisation.model_dump(mode="json"),
             "parameters": training["parameters"],
             **described_network(blueprint, deployed_decoding(chosen, target)),
         }
+        if bits is not None:
+            inner = sum(tensor.size for name, tensor in weights.items() if name not in TABLES)
+            counted = counted_size(folder / NETWORK / WEIGHTS).to_dict()
+            description |= {"bits": bits, "parameters_without_embeddings": inner, "counted_size": counted}
         origin = provenance(seed=settings.seed, settings={**description, "training": training["identity"]})
         write_json(folder / DESCRIPTION, {**description, "provenance": origin})
     return folder
 
 
-def score(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
+def _place(results: Results, task: str, device: str, budget: str, bits: int | None) -> Path:
+    """Folder of ``model`` and of its scores: that of the budget, or of its quantisation to so many bits."""
+    return results.budget(task, device, budget) if bits is None else results.quantised(task, device, budget, bits)
+
+
+def score(settings: Settings, results: Results, task: str, device: str, budget: str, bits: int | None = None) -> Path:
     """Translate the test split with the deployed folder and score it.
 
-    Writes ``bleu.txt`` (score, signature), ``score.json`` and ``hypotheses.txt``. Detokenised text is compared
-    with the raw reference. Translations made before a kill are kept.
+    Writes ``bleu.txt`` (score, signature), ``score.json`` and ``hypotheses.txt`` beside the folder. Detokenised text is
+    compared with the raw reference. Translations made before a kill are kept. Losses are those of the trained network,
+    and not reported of a quantised one.
+
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: name of the task.
+        device: name of the device.
+        budget: the budget, or name of a baseline.
+        bits: those of the quantised model that is scored; what is deployed where absent.
 
     Raises:
         InputError: the folder or the test split is missing or malformed.
@@ -107,7 +142,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
     from sacrebleu.metrics.chrf import CHRF
 
     chosen, scoring = settings.task(task), settings.task(task).scoring
-    raw, place = results.data(task) / "raw", results.budget(task, device, budget)
+    raw, place = results.data(task) / "raw", _place(results, task, device, budget, bits)
     pairs = list(read_pairs(raw / f"test.{chosen.source_language}", raw / f"test.{chosen.target_language}"))[
         : scoring.max_sentences
     ]
@@ -115,7 +150,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
     with only_one(place, f"Scoring for {budget}"):
         # Neither threads nor other sentences change a translation.
         translator = Translator.from_folder(
-            results.model(task, device, budget), beam=scoring.beam, threads=1, parallel=len(os.sched_getaffinity(0))
+            place / "model", beam=scoring.beam, threads=1, parallel=len(os.sched_getaffinity(0))
         )
         hypotheses = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {budget}")
         bleu, chrf = BLEU(trg_lang=chosen.target_language), CHRF()
@@ -134,7 +169,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
             "decoding": asdict(translator.decoding),
             "decoding_as_measured": translator.decoding.beam == translator.description["decoding"]["beam"],
             "parameters": translator.description["parameters"],
-            **_losses(settings, results, task, device, budget),
+            **(_losses(settings, results, task, device, budget) if bits is None else {}),
             "provenance": provenance(seed=settings.seed, settings=resolved),
         }
         write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))

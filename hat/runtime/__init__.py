@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from hat.errors import InputError
+from hat.quantise import PRECISIONS as QUANTISED
 from hat.runtime.base import Runtime
 
 # Precisions of each Runtime.
-PRECISIONS: Mapping[str, tuple[str, ...]] = {"torch": ("fp32",)}
+PRECISIONS: Mapping[str, tuple[str, ...]] = {"torch": ("fp32", *QUANTISED)}
 
 
 def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Runtime:
@@ -27,6 +28,6 @@ def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Ru
     try:
         from hat.runtime.torch import TorchRuntime
 
-        return TorchRuntime(threads * parallel)
+        return TorchRuntime(threads * parallel, precision)
     except ModuleNotFoundError as error:
         raise InputError(f"runtime {name!r} needs the package {error.name}; pip install 'hat[{name}]'") from None

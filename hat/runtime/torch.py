@@ -1,4 +1,4 @@
-"""The torch Runtime: eager fp32 with cached keys and values."""
+"""The torch Runtime: eager, with cached keys and values; fp32 arithmetic, on weights stored in fp32 or by k-means."""
 
 import zipfile
 from collections.abc import Mapping
@@ -15,6 +15,8 @@ from hat.errors import InputError
 from hat.model.base import EncoderDecoder
 from hat.model.layers import Cache
 from hat.model.networks import build_network
+from hat.quantise import PRECISIONS
+from hat.quantise.stored import read_weights, write_quantised
 from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence, shared_names
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.special_tokens import PAD
@@ -119,13 +121,14 @@ class TorchRuntime:
 
     Args:
         threads: CPU threads of a translation; sets torch's number for this process.
+        precision: how weights are stored, ``fp32`` or one of :data:`hat.quantise.PRECISIONS`.
     """
 
     name = package = "torch"
-    precision = "fp32"
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, precision: str = "fp32") -> None:
         self.threads = threads
+        self.precision = precision
         torch.set_num_threads(threads)
 
     def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
@@ -134,10 +137,13 @@ class TorchRuntime:
 
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
         """See :class:`hat.runtime.base.Runtime`; a table that several names share is written once."""
-        shared = shared_names(blueprint.shape)
-        with atomic(folder / WEIGHTS, "wb") as stream:
-            own: dict[str, Any] = {name: tensor for name, tensor in weights.items() if name not in shared}
-            np.savez(stream, **own)
+        if self.precision in PRECISIONS:
+            write_quantised(folder / WEIGHTS, weights, blueprint.shape, PRECISIONS[self.precision])
+        else:
+            shared = shared_names(blueprint.shape)
+            with atomic(folder / WEIGHTS, "wb") as stream:
+                own: dict[str, Any] = {name: tensor for name, tensor in weights.items() if name not in shared}
+                np.savez(stream, **own)
         if shortlist is not None:
             shortlist.save(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
 
@@ -146,8 +152,7 @@ class TorchRuntime:
         path = folder / WEIGHTS
         model = build_network(blueprint.architecture, blueprint.shape)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                weights = {name: torch.from_numpy(stored[name]) for name in stored.files}
+            weights = {name: torch.from_numpy(tensor) for name, tensor in read_weights(path).items()}
             for name, origin in shared_names(blueprint.shape).items():
                 weights[name] = weights[origin]
             model.load_state_dict(weights)
