@@ -18,6 +18,7 @@ localrules:
     demo,
     tables,
     figures,
+    compression,
 
 
 rule demo:

@@ -349,6 +349,23 @@ def _table(
     print_json(summary) if as_json else print_summary(summary)
 
 
+@app.command("compression")
+def _compression(
+    context: typer.Context,
+    task: TaskName,
+    device: DeviceName,
+    budgets: Annotated[
+        list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that have been quantised and scored.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print size and scores per precision against Transformer-Big, and write them to results/tables."""
+    from hat.report.compression import print_compression, write_compression
+
+    table = write_compression(settings_of(context), results_of(context), task, device, budgets or [])
+    print_json(table) if as_json else print_compression(table)
+
+
 def main() -> None:
     """Console script."""
     try:
