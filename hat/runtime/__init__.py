@@ -5,11 +5,12 @@ from importlib import import_module
 from typing import cast
 
 from hat.errors import InputError
+from hat.quantise import PRECISIONS as QUANTISED
 from hat.runtime.base import Runtime
 
 # Precisions of each Runtime.
 PRECISIONS: Mapping[str, tuple[str, ...]] = {
-    "torch": ("fp32",),
+    "torch": ("fp32", *QUANTISED),
     "torch-published": ("fp32",),
     "onnxruntime": ("fp32", "int8", "int4"),
 }

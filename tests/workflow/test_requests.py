@@ -14,6 +14,11 @@ import pytest
         ("results/demo/local/50/bleu.txt", "hat: budget '50': expected a positive NUMBERms or NUMBERs"),
         ("results/demo/local/0ms/bleu.txt", "hat: budget '0ms': expected a positive"),
         ("results/demo/local/transformer/bleu.txt", "hat: budget 'transformer': .*, or a baseline, one of evolved-tra"),
+        (
+            "results/demo/local/50ms/quantized-5bit/bleu.txt",
+            "'quantized-5bit' is unknown, expected quantized-4bit or quantized-8bit",
+        ),
+        ("results/tables/demo-nosuch-compression.md", "demo-nosuch-compression.md: expected TASK-DEVICE with a task"),
         ("results/tables/demo-nosuch.md", "hat: results/tables/demo-nosuch.md: expected TASK-DEVICE with a task of"),
         ("results/wmt14ende/rpi4/150ms/bleu.txt", "devices/rpi4.yaml, host: no host is configured for rpi4"),
         ("results/tables/demo-rpi4.md", "devices/rpi4.yaml, host: no host is configured for rpi4"),
