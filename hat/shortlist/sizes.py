@@ -11,7 +11,8 @@ from hat.runtime.shortlist import Shortlist
 from hat.shortlist.lexicon import Lexicon
 from hat.special_tokens import SPECIALS
 
-# Sizes that lack more of the translations made with the whole vocabulary than this are not worth translating with.
+# Sizes that lack more than this of the references, and of the translations made with the whole vocabulary, are not
+# worth translating with. Those of a good network need fewer tokens than references do; a bad one's say nothing.
 HOPELESS = 0.03
 
 
@@ -36,6 +37,15 @@ class Measured:
     max_candidates: int
     reference_coverage: float
     translation_coverage: float
+
+    @property
+    def coverages(self) -> tuple[float, float]:
+        """Both."""
+        return self.reference_coverage, self.translation_coverage
+
+    def covers_no_more_than(self, other: "Measured") -> bool:
+        """Whether neither coverage is above that of another."""
+        return all(own <= its for own, its in zip(self.coverages, other.coverages, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +118,7 @@ def choose_size(
     """The smallest size, by mean candidates, that loses less than ``max_bleu_loss``; None where none does.
 
     Sizes are scored from the smallest on, up to the first that is good enough. Those are passed over that cover too
-    little, or no more of the translations than a smaller one does, or have as many candidates as there are tokens.
+    little, or no more than a smaller one does, or have as many candidates as there are tokens.
 
     Args:
         ladder: the sizes.
@@ -122,8 +132,8 @@ def choose_size(
     """
     chosen: Size | None = None
     rows: list[dict[str, Any]] = []
-    covered = -1.0
-    for measured in sorted(ladder, key=lambda one: (one.mean_candidates, -one.translation_coverage)):
+    smaller: list[Measured] = []
+    for measured in sorted(ladder, key=lambda one: (one.mean_candidates, -sum(one.coverages))):
         row: dict[str, Any] = {**asdict(measured.size), **asdict(measured), "bleu": None, "bleu_loss": None}
         row |= {"changed": None, "seconds": None}
         del row["size"]
@@ -132,9 +142,9 @@ def choose_size(
             row["verdict"] = "larger than needed"
         elif measured.mean_candidates >= vocabulary - 1:
             row["verdict"] = "no smaller than the vocabulary"
-        elif measured.translation_coverage < 1 - HOPELESS:
+        elif max(measured.coverages) < 1 - HOPELESS:
             row["verdict"] = "covers too little"
-        elif measured.translation_coverage <= covered:
+        elif any(measured.covers_no_more_than(other) for other in smaller):
             row["verdict"] = "covers no more than a smaller one"
         else:
             found = score(measured.size)
@@ -142,7 +152,7 @@ def choose_size(
             good = row["bleu_loss"] < max_bleu_loss
             row["verdict"] = "chosen" if good else "loses too much"
             chosen = measured.size if good else None
-        covered = max(covered, measured.translation_coverage)
+        smaller.append(measured)
     return chosen, rows
 
 
