@@ -47,6 +47,7 @@ def test_dry_run_of_a_published_task_shows_the_whole_chain(project):
         "tokenise_corpus",
         "binarise_corpus",
         "train_supertransformer",
+        "make_shortlist",
         "choose_architectures",
         "sample_latency",
         "collect_dataset",
@@ -56,6 +57,14 @@ def test_dry_run_of_a_published_task_shows_the_whole_chain(project):
         "export_model",
         "score",
     }
+
+
+@pytest.mark.parametrize(
+    "override", ["devices={local: {shortlist: false}}", "tasks={smoke: {shortlist: {enabled: false}}}"]
+)
+def test_words_are_aligned_only_where_a_shortlist_is_wanted(project, override):
+    target = "results/smoke/local/50ms/bleu.txt"
+    assert project.would_run(target) - project.would_run(target, "--config", override) == {"make_shortlist"}
 
 
 def test_configfile_lies_below_the_command_line(project):
