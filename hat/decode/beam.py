@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from hat.runtime.base import Decoding, Hypothesis
+from hat.runtime.base import Decoding, Hypothesis, max_lengths
 from hat.special_tokens import END, PAD
 
 
@@ -27,11 +27,6 @@ class Stepper(Protocol):
             hypotheses: for each hypothesis to go on with, the one whose past it shares.
             sentences: the sentences that are left, [B'], where some are finished; None where none is.
         """
-
-
-def max_lengths(source_lengths: list[int], decoding: Decoding) -> list[int]:
-    """Position, from 0, at which the end symbol is forced: ratio x source length + extra, end symbol not counted."""
-    return [int(decoding.max_length_ratio * length + decoding.max_length_extra) for length in source_lengths]
 
 
 def beam_search(stepper: Stepper, source_lengths: list[int], decoding: Decoding) -> list[list[Hypothesis]]:

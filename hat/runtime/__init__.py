@@ -6,7 +6,7 @@ from hat.errors import InputError
 from hat.runtime.base import Runtime
 
 # Precisions of each Runtime.
-PRECISIONS: Mapping[str, tuple[str, ...]] = {"torch": ("fp32",)}
+PRECISIONS: Mapping[str, tuple[str, ...]] = {"torch": ("fp32",), "ctranslate2": ("fp32", "int8")}
 
 
 def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Runtime:
@@ -25,6 +25,10 @@ def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Ru
         known = "; ".join(f"{one} with {', '.join(precisions)}" for one, precisions in PRECISIONS.items())
         raise InputError(f"runtime {name!r} with precision {precision!r} is unknown, expected {known}")
     try:
+        if name == "ctranslate2":
+            from hat.runtime.ctranslate2 import CTranslate2Runtime
+
+            return CTranslate2Runtime(precision=precision, threads=threads, parallel=parallel)
         from hat.runtime.torch import TorchRuntime
 
         return TorchRuntime(threads * parallel)
