@@ -13,12 +13,14 @@ PRECISIONS: Mapping[str, tuple[str, ...]] = {
     "torch": ("fp32", *QUANTISED),
     "torch-published": ("fp32",),
     "onnxruntime": ("fp32", "int8", "int4"),
+    "ctranslate2": ("fp32", "int8"),
 }
 # Where each is implemented, and the extra that installs what it needs.
 _CLASSES = {
     "torch": ("hat.runtime.torch", "TorchRuntime", "workflow"),
     "torch-published": ("hat.runtime.torch_published", "TorchPublishedRuntime", "workflow"),
     "onnxruntime": ("hat.runtime.onnxruntime", "OnnxRuntime", "onnxruntime"),
+    "ctranslate2": ("hat.runtime.ctranslate2", "CTranslate2Runtime", "ctranslate2"),
 }
 
 

@@ -24,7 +24,7 @@ def digests(overrides=None):
         ({"latency": {"repeats": 3}}, {"sample", "measure"}),
         ({"latency": {"samples": 3}}, {"choose"}),
         ({"devices": {"local": {"beam": 3}}}, {"sample", "measure", "export", "quantise", "score"}),
-        ({"devices": {"local": {"shortlist": False}}}, {"sample", "measure", "export", "quantise", "score"}),
+        ({"devices": {"local": {"shortlist": False}}}, {"sample", "measure", "export", "score"}),
         ({"devices": {"local": {"threads": 2}}}, {"sample", "measure", "export", "quantise"}),
         ({"tasks": {"demo": {"subtransformer": {"updates": 2}}}}, {"subtransformer"}),
         ({"tasks": {"demo": {"supertransformer": {"updates": 2}}}}, {"supertransformer"}),
