@@ -93,16 +93,16 @@ def test_the_keyboard_is_enough(page, folder):
     for _ in range(2):
         page.keyboard.press("Tab")
         order.append(page.evaluate("document.activeElement.id"))
-    assert order == ["translation", "translate"]
-    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    assert outline == "solid"
+    assert order == ["translate", "translation"]
     page.keyboard.press("Shift+Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Shift+Tab")
-    page.keyboard.type("a ")
+    page.keyboard.press("Control+a")
+    page.keyboard.type(other := "the heaven and the earth.")
     page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
-    page.evaluate("document.getElementById('status').textContent = ''")
     page.keyboard.press("Enter")
+    (expected,) = Translator.from_folder(folder).translate([other])
+    playwright.expect(page.locator("#translation")).to_have_value(expected)
     translated(page)
 
 
