@@ -341,6 +341,36 @@ def test_any_allowed_text_fits_into_a_body():
         assert len(json.dumps({"texts": texts})) <= limits.body_bytes
 
 
+def asked(pool, translator, *bodies):
+    """Answers of an application in this process, one request after another."""
+    workers = Workers([pool], waiting=3)
+    app = create_app(Service(translator.description, workers, Limits()))
+
+    async def answers():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            return [await client.post("/translate", json=body) for body in bodies]
+
+    made = asyncio.run(answers())
+    assert workers.end()
+    return made
+
+
+class Broken:
+    """A pool whose model fails."""
+
+    names = ("broken",)
+
+    def pick(self, latency_ms):
+        raise RuntimeError("verysecret")
+
+
+def test_a_failure_inside_is_one_sentence_and_logged_without_text(folder, caplog):
+    (answer,) = asked(Broken(), Translator.from_folder(folder), {"text": "verysecret"})
+    assert "failed" in error_of(answer, 500)
+    assert "internal error: RuntimeError in" in caplog.text
+    assert "verysecret" not in caplog.text
+
+
 class TestPool:
     """A pool of several models, as a folder may hold them later."""
 
@@ -355,16 +385,6 @@ class TestPool:
 
     def test_a_latency_chooses_the_model(self, folder):
         translator = Translator.from_folder(folder)
-        workers = Workers([self.Several(translator)], waiting=3)
-        app = create_app(Service(translator.description, workers, Limits()))
-
-        async def names():
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
-                answers = [
-                    await client.post("/translate", json={"text": "a", "latency_ms": wanted})
-                    for wanted in (None, 20, 100)
-                ]
-            return [answer.json()["model"]["name"] for answer in answers]
-
-        assert asyncio.run(names()) == ["90ms", "20ms", "90ms"]
-        assert workers.end()
+        wishes = [{"text": "a", "latency_ms": wanted} for wanted in (None, 20, 100)]
+        answers = asked(self.Several(translator), translator, *wishes)
+        assert [answer.json()["model"]["name"] for answer in answers] == ["90ms", "20ms", "90ms"]
