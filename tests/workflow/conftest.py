@@ -180,6 +180,13 @@ def made_corpus(lines: int) -> str:
     return "\n".join(pairs) + "\n"
 
 
+def pytest_collection_modifyitems(items):
+    """Tests that share a project run in one process of pytest-xdist, so that it is made once."""
+    for item in items:
+        if {"finished", "interrupted"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("finished"))
+
+
 @pytest.fixture
 def project(tmp_path):
     return Project(tmp_path)
