@@ -30,6 +30,7 @@ rule demo:
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/supertransformer.smk"
+include: "workflow/rules/shortlist.smk"
 include: "workflow/rules/latency.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/subtransformer.smk"

@@ -12,7 +12,8 @@ import typer
 
 from hat.cli_context import AsJson, results_of, settings_of
 from hat.cli_files import config, convert, profile
-from hat.console import Verbs, print_figures, print_json, read_sentences
+from hat.cli_serve import serve
+from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ latency = _family("latency", "Measure a device and predict its latencies.")
 subtransformer = _family("subtransformer", "The network found for a budget.")
 baseline = _family("baseline", "Networks that SubTransformers are compared with.")
 app.command("profile")(profile)
+app.command("serve")(serve)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
 
@@ -143,6 +145,17 @@ def _supertransformer_train(context: typer.Context, task: TaskName, threads: Thr
     resources = _training_resources(context, settings.task(task).supertransformer, threads, gpus)
     if resources is not None:
         train_supertransformer(settings, results_of(context), task, resources)
+
+
+@app.command("shortlist")
+def _shortlist(context: typer.Context, task: TaskName, as_json: AsJson = False) -> None:
+    """Choose the target tokens that translations are looked for among."""
+    from hat.artifacts import read_json
+    from hat.shortlist.sizes import size_table
+    from hat.shortlist.stages import make_task_shortlist
+
+    content = read_json(make_task_shortlist(settings_of(context), results_of(context), task))
+    print_json(content) if as_json else print_table(f"Shortlist of {task}", *size_table(content))
 
 
 @latency.command("choose")
@@ -263,9 +276,17 @@ def _baseline_train(
 @app.command("export")
 def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName) -> None:
     """Write the folder that is deployed."""
-    from hat.evaluate.stages import export_model
+    from hat.evaluate.export import export_model
 
     export_model(settings_of(context), results_of(context), task, device, budget)
+
+
+@app.command("export-elastic")
+def _export_elastic(context: typer.Context, task: TaskName, device: DeviceName, budgets: Budgets = None) -> None:
+    """Write one folder with the networks of several budgets, which share the SuperTransformer's weights."""
+    from hat.evaluate.export import export_elastic
+
+    export_elastic(settings_of(context), results_of(context), task, device, budgets or [])
 
 
 @app.command("score")

@@ -269,12 +269,34 @@ class Scoring(Section):
     max_sentences: Positive | None = Field(None, description="Score only the first sentences of the test split")
 
 
+class ShortlistSettings(Section):
+    """The target tokens that a translation is looked for among, chosen by the source tokens."""
+
+    enabled: bool = Field(True, description="Make a shortlist for this task; devices say whether they use it")
+    align_sentences: Positive = Field(
+        1_000_000, description="Training pairs that are word-aligned, spread evenly over the split"
+    )
+    validation_sentences: Positive = Field(
+        300, description="Sentences of the validation split that sizes are compared on"
+    )
+    frequent: tuple[Positive, ...] = Field(
+        (50, 100, 200, 500, 1000, 2000), min_length=1, description="Tried numbers of most frequent target tokens"
+    )
+    translations: tuple[Annotated[int, Field(ge=1, le=200)], ...] = Field(
+        (5, 10, 20, 50, 100), min_length=1, description="Tried numbers of best translations of each source token"
+    )
+    max_bleu_loss: float = Field(
+        0.1, gt=0, description="The smallest size is taken that loses less BLEU than this against the whole vocabulary"
+    )
+
+
 class Task(Section):
     """A language pair with its data, tokenisation, design space, training settings and scoring."""
 
     description: str = Field("", description="One line for people")
     source_language: Language = Field(description="ISO 639 code of the source language")
     target_language: Language = Field(description="ISO 639 code of the target language")
+    data_licence: str = Field("not stated", description="Licence of the text, for the model card")
     space: str = Field("small", description="Name of the SearchSpace in config/spaces")
     corpus: Corpus = Field(description="Where the text comes from and how it is split")
     tokenisation: Tokenisation = Field(default_factory=Tokenisation, description="From text to tokens")
@@ -286,6 +308,9 @@ class Task(Section):
     latency: Latency = Field(default_factory=Latency, description="Latency sampling")
     search: Search = Field(default_factory=Search, description="Search")
     scoring: Scoring = Field(default_factory=Scoring, description="Translation and scoring of the test split")
+    shortlist: ShortlistSettings = Field(
+        default_factory=ShortlistSettings, description="Target tokens that a translation is looked for among"
+    )
 
     @model_validator(mode="after")
     def _shared(self) -> Self:
@@ -407,10 +432,11 @@ class Device(Section):
     description: str = Field("", description="One line for people")
     connection: Literal["local", "ssh"] = Field(description="How it is reached")
     host: str | None = Field(None, description="Host alias of the OpenSSH configuration, for ssh")
-    runtime: Literal["torch"] = Field("torch", description="What executes the model")
+    runtime: Literal["torch", "torch-published"] = Field("torch", description="What executes the model")
     precision: Literal["fp32"] = Field("fp32", description="Precision of the deployed model")
     threads: Positive = Field(1, description="CPU threads of a translation")
     beam: Positive = Field(5, description="Beam size that is deployed and measured")
+    shortlist: bool = Field(True, description="Deploy and measure with the task's shortlist, where it has one")
 
     @model_validator(mode="after")
     def _host(self) -> Self:

@@ -108,7 +108,7 @@ class Verbs(TyperGroup):
 
 
 def read_sentences(file: Path | None) -> list[str]:
-    """Lines of a text file, or of standard input.
+    """Lines of a text file, or of standard input, as line feeds part them.
 
     Raises:
         InputError: it cannot be read, or is not UTF-8.
@@ -116,8 +116,9 @@ def read_sentences(file: Path | None) -> list[str]:
     name = str(file) if file else "standard input"
     try:
         content = file.read_bytes() if file else sys.stdin.buffer.read()
-        return content.decode("utf-8-sig").splitlines()
+        lines = content.decode("utf-8-sig").split("\n")
     except OSError as error:
         raise InputError(f"{name}: {(error.strerror or str(error)).lower()}") from None
     except UnicodeDecodeError:
         raise InputError(f"{name}: not UTF-8 text") from None
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]

@@ -24,6 +24,8 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "tokenise": ("task.tokenisation", *LANGUAGES),
     "binarise": ("task.tokenisation", *LANGUAGES),
     "supertransformer": ("seed", "space", "task.network", "task.supertransformer"),
+    # Beam search as the sizes are compared with it.
+    "shortlist": ("space", "task.network", "task.shortlist", "task.scoring.beam", *DEPLOYED_DECODING, *LANGUAGES),
     "choose": ("seed", "space", "latency.samples", "latency.shards"),
     "sample": ("seed", "space", "task.network", "device", "device.threads", *MEASUREMENT),
     "collect": ("latency.shards",),

@@ -1,18 +1,25 @@
 """The deployed folder: ``model.json``, tokeniser, dictionaries, and the Runtime's files below ``network/``."""
 
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pydantic import ValidationError
 
 from hat.artifacts import read_json
-from hat.baselines import describe, described
+from hat.baselines import AnyArchitecture, describe, described
 from hat.config import Tokenisation
 from hat.data.dictionary import Dictionary
 from hat.data.tokenise import TextCodec
 from hat.errors import InputError
-from hat.runtime.base import Blueprint, Decoding, LoadedModel, Runtime, Shape
+from hat.runtime.base import Blueprint, Decoding, LoadedModel, Runtime, Shape, Weights
+from hat.runtime.inherited import inherited_weights
+from hat.runtime.shortlist import FILE, Shortlist
+from hat.runtime.weights_file import WEIGHTS, load_weights
+from hat.space import Architecture
 
 DESCRIPTION = "model.json"
 NETWORK = "network"
@@ -32,16 +39,32 @@ class Side:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeployedNetwork:
+    """One of the networks of a folder: its latency on the device, and its validation loss, where the folder knows."""
+
+    name: str
+    architecture: AnyArchitecture
+    latency_ms: float | None = None
+    validation_loss: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeployedFolder:
     """A folder that has been read, but for the network itself.
 
-    ``description`` is the content of ``model.json``.
+    Most hold one network. One with several holds the weights of a SuperTransformer, of which all of them are leading
+    slices, and makes the Runtime's files of a network when it is loaded.
+
+    ``description`` is the content of ``model.json``; ``networks`` are in the order of their latency; ``longest_source``
+    are the tokens, end symbol not counted, of the longest sentence that the network was trained on.
     """
 
     folder: Path
     description: dict[str, Any]
     blueprint: Blueprint
+    networks: tuple[DeployedNetwork, ...]
     decoding: Decoding
+    longest_source: int
     source: Side
     target: Side
 
@@ -62,6 +85,7 @@ class DeployedFolder:
             decoding = Decoding(**values["decoding"])
             languages = [str(values[f"{side}_language"]) for side in ("source", "target")]
             str(values["runtime"]), str(values["precision"]), int(values["threads"])
+            networks = tuple(_network(entry, str(path)) for entry in values.get("networks", ()))
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             problem = " ".join(str(error).split())
             raise InputError(f"{path}: not the description of a deployed model ({problem})") from None
@@ -90,18 +114,54 @@ class DeployedFolder:
                 source_tokens=source.dictionary.tokens,
                 target_tokens=target.dictionary.tokens,
             ),
+            networks=networks or (DeployedNetwork(name=str(values.get("budget", "")), architecture=architecture),),
             decoding=decoding,
+            longest_source=tokenisation.max_length,
             source=source,
             target=target,
         )
 
-    def load(self, runtime: Runtime) -> LoadedModel:
-        """The network.
+    def choice(self, latency_ms: float | None) -> DeployedNetwork:
+        """The best network whose latency is at most that; the fastest where none is, the best where nothing is asked.
+
+        The best is that of the lowest validation loss.
+        """
+        allowed = [one for one in self.networks if latency_ms is None or (one.latency_ms or 0.0) <= latency_ms]
+        return min(allowed, key=lambda one: one.validation_loss or 0.0) if allowed else self.networks[0]
+
+    def load(self, runtime: Runtime, network: DeployedNetwork | None = None) -> LoadedModel:
+        """A network of the folder.
+
+        Args:
+            runtime: what executes it.
+            network: which one; that of a folder with one where absent.
 
         Raises:
             InputError: a file is missing, malformed, or does not fit ``model.json``.
         """
-        return runtime.load(self.folder / NETWORK, self.blueprint)
+        files = self.folder / NETWORK
+        if "networks" not in self.description:
+            return runtime.load(files, self.blueprint)
+        chosen = network or self.choice(None)
+        blueprint = replace(self.blueprint, architecture=chosen.architecture)
+        weights = inherited_weights(self._shared_weights, cast(Architecture, chosen.architecture), blueprint.shape)
+        shortlist = Shortlist.load(files / FILE, blueprint.source_tokens, blueprint.target_tokens)
+        with tempfile.TemporaryDirectory() as place:
+            runtime.write(Path(place), blueprint, weights, shortlist)
+            return runtime.load(Path(place), blueprint)
+
+    @cached_property
+    def _shared_weights(self) -> Weights:
+        return load_weights(self.folder / NETWORK / WEIGHTS, self.blueprint.shape)
+
+
+def _network(values: Mapping[str, Any], where: str) -> DeployedNetwork:
+    return DeployedNetwork(
+        name=str(values["name"]),
+        architecture=described(values, where),
+        latency_ms=float(values["latency_ms"]),
+        validation_loss=float(values["validation_loss"]),
+    )
 
 
 def described_network(blueprint: Blueprint, decoding: Decoding) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 # Names below a task's and a device's folder that are no device and no budget.
-OF_A_TASK = frozenset({"data", "supertransformer", "baselines"})
-OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json"})
+OF_A_TASK = frozenset({"data", "supertransformer", "shortlist", "baselines"})
+OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json", "elastic"})
 
 
 class Results:
@@ -29,6 +29,10 @@ class Results:
     def supertransformer(self, task: str) -> Path:
         """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of the SuperTransformer."""
         return self.root / task / "supertransformer"
+
+    def shortlist(self, task: str) -> Path:
+        """Folder of ``vmap.txt`` and ``shortlist.json``, the target tokens that translations are looked for among."""
+        return self.root / task / "shortlist"
 
     def baseline(self, task: str, baseline: str) -> Path:
         """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of a baseline, which no device changes."""

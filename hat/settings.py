@@ -101,6 +101,10 @@ class Settings:
             file = f"{self.folder}/baselines/{baseline}.yaml, training, with the task {task!r}"
             raise InputError("\n".join(describe(error, Training, file))) from None
 
+    def uses_shortlist(self, task: str, device: str) -> bool:
+        """Whether what is deployed for a device has the task's shortlist."""
+        return self.device(device).shortlist and self.task(task).shortlist.enabled
+
     def limit_ms(self, budget: str) -> float | None:
         """Milliseconds that a model for ``budget`` may take; None for the name of a baseline, which has no limit.
 

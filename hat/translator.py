@@ -1,10 +1,13 @@
 """Translation with a deployed folder; nothing else is needed."""
 
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from hat.data.sentences import split_long
+from hat.data.text import clean
 from hat.deployed import DeployedFolder
 from hat.runtime import runtime
 from hat.runtime.base import Decoding, LoadedModel
@@ -27,6 +30,8 @@ class Translator:
         self.model = model
         self.source, self.target = deployed.source, deployed.target
         self.decoding = decoding
+        self._longest_source = deployed.longest_source
+        self._longest_token = max(map(len, self.source.dictionary.tokens))
 
     @classmethod
     def from_folder(
@@ -56,29 +61,57 @@ class Translator:
         batch_tokens: int = BATCH_TOKENS,
         translated: Callable[[dict[int, str]], None] | None = None,
     ) -> list[str]:
-        """Translations of lines, in order; empty lines stay empty.
+        """Translations of lines, in order, each on one line; empty lines stay empty.
+
+        A line longer than the network was trained on is cut (:func:`hat.data.sentences.split_long`), and the
+        translations of its pieces are joined with a space. Any text is translated, whatever characters it holds.
 
         Args:
             lines: one sentence each.
             batch_tokens: source tokens translated together, padding and beams included.
-            translated: called after each batch with the translations of its lines, by their number from 0.
+            translated: called after each batch with the translations of the lines that it completed, if any, by
+                their number from 0; what it raises ends the translation.
         """
         result = [""] * len(lines)
-        encoded = {}
-        for number, line in enumerate(lines):
-            if tokens := self.source.codec.encode(line):
-                encoded[number] = self.source.dictionary.encode(tokens).tolist()
-        order = sorted(encoded, key=lambda number: len(encoded[number]), reverse=True)
+        pieces = {
+            (number, place): tokens
+            for number, line in enumerate(lines)
+            for place, tokens in enumerate(self._pieces(clean(line)))
+        }
+        left = Counter(number for number, _ in pieces)
+        made: dict[int, dict[int, str]] = defaultdict(dict)
+        order = sorted(pieces, key=lambda piece: len(pieces[piece]), reverse=True)
         while order:
-            size = max(1, batch_tokens // (len(encoded[order[0]]) * self.decoding.beam))
-            numbers, order = order[:size], order[size:]
-            best = self.model.translate([encoded[number] for number in numbers], self.decoding)
-            batch = {
-                number: self.target.codec.decode(self.target.dictionary.decode(hypothesis.tokens))
-                for number, hypothesis in zip(numbers, best, strict=True)
-            }
-            for number, text in batch.items():
-                result[number] = text
+            size = max(1, batch_tokens // (len(pieces[order[0]]) * self.decoding.beam))
+            batch, order = order[:size], order[size:]
+            best = self.model.translate([pieces[piece] for piece in batch], self.decoding)
+            whole = {}
+            for (number, place), hypothesis in zip(batch, best, strict=True):
+                made[number][place] = self.target.codec.decode(self.target.dictionary.decode(hypothesis.tokens))
+                left[number] -= 1
+                if not left[number]:
+                    texts = made.pop(number)
+                    whole[number] = result[number] = " ".join(filter(None, map(texts.get, sorted(texts))))
             if translated is not None:
-                translated(batch)
+                translated(whole)
         return result
+
+    def _pieces(self, line: str) -> list[list[int]]:
+        """Token numbers of what a clean line is translated as: itself, or its pieces where it is too long."""
+        tokens = self._encode(line)
+        if tokens is not None:
+            texts = [tokens]
+        else:
+            texts = [
+                self.source.codec.encode(piece)
+                for piece in split_long(line, lambda piece: self._encode(piece) is not None)
+            ]
+        return [self.source.dictionary.encode(tokens).tolist() for tokens in texts if tokens]
+
+    def _encode(self, text: str) -> list[str] | None:
+        """Tokens of a text; None where they are more than the network was trained on."""
+        # Found out from the length alone where that is possible: encoding takes time.
+        if len(text) > self._longest_source * (self._longest_token + 1):
+            return None
+        tokens = self.source.codec.encode(text)
+        return tokens if len(tokens) <= self._longest_source else None

@@ -13,6 +13,8 @@ SEPARATOR = "@@"
 # A word that itself contains the separator could not be put together again.
 _ESCAPED_SEPARATOR = "&#64;&#64;"
 CACHE_WORDS = 1 << 18
+# Longer ones hardly come again, and would fill the memory of whoever translates anybody's text.
+LONGEST_CACHED = 64
 
 
 class BytePairs:
@@ -47,9 +49,11 @@ class BytePairs:
         for word in words:
             found = cache.get(word)
             if found is None:
-                if len(cache) >= CACHE_WORDS:
-                    cache.clear()
-                found = cache[word] = self._split_word(word)
+                found = self._split_word(word)
+                if len(word) <= LONGEST_CACHED:
+                    if len(cache) >= CACHE_WORDS:
+                        cache.clear()
+                    cache[word] = found
             pieces.extend(found)
         return pieces
 

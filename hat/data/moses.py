@@ -12,6 +12,7 @@ from sacremoses import MosesDetokenizer, MosesPunctNormalizer
 from sacremoses.corpus import NonbreakingPrefixes
 
 from hat.config import Tokenisation
+from hat.data.bpe import LONGEST_CACHED
 from hat.data.text import clean
 
 CACHED_STRETCHES = 1 << 18
@@ -124,10 +125,11 @@ class Moses:
         """Words of a stretch between spaces; of the first or last one where the space on its other side is given."""
         found = self._stretches.get(stretch)
         if found is None:
-            if len(self._stretches) >= CACHED_STRETCHES:
-                self._stretches.clear()
             found = _plain(stretch.strip(" ")) or tuple(self._apply(stretch if " " in stretch else f" {stretch} "))
-            self._stretches[stretch] = found
+            if len(stretch) <= LONGEST_CACHED:
+                if len(self._stretches) >= CACHED_STRETCHES:
+                    self._stretches.clear()
+                self._stretches[stretch] = found
         return found
 
     def _apply(self, text: str) -> list[str]:

@@ -1,12 +1,14 @@
 """Beam search, with fairseq's semantics, over anything that scores the next token of a set of hypotheses."""
 
+import math
+from collections.abc import Sequence
 from typing import Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from hat.runtime.base import Decoding, Hypothesis
-from hat.special_tokens import END, PAD
+from hat.special_tokens import END
 
 
 class Stepper(Protocol):
@@ -15,12 +17,31 @@ class Stepper(Protocol):
     ``numbers`` [C] are the tokens that it scores, ascending: the whole vocabulary, or a shortlist.
     """
 
-    numbers: Tensor
+    numbers: npt.NDArray[np.int64]
 
-    def step(self, tokens: Tensor) -> Tensor:
-        """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
+    def extend(
+        self,
+        tokens: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float32],
+        *,
+        may_end: bool,
+        must_end: Sequence[bool],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """The 2 x beam best extensions of each sentence's hypotheses by one token; padding is none.
 
-    def reorder(self, hypotheses: Tensor, sentences: Tensor | None) -> None:
+        Args:
+            tokens: last tokens of the hypotheses, [N].
+            scores: sums of the log-probabilities of their tokens, [N].
+            may_end: whether the end symbol is allowed.
+            must_end: sentences of which nothing else is allowed, [B].
+
+        Returns:
+            Scores of the extended hypotheses, best first, [B, 2 x beam], -inf where there are no more that are
+            allowed, and their places, [B, 2 x beam]: number of the hypothesis in its sentence x C + index of the
+            token in ``numbers``.
+        """
+
+    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
         """Go on with these hypotheses, rows of the last step, [N'].
 
         Args:
@@ -32,6 +53,40 @@ class Stepper(Protocol):
 def max_lengths(source_lengths: list[int], decoding: Decoding) -> list[int]:
     """Position, from 0, at which the end symbol is forced: ratio x source length + extra, end symbol not counted."""
     return [int(decoding.max_length_ratio * length + decoding.max_length_extra) for length in source_lengths]
+
+
+class _Search:
+    """One sentence in the middle of its search: ``beam`` hypotheses to go on with, and those that have ended.
+
+    Lists, not arrays: there are a few entries only, and NumPy takes longer to begin with them than this to end.
+    """
+
+    def __init__(self, limit: int, decoding: Decoding) -> None:
+        self.limit = limit
+        self.beam, self.length_penalty = decoding.beam, decoding.length_penalty
+        self.pasts: list[tuple[int, ...]] = [()] * self.beam
+        self.tokens = [END] * self.beam
+        # All hypotheses begin alike: the first alone is extended.
+        self.scores = [0.0] + [-math.inf] * (self.beam - 1)
+        self.finished: list[Hypothesis] = []
+
+    def advance(self, step: int, scores: list[float], origins: list[int], tokens: list[int]) -> list[int]:
+        """Take the best extensions, of :meth:`Stepper.extend`; origins of the hypotheses to go on with."""
+        beam, chosen = self.beam, list[int]()
+        for column, (score, origin, token) in enumerate(zip(scores, origins, tokens, strict=True)):
+            if token != END or score == -math.inf:
+                chosen.append(column)
+            elif column < beam and len(self.finished) < beam:
+                self.finished.append(Hypothesis(self.pasts[origin], score / (step + 1) ** self.length_penalty))
+        del chosen[beam:]
+        self.pasts = [(*self.pasts[origins[column]], tokens[column]) for column in chosen]
+        self.tokens = [tokens[column] for column in chosen]
+        self.scores = [scores[column] for column in chosen]
+        return [origins[column] for column in chosen]
+
+    def goes_on(self, step: int) -> bool:
+        """Whether there is anything left to find after that step."""
+        return len(self.finished) < self.beam and step < self.limit
 
 
 def beam_search(stepper: Stepper, source_lengths: list[int], decoding: Decoding) -> list[list[Hypothesis]]:
@@ -50,57 +105,25 @@ def beam_search(stepper: Stepper, source_lengths: list[int], decoding: Decoding)
     Returns:
         For each sentence its finished hypotheses, best first.
     """
-    beam = decoding.beam
-    finished: list[list[Hypothesis]] = [[] for _ in source_lengths]
-    sentences = list(range(len(source_lengths)))
-    limits = torch.tensor(max_lengths(source_lengths, decoding))
-    tokens = torch.full((len(sentences), beam, 1), END)
-    scores = torch.zeros(len(sentences), beam)
-    columns = torch.arange(2 * beam)
-    numbers = stepper.numbers
-    end, pad = int(torch.searchsorted(numbers, END)), (numbers == PAD).nonzero().flatten()
-    step = 0
-    while sentences:
-        log_probs = stepper.step(tokens[:, :, -1].flatten()).view(len(sentences), beam, -1)
-        log_probs[:, :, pad] = -torch.inf
-        if step < decoding.min_length:
-            log_probs[:, :, end] = -torch.inf
-        forced = limits <= step
-        if bool(forced.any()):
-            ends = log_probs[forced, :, end]
-            log_probs[forced] = -torch.inf
-            log_probs[forced, :, end] = ends
-        if step == 0:
-            log_probs[:, 1:] = -torch.inf
-        totals = (log_probs + scores[:, :, None]).flatten(1)
-        best, place = totals.topk(2 * beam, dim=1)
-        origin, token = place // len(numbers), numbers[place % len(numbers)]
-        ending = (token == END) & (best > -torch.inf)
-        if bool(ending[:, :beam].any()):
-            normalised = best / (step + 1) ** decoding.length_penalty
-            for row, column in ending[:, :beam].nonzero().tolist():
-                found = finished[sentences[row]]
-                if len(found) < beam:
-                    past = tuple(tokens[row, origin[row, column], 1:].tolist())
-                    found.append(Hypothesis(past, float(normalised[row, column])))
-        left = [
-            row for row, sentence in enumerate(sentences) if len(finished[sentence]) < beam and not bool(forced[row])
-        ]
-        # The first `beam` continuations that do not end, in order.
-        chosen = (ending * 2 * beam + columns).topk(beam, dim=1, largest=False, sorted=True).indices
-        rows = torch.arange(len(sentences))
-        if len(left) < len(sentences):
-            rows = torch.tensor(left, dtype=torch.long)
-            chosen, limits = chosen[rows], limits[rows]
-            sentences = [sentences[row] for row in left]
-        here = rows[:, None]
-        origins = origin[here, chosen]
-        scores = best[here, chosen]
-        tokens = torch.cat([tokens[here, origins], token[here, chosen][:, :, None]], dim=2)
-        if sentences:
-            shrunk = rows if len(rows) < len(origin) else None
-            stepper.reorder((here * beam + origins).flatten(), shrunk)
+    searches = [_Search(limit, decoding) for limit in max_lengths(source_lengths, decoding)]
+    running, step = searches, 0
+    while running:
+        best, places = stepper.extend(
+            np.array([search.tokens for search in running]).ravel(),
+            np.array([search.scores for search in running], np.float32).ravel(),
+            may_end=step >= decoding.min_length,
+            must_end=[step >= search.limit for search in running],
+        )
+        origins, columns = np.divmod(places, len(stepper.numbers))
+        extensions = zip(best.tolist(), origins.tolist(), stepper.numbers[columns].tolist(), strict=True)
+        past, left = [], []
+        for row, (search, extension) in enumerate(zip(running, extensions, strict=True)):
+            own = search.advance(step, *extension)
+            if search.goes_on(step):
+                past += [row * decoding.beam + origin for origin in own]
+                left.append(row)
+        if left:
+            stepper.reorder(np.array(past), np.array(left) if len(left) < len(running) else None)
+        running = [running[row] for row in left]
         step += 1
-    for found in finished:
-        found.sort(key=lambda hypothesis: -hypothesis.score)
-    return finished
+    return [sorted(search.finished, key=lambda hypothesis: -hypothesis.score) for search in searches]

@@ -1,10 +1,8 @@
 """The last stages of a budget or baseline: the deployed folder, and its translations scored."""
 
 import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from hat.artifacts import (
     JsonLinesLog,
@@ -18,80 +16,17 @@ from hat.artifacts import (
     write_text,
 )
 from hat.baselines import described
-from hat.config import Device, Task
+from hat.card import add_figures
 from hat.data.dictionary import Dictionary
 from hat.data.indexed import IndexedDataset
-from hat.data.prepare import binary_prefix, codes_path, dictionary_path
+from hat.data.prepare import binary_prefix, dictionary_path
 from hat.data.text import read_pairs
-from hat.deployed import DESCRIPTION, NETWORK, described_network, dictionary_file
 from hat.evaluate.unigram import unigram_loss
 from hat.layout import Results
 from hat.progress import progress
-from hat.runtime import runtime
-from hat.runtime.base import Blueprint, Decoding
-from hat.runtime.torch import weights_of
 from hat.settings import Settings
-from hat.shapes import task_shape
-from hat.train import checkpoints
 from hat.train.evaluator import untrained_loss
 from hat.translator import Translator
-
-
-def deployed_decoding(task: Task, device: Device) -> Decoding:
-    """Beam search as it is deployed and measured: the device's beam, the task's lengths."""
-    scoring = task.scoring
-    return Decoding(
-        beam=device.beam,
-        length_penalty=scoring.length_penalty,
-        max_length_ratio=scoring.max_length_ratio,
-        max_length_extra=scoring.max_length_extra,
-    )
-
-
-def export_model(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
-    """Write the folder that is deployed: runtime files, tokeniser, ``model.json``, written last.
-
-    Raises:
-        InputError: the budget is neither a budget nor a baseline, or the trained network is missing or malformed.
-    """
-    chosen, target = settings.task(task), settings.device(device)
-    folder, data = results.model(task, device, budget), results.data(task)
-    baseline = settings.limit_ms(budget) is None
-    trained = results.trained(task, device, budget, baseline=baseline)
-    checkpoint = checkpoints.load(trained / "checkpoint.pt")
-    training = read_json(trained / "config.json")
-    architecture = described(training, str(trained / "config.json"))
-    shape = task_shape(settings, results, task, budget if baseline else None)
-    with only_one(results.budget(task, device, budget), f"Export for {budget}"):
-        (folder / DESCRIPTION).unlink(missing_ok=True)
-        shutil.rmtree(folder / NETWORK, ignore_errors=True)
-        (folder / NETWORK).mkdir(parents=True)
-        shutil.copyfile(codes_path(data), folder / "codes")
-        tokens = []
-        for language in (chosen.source_language, chosen.target_language):
-            path = dictionary_path(data, language)
-            shutil.copyfile(path, folder / dictionary_file(language))
-            tokens.append(Dictionary.load(path).tokens)
-        blueprint = Blueprint(architecture=architecture, shape=shape, source_tokens=tokens[0], target_tokens=tokens[1])
-        runtime(target.runtime, target.precision, target.threads).write(
-            folder / NETWORK, blueprint, weights_of(checkpoint["model"]), None
-        )
-        description: dict[str, Any] = {
-            "task": task,
-            "device": device,
-            "baseline" if baseline else "budget": budget,
-            "source_language": chosen.source_language,
-            "target_language": chosen.target_language,
-            "runtime": target.runtime,
-            "precision": target.precision,
-            "threads": target.threads,
-            "tokenisation": chosen.tokenisation.model_dump(mode="json"),
-            "parameters": training["parameters"],
-            **described_network(blueprint, deployed_decoding(chosen, target)),
-        }
-        origin = provenance(seed=settings.seed, settings={**description, "training": training["identity"]})
-        write_json(folder / DESCRIPTION, {**description, "provenance": origin})
-    return folder
 
 
 def score(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
@@ -139,6 +74,8 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
         }
         write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
         write_json(place / "score.json", content)
+        shown = ("bleu", "bleu_signature", "chrf", "chrf_signature", "sentences")
+        add_figures(results.model(task, device, budget), **{key: content[key] for key in shown})
         write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n")
     return place / "score.json"
 

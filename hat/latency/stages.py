@@ -6,6 +6,7 @@ from typing import Any
 
 from hat.artifacts import digest, only_one, provenance, read_json, read_jsonl, write_json, write_text
 from hat.baselines import architecture_of, describe
+from hat.card import add_figures
 from hat.errors import HatError, InputError
 from hat.latency.accuracy import held_out_errors
 from hat.latency.budgets import predicted_range, spread_budgets
@@ -244,5 +245,7 @@ def measure_model(settings: Settings, results: Results, task: str, device: str, 
         "conditions": conditions.to_dict(),
         "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
     }
+    shown = {"latency_ms": measured.latency_ms, "spread_ms": measured.spread_ms}
+    add_figures(model, **shown, latency_conditions=content["conditions"])
     write_json(place / "latency.json", content)
     return place / "latency.json"

@@ -6,9 +6,10 @@ from typing import Any, Self
 
 from hat.errors import InputError
 from hat.layout import Results
-from hat.runtime.base import Shape
+from hat.runtime.base import Shape, made_sentence
 from hat.settings import Settings
 from hat.shapes import task_shape
+from hat.shortlist.stored import deployed_shortlist
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +47,18 @@ def workload_of(settings: Settings, results: Results, task: str, device: str, ba
     """The workload of a task's SubTransformers, or of a baseline, on a device.
 
     Raises:
-        InputError: the task's dictionaries do not exist yet.
+        InputError: the task's dictionaries, or a shortlist that the device wants, do not exist yet.
     """
     chosen = settings.task(task).latency
+    shape = task_shape(settings, results, task, baseline)
+    shortlist = deployed_shortlist(settings, results, task, device)
+    candidates = None
+    if shortlist is not None:
+        candidates = len(shortlist.candidates(made_sentence(shape.source_vocabulary, chosen.source_length)))
     return Workload(
-        shape=task_shape(settings, results, task, baseline),
+        shape=shape,
         source_length=chosen.source_length,
         target_length=chosen.target_length,
         beam=settings.device(device).beam,
+        candidates=candidates,
     )

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hat.runtime.positions import sinusoids
+
 
 @dataclass(frozen=True)
 class Leaves:
@@ -330,15 +332,7 @@ class SinusoidalPositions(nn.Module):
         self.table: Tensor
 
     def _make(self, positions: int) -> Tensor:
-        half = self.super_dim // 2
-        frequency = torch.exp(torch.arange(half) * -(torch.log(torch.tensor(10000.0)) / max(half - 1, 1)))
-        # Row 0 is padding; fairseq counts positions from padding_idx + 1 = 2.
-        angle = (torch.arange(positions)[:, None] + 1) * frequency
-        table = torch.cat([angle.sin(), angle.cos()], dim=1)
-        if self.super_dim % 2:
-            table = F.pad(table, (0, 1))
-        table[0] = 0
-        return table
+        return torch.from_numpy(sinusoids(self.super_dim, positions))
 
     def forward(self, numbers: Tensor, dim: int) -> Tensor:
         """Vectors [..., dim] of positions counted from 1, 0 for padding.

@@ -118,6 +118,10 @@ class Transformer(EncoderDecoder):
         for layer in self.active_encoder:
             x = layer(x, *source.shape, mask)
             encoded.append(x)
+        return self.attended(encoded), mask
+
+    def attended(self, encoded: list[Tensor]) -> list[Tensor]:
+        """Of the outputs of all encoder layers, whatever their layout, those that :meth:`encode` returns."""
         beyond = self.shape.super_encoder_layers - self.encoder_depth
         needed = max(layer.cross_span for layer in self.active_decoder)
         encoded = encoded[-max(needed - beyond, 1) :]
@@ -125,4 +129,4 @@ class Transformer(EncoderDecoder):
         if self.encoder_norm is not None:
             first = len(encoded) - 1 if self.shape.norm == "pre-published" else 0
             encoded = encoded[:first] + [self.encoder_norm(output) for output in encoded[first:]]
-        return encoded, mask
+        return encoded

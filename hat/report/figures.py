@@ -47,7 +47,9 @@ def draw_figures(settings: Settings, results: Results, task: str, device: str, b
     columns = ["budget", "budget_ms", "latency_ms", "spread_ms", "predicted_latency_ms", "bleu", "chrf"]
     _save(folder / "trade-off", trade_off_figure(rows, where), pd.DataFrame(rows)[columns])
     progress = pd.concat(
-        search_progress(results.budget(task, device, row["budget"]) / "search.parquet", row["budget"]) for row in rows
+        search_progress(results.budget(task, device, row["budget"]) / "search.parquet", row["budget"])
+        for row in rows
+        if row["budget_ms"] is not None
     )
     _save(folder / "search", search_figure(progress, where), progress)
     return folder
@@ -70,12 +72,14 @@ def predictor_figure(errors: dict[str, Any], where: str) -> "Figure":
 
 
 def trade_off_figure(rows: Sequence[Row], where: str) -> "Figure":
-    """BLEU over the measured latency of the deployed models, with their budgets."""
+    """BLEU over the measured latency of the deployed models, with their budgets, and of baselines."""
     figure, axes = _axes(f"What a budget buys, {where}", "latency measured on the device, ms", "BLEU on the test split")
-    axes.plot([row["latency_ms"] for row in rows], [row["bleu"] for row in rows], color="0.7", linewidth=1, zorder=1)
+    found = [row for row in rows if row["budget_ms"] is not None]
+    axes.plot([row["latency_ms"] for row in found], [row["bleu"] for row in found], color="0.7", linewidth=1, zorder=1)
     for number, row in enumerate(rows):
         colour = COLOURS[number % len(COLOURS)]
-        axes.axvline(row["budget_ms"], linestyle=":", linewidth=1.2, color=colour)
+        if row["budget_ms"] is not None:
+            axes.axvline(row["budget_ms"], linestyle=":", linewidth=1.2, color=colour)
         axes.errorbar(
             row["latency_ms"],
             row["bleu"],

@@ -17,7 +17,8 @@ Row = dict[str, Any]
 # A loss this much lower is far below; it divides the perplexity by 1.6.
 FAR_NATS = 0.5
 LABELS = {"validation_loss": "validation loss", "bleu": "BLEU"}
-NEEDED = ("architecture.json", "latency.json", "score.json")
+MEASURED = ("latency.json", "score.json")
+NEEDED = ("architecture.json", *MEASURED)
 
 
 def shown_budgets(settings: Settings, results: Results, task: str, device: str, named: Sequence[str]) -> list[str]:
@@ -39,7 +40,9 @@ def shown_budgets(settings: Settings, results: Results, task: str, device: str, 
 
 
 def gather(settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]) -> list[Row]:
-    """One row for each budget, from the smallest to the largest.
+    """One row for each budget, from the smallest to the largest, then one for each baseline that was scored there.
+
+    A baseline has no budget, no prediction and nothing inherited; these are None in its row.
 
     Raises:
         InputError: an artifact is missing.
@@ -47,27 +50,32 @@ def gather(settings: Settings, results: Results, task: str, device: str, budgets
     settings.task(task)
     settings.device(device)
     shown = shown_budgets(settings, results, task, device, budgets)
-    return [_row(results, task, device, budget) for budget in shown]
+    rows = [_row(results, task, device, budget) for budget in shown]
+    for baseline in settings.baselines:
+        folder = results.budget(task, device, baseline)
+        if all((folder / name).exists() for name in MEASURED):
+            rows.append(_row(results, task, device, baseline, baseline=True))
+    return rows
 
 
-def _row(results: Results, task: str, device: str, budget: str) -> Row:
+def _row(results: Results, task: str, device: str, budget: str, *, baseline: bool = False) -> Row:
     folder = results.budget(task, device, budget)
-    _, latency, score = (read_json(folder / name) for name in NEEDED)
+    latency, score = (read_json(folder / name) for name in MEASURED)
     return {
         "budget": budget,
-        "budget_ms": budget_ms(budget),
+        "budget_ms": None if baseline else budget_ms(budget),
         "latency_ms": latency["latency_ms"],
         "spread_ms": latency["spread_ms"],
-        "predicted_latency_ms": latency["predicted_latency_ms"],
-        "within_budget": latency["within_budget"],
+        "predicted_latency_ms": latency.get("predicted_latency_ms"),
+        "within_budget": latency.get("within_budget"),
         "bleu": score["bleu"],
         "chrf": score["chrf"],
         "validation_loss": score["validation_loss"],
-        "inherited_loss": score["inherited_loss"],
+        "inherited_loss": score.get("inherited_loss"),
         "untrained_loss": score["untrained_loss"],
         "unigram_loss": score["unigram_loss"],
         "params_m": score["parameters"] / 1e6,
-        "training_s": training_seconds(results.subtransformer(task, device, budget) / "metrics.jsonl"),
+        "training_s": training_seconds(results.trained(task, device, budget, baseline=baseline) / "metrics.jsonl"),
         "sentences": score["sentences"],
         "bleu_signature": score["bleu_signature"],
         "chrf_signature": score["chrf_signature"],
@@ -83,17 +91,19 @@ def training_seconds(metrics: Path) -> float:
 def comparisons(rows: Sequence[Row]) -> list[str]:
     """Sentences that say whether the models learnt, and whether larger budgets are better."""
     sentences = []
+    found = [row for row in rows if row["budget_ms"] is not None]
     for row in rows:
         loss = row["validation_loss"]
         others = [(row[name], name.removesuffix("_loss")) for name in ("untrained_loss", "unigram_loss")]
-        others.append((row["inherited_loss"], "with the SuperTransformer's weights"))
+        if row["inherited_loss"] is not None:
+            others.append((row["inherited_loss"], "with the SuperTransformer's weights"))
         verdict = _verdict(min(other for other, _ in others[:2]) - loss)
         shown = "; ".join(f"{name} {other:.2f} ({other - loss:+.2f})" for other, name in others)
         sentences.append(f"{row['budget']}: {verdict}: validation loss {loss:.2f} nats a token; {shown}.")
-    if len(rows) > 1:
-        sentences += [_larger_is_better(rows, *quantity) for quantity in (("validation_loss", -1), ("bleu", 1))]
-    met = sum(row["within_budget"] for row in rows)
-    sentences.append(f"{met} of {len(rows)} deployed models were measured within their budget.")
+    if len(found) > 1:
+        sentences += [_larger_is_better(found, *quantity) for quantity in (("validation_loss", -1), ("bleu", 1))]
+    met = sum(row["within_budget"] for row in found)
+    sentences.append(f"{met} of {len(found)} deployed models were measured within their budget.")
     return sentences
 
 

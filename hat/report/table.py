@@ -9,15 +9,17 @@ from hat.layout import Results
 from hat.report.summary import Row, comparisons, gather, to_csv
 from hat.settings import Settings
 
+# What a baseline has not.
+NONE = "-"
 COLUMNS: dict[str, Callable[[Row], str]] = {
     "budget": lambda row: str(row["budget"]),
     "measured, ms": lambda row: f"{row['latency_ms']:.1f} ± {row['spread_ms'] / 2:.1f}",
-    "predicted, ms": lambda row: f"{row['predicted_latency_ms']:.1f}",
-    "within": lambda row: "yes" if row["within_budget"] else "NO",
+    "predicted, ms": lambda row: NONE if row["predicted_latency_ms"] is None else f"{row['predicted_latency_ms']:.1f}",
+    "within": lambda row: {None: NONE, True: "yes", False: "NO"}[row["within_budget"]],
     "BLEU": lambda row: f"{row['bleu']:.1f}",
     "chrF": lambda row: f"{row['chrf']:.1f}",
     "loss": lambda row: f"{row['validation_loss']:.2f}",
-    "inherited": lambda row: f"{row['inherited_loss']:.2f}",
+    "inherited": lambda row: NONE if row["inherited_loss"] is None else f"{row['inherited_loss']:.2f}",
     "untrained": lambda row: f"{row['untrained_loss']:.2f}",
     "unigram": lambda row: f"{row['unigram_loss']:.2f}",
     "parameters, M": lambda row: f"{row['params_m']:.2f}",

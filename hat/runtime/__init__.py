@@ -1,12 +1,24 @@
 """What executes a model on a device: one interface, an implementation for each Runtime."""
 
 from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
 
 from hat.errors import InputError
 from hat.runtime.base import Runtime
 
 # Precisions of each Runtime.
-PRECISIONS: Mapping[str, tuple[str, ...]] = {"torch": ("fp32",)}
+PRECISIONS: Mapping[str, tuple[str, ...]] = {
+    "torch": ("fp32",),
+    "torch-published": ("fp32",),
+    "onnxruntime": ("fp32", "int8", "int4"),
+}
+# Where each is implemented, and the extra that installs what it needs.
+_CLASSES = {
+    "torch": ("hat.runtime.torch", "TorchRuntime", "workflow"),
+    "torch-published": ("hat.runtime.torch_published", "TorchPublishedRuntime", "workflow"),
+    "onnxruntime": ("hat.runtime.onnxruntime", "OnnxRuntime", "onnxruntime"),
+}
 
 
 def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Runtime:
@@ -24,9 +36,9 @@ def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Ru
     if precision not in PRECISIONS.get(name, ()):
         known = "; ".join(f"{one} with {', '.join(precisions)}" for one, precisions in PRECISIONS.items())
         raise InputError(f"runtime {name!r} with precision {precision!r} is unknown, expected {known}")
+    module, class_name, extra = _CLASSES[name]
     try:
-        from hat.runtime.torch import TorchRuntime
-
-        return TorchRuntime(threads * parallel)
+        found = getattr(import_module(module), class_name)
     except ModuleNotFoundError as error:
-        raise InputError(f"runtime {name!r} needs the package {error.name}; pip install 'hat[{name}]'") from None
+        raise InputError(f"runtime {name!r} needs the package {error.name}: pip install 'hat[{extra}]'") from None
+    return cast(Runtime, found(precision=precision, threads=threads, parallel=parallel))

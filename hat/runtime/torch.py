@@ -1,28 +1,27 @@
 """The torch Runtime: eager fp32 with cached keys and values."""
 
-import zipfile
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hat.artifacts import atomic
-from hat.decode.beam import beam_search
+from hat.decode.beam import Stepper, beam_search
 from hat.errors import InputError
 from hat.model.base import EncoderDecoder
 from hat.model.layers import Cache
 from hat.model.networks import build_network
-from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence, shared_names
+from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence
 from hat.runtime.shortlist import FILE, Shortlist
-from hat.special_tokens import PAD
+from hat.runtime.weights_file import WEIGHTS, load_weights, save_weights
+from hat.special_tokens import END, PAD
 
 if TYPE_CHECKING:
     from hat.baselines import AnyArchitecture
-
-WEIGHTS = "weights.npz"
 
 
 def weights_of(state: Mapping[str, Tensor]) -> Weights:
@@ -52,7 +51,11 @@ class TorchModel:
             candidates = None
             if self.shortlist is not None:
                 candidates = [self.shortlist.candidates(source) for source in sources]
-            return beam_search(_TorchStepper(self.model, batch, decoding.beam, candidates), lengths, decoding)
+            return beam_search(self.stepper(batch, decoding.beam, candidates), lengths, decoding)
+
+    def stepper(self, source: Tensor, beam: int, candidates: list[np.ndarray] | None) -> Stepper:
+        """The network after reading a batch [B, S], of whose sentences these are the candidates."""
+        return _TorchStepper(self.model, source, beam, candidates)
 
     def translate(self, sources: list[list[int]], decoding: Decoding) -> list[Hypothesis]:
         """Best hypothesis of each source, decoded as one batch."""
@@ -64,36 +67,81 @@ class TorchModel:
         self.search([made], made_decoding(target_length, beam))
 
 
-class _TorchStepper:
+class TorchStepper:
+    """What steppers of torch have in common; see :class:`hat.decode.beam.Stepper`.
+
+    Args:
+        numbers: tokens that are scored, ascending, [C].
+        beam: hypotheses of a sentence.
+    """
+
+    def __init__(self, numbers: npt.NDArray[np.int64], beam: int) -> None:
+        self.numbers = numbers
+        self.beam = beam
+        self.end = int(np.searchsorted(numbers, END))
+        self.padding = torch.from_numpy(np.flatnonzero(numbers == PAD))
+
+    @abstractmethod
+    def step(self, tokens: Tensor) -> Tensor:
+        """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
+
+    def extend(
+        self,
+        tokens: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float32],
+        *,
+        may_end: bool,
+        must_end: Sequence[bool],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """See :class:`hat.decode.beam.Stepper`."""
+        log_probs = self.step(torch.from_numpy(tokens)).view(len(must_end), self.beam, -1)
+        log_probs[:, :, self.padding] = -torch.inf
+        if not may_end:
+            log_probs[:, :, self.end] = -torch.inf
+        if any(must_end):
+            forced = torch.tensor(must_end)
+            ends = log_probs[forced, :, self.end]
+            log_probs[forced] = -torch.inf
+            log_probs[forced, :, self.end] = ends
+        totals = log_probs + torch.from_numpy(scores).view(len(must_end), self.beam, 1)
+        best, places = totals.flatten(1).topk(2 * self.beam, dim=1)
+        return best.numpy(), places.numpy()
+
+    @abstractmethod
+    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
+        """See :class:`hat.decode.beam.Stepper`."""
+
+
+class _TorchStepper(TorchStepper):
     """Caches of a batch in the middle of decoding.
 
-    ``numbers`` are the tokens that are scored, ascending: those that are candidates of any sentence.
+    The tokens that are scored are those that are candidates of any sentence.
     """
 
     def __init__(
         self, model: EncoderDecoder, source: Tensor, beam: int, candidates: list[np.ndarray] | None = None
     ) -> None:
+        weight = model.output_weight
+        numbers = np.arange(weight.size(0))
+        # True where a token is no candidate of a sentence, [B, C].
+        self.refused: Tensor | None = None
+        if candidates is not None:
+            numbers = np.unique(np.concatenate(candidates)).astype(np.int64)
+            weight = weight[torch.from_numpy(numbers)]
+            if len(candidates) > 1:
+                self.refused = torch.from_numpy(np.stack([~np.isin(numbers, own) for own in candidates]))
+        super().__init__(numbers, beam)
+        self.weight = weight
         self.model = model
-        self.beam = beam
         self.position = 0
         encoded, mask = model.encode(source)
         self.layers = model.active_decoder
         sentences, length = source.shape
         self.memories = [layer.remember(encoded, sentences, length, mask) for layer in self.layers]
         self.caches: list[Cache] = [()] * len(self.layers)
-        self.weight = model.output_weight
-        self.numbers = torch.arange(self.weight.size(0))
-        # True where a token is no candidate of a sentence, [B, C].
-        self.refused: Tensor | None = None
-        if candidates is not None:
-            union = np.unique(np.concatenate(candidates))
-            self.numbers = torch.from_numpy(union).long()
-            self.weight = self.weight[self.numbers]
-            if len(candidates) > 1:
-                self.refused = torch.from_numpy(np.stack([~np.isin(union, own) for own in candidates]))
 
     def step(self, tokens: Tensor) -> Tensor:
-        """See :class:`hat.decode.beam.Stepper`."""
+        """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
         model = self.model
         x = model.embed_target(tokens[:, None], self.position).squeeze(1)
         for i, layer in enumerate(self.layers):
@@ -106,12 +154,14 @@ class _TorchStepper:
             logits.masked_fill_(self.refused.repeat_interleave(self.beam, 0), -torch.inf)
         return logits.log_softmax(-1)
 
-    def reorder(self, hypotheses: Tensor, sentences: Tensor | None) -> None:
+    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
         """See :class:`hat.decode.beam.Stepper`."""
-        self.caches = [tuple(part.index_select(1, hypotheses) for part in cache) for cache in self.caches]
+        kept = torch.as_tensor(hypotheses)
+        self.caches = [tuple(part.index_select(1, kept) for part in cache) for cache in self.caches]
         if sentences is not None:
-            self.memories = [memory.of(sentences) for memory in self.memories]
-            self.refused = None if self.refused is None else self.refused[sentences]
+            left = torch.as_tensor(sentences)
+            self.memories = [memory.of(left) for memory in self.memories]
+            self.refused = None if self.refused is None else self.refused[left]
 
 
 class TorchRuntime:
@@ -119,45 +169,42 @@ class TorchRuntime:
 
     Args:
         threads: CPU threads of a translation; sets torch's number for this process.
+        parallel: sentences translated side by side; torch spends so many times the threads on a batch instead.
+        precision: fp32.
     """
 
-    name = package = "torch"
-    precision = "fp32"
+    name = "torch"
+    package = "torch"
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, parallel: int = 1, precision: str = "fp32") -> None:
         self.threads = threads
-        torch.set_num_threads(threads)
+        self.precision = precision
+        torch.set_num_threads(threads * parallel)
 
     def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
         """Nothing is refused."""
         return None
 
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
-        """See :class:`hat.runtime.base.Runtime`; a table that several names share is written once."""
-        shared = shared_names(blueprint.shape)
-        with atomic(folder / WEIGHTS, "wb") as stream:
-            own: dict[str, Any] = {name: tensor for name, tensor in weights.items() if name not in shared}
-            np.savez(stream, **own)
+        """See :class:`hat.runtime.base.Runtime`."""
+        save_weights(folder / WEIGHTS, weights, blueprint.shape)
         if shortlist is not None:
             shortlist.save(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
 
     def load(self, folder: Path, blueprint: Blueprint) -> TorchModel:
         """See :class:`hat.runtime.base.Runtime`."""
         path = folder / WEIGHTS
+        weights = load_weights(path, blueprint.shape)
         model = build_network(blueprint.architecture, blueprint.shape)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                weights = {name: torch.from_numpy(stored[name]) for name in stored.files}
-            for name, origin in shared_names(blueprint.shape).items():
-                weights[name] = weights[origin]
-            model.load_state_dict(weights)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file") from None
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
-            raise InputError(f"{path}: not a whole file of weights ({error})") from None
+            model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
         except RuntimeError as error:
             # The first line only says that there are errors.
             first = " ".join(str(error).split("\n")[1:2]).strip()
             raise InputError(f"{path}: does not fit the architecture of model.json ({first})") from None
         shortlist = Shortlist.load(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
+        return self.loaded(model, shortlist)
+
+    def loaded(self, model: EncoderDecoder, shortlist: Shortlist | None) -> TorchModel:
+        """The network, ready to translate."""
         return TorchModel(model, shortlist)

@@ -43,6 +43,7 @@ def test_help_imports_nothing_heavy():
         "export",
         "score",
         "translate",
+        "serve",
         "figures",
         "table",
         "profile",

@@ -259,7 +259,15 @@ def test_deployed_model_is_measured(predicted: Settings, results: Results) -> No
     with pytest.raises(HatError, match="model: no such folder"):
         stages.measure_model(predicted, results, "toy", "here", "20ms")
     write_folder(results.model("toy", "here", "20ms"), architecture)
+    description = results.model("toy", "here", "20ms") / "model.json"
+    stamp = description.stat().st_mtime_ns
     found = json.loads(stages.measure_model(predicted, results, "toy", "here", "20ms").read_text())
+    assert read_json(description)["figures"]["latency_ms"] == found["latency_ms"]
+    assert (
+        f"{found['latency_ms']:.1f} ms a sentence (5 tokens, beam 2" in (description.parent / "README.md").read_text()
+    )
+    # Snakemake takes what is newer than its outputs for changed.
+    assert description.stat().st_mtime_ns == stamp
     assert len(found["timings_ms"]) == stages.DEPLOYED_REPEATS * 3
     assert found["within_budget"] == (found["latency_ms"] <= 20)
     assert found["conditions"]["repeats"] == stages.DEPLOYED_REPEATS * 3

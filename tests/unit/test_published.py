@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from hat.artifacts import read_json
 from hat.cli import app
 from hat.errors import InputError
-from hat.evaluate.stages import export_model
+from hat.evaluate.export import export_model
 from hat.layout import Results
 from hat.model.published import import_weights
 from hat.model.supertransformer import SuperTransformer
@@ -266,7 +266,7 @@ def test_own_networks_come_back(tmp_path, share, norm, decoder_dims, sub):
 def test_verbs_use_what_comes_back(project, tmp_path):
     """A run of the pipeline, out and in again, is searched in and deployed as the run itself."""
     settings, results = project
-    (settings.folder / "devices" / "local.yaml").write_text("connection: local\n")
+    (settings.folder / "devices" / "local.yaml").write_text("connection: local\nshortlist: false\n")
     short = {"updates": 2, "validate_every": 2, "save_every": 2}
     settings = Settings({"tasks.toy": {"supertransformer": short, "subtransformer": short}}, settings.folder)
     train_supertransformer(settings, results, "toy")

@@ -117,3 +117,25 @@ def test_figures_do_not_change_by_themselves(settings, results):
 def test_nothing_scored_yet(settings, tmp_path):
     with pytest.raises(InputError, match="no budget has been scored and measured there yet"):
         write_summary(settings, Results(tmp_path), "demo", "local", [])
+
+
+def test_baselines_that_were_scored_are_shown(settings, results):
+    place, trained = results.budget("demo", "local", "transformer-base"), results.baseline("demo", "transformer-base")
+    place.mkdir()
+    trained.mkdir(parents=True)
+    (trained / "metrics.jsonl").write_text('{"event": "train", "tokens": 900, "tokens_per_s": 100.0}\n')
+    (place / "latency.json").write_text(json.dumps({"latency_ms": 400.0, "spread_ms": 8.0}))
+    assert len(write_summary(settings, results, "demo", "local", [])["rows"]) == 3
+    score = json.loads((results.budget("demo", "local", "40ms") / "score.json").read_text()) | {"bleu": 9.0}
+    del score["inherited_loss"]
+    (place / "score.json").write_text(json.dumps(score))
+    summary = write_summary(settings, results, "demo", "local", ["40ms", "60ms"])
+    assert [row["budget"] for row in summary["rows"]] == ["40ms", "60ms", "transformer-base"]
+    assert summary["rows"][2]["training_s"] == 9.0
+    assert (
+        "| transformer-base | 400.0 ± 4.0 | - | - | 9.0 | 20.0 | 4.50 | - | 8.50 |"
+        in Path(f"{results.tables}/demo-local.md").read_text()
+    )
+    assert "Larger budgets are better by BLEU: yes (4.00, 5.00)." in summary["comparisons"]
+    folder = draw_figures(settings, results, "demo", "local", [])
+    assert pd.read_csv(folder / "trade-off.csv")["budget"].tolist() == [*BUDGETS, "transformer-base"]

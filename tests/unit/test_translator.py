@@ -1,25 +1,20 @@
 """The deployed folder: translating, beams, odd lines, malformed folders; scoring that goes on after a kill."""
 
-import json
 import math
 
 import numpy as np
 import pytest
-import torch
-from toy_device import SMALL
+from hypothesis import given
+from hypothesis import strategies as st
+from toy_model import write_model
 
-from hat.config import Network, Tokenisation
+from hat.config import Tokenisation
 from hat.data.dictionary import Dictionary
 from hat.data.indexed import IndexedDataset, IndexedWriter
-from hat.deployed import described_network
 from hat.errors import InputError
 from hat.evaluate import stages
 from hat.evaluate.unigram import unigram_loss
-from hat.model.transformer import Transformer
-from hat.runtime import runtime
-from hat.runtime.base import Blueprint, Decoding, Shape
-from hat.runtime.torch import weights_of
-from hat.space import SearchSpace
+from hat.runtime.base import Decoding
 from hat.translator import Translator
 
 WORDS = ["in", "the", "beginning", "God", "created", "heaven", "and", "earth", "."]
@@ -28,34 +23,7 @@ WORDS = ["in", "the", "beginning", "God", "created", "heaven", "and", "earth", "
 @pytest.fixture
 def folder(tmp_path):
     """A deployed folder with random weights."""
-    path = tmp_path / "model"
-    path.mkdir()
-    (path / "codes").write_text("#version: 0.2\nt h\nth e</w>\n")
-    pieces = ["the", *(f"{letter}@@" for letter in "abcdefghijklmnopqrstuvwxyzG"), *"abcdefghijklmnopqrstuvwxyz."]
-    dictionary = Dictionary([(piece, 1) for piece in pieces])
-    for language in ("en", "de"):
-        dictionary.save(path / f"dict.{language}.txt")
-    architecture = SearchSpace(SMALL).smallest
-    shape = Shape.of(SMALL, Network(), len(dictionary), len(dictionary))
-    torch.manual_seed(1)
-    blueprint = Blueprint(
-        architecture=architecture, shape=shape, source_tokens=dictionary.tokens, target_tokens=dictionary.tokens
-    )
-    (path / "network").mkdir()
-    weights = weights_of(Transformer(architecture, shape).state_dict())
-    runtime("torch", "fp32", 1).write(path / "network", blueprint, weights, None)
-    description = {
-        "source_language": "en",
-        "target_language": "de",
-        "runtime": "torch",
-        "precision": "fp32",
-        "threads": 1,
-        "tokenisation": Tokenisation().model_dump(mode="json"),
-        "provenance": {"seed": 1},
-        **described_network(blueprint, Decoding(beam=3)),
-    }
-    (path / "model.json").write_text(json.dumps(description))
-    return path
+    return write_model(tmp_path / "model")
 
 
 def test_lines_keep_their_order_and_empty_ones_stay(folder):
@@ -70,6 +38,82 @@ def test_lines_keep_their_order_and_empty_ones_stay(folder):
 def test_the_beam_can_be_chosen(folder):
     assert Translator.from_folder(folder).decoding.beam == 3
     assert Translator.from_folder(folder, beam=1).decoding.beam == 1
+
+
+def test_long_lines_are_translated_in_pieces(tmp_path):
+    translator = Translator.from_folder(
+        write_model(tmp_path / "model", tokenisation=Tokenisation(max_length=8), decoding=Decoding(beam=2))
+    )
+    sentences = ["The the the.", "Is it so ?", "Go the the the the the"]
+    line = " ".join(sentences)
+    assert len(translator.source.codec.encode(line)) > 8
+    reported = []
+    alone = translator.translate(sentences)
+    assert all(alone)
+    made = translator.translate(["the", line, ""], batch_tokens=1, translated=reported.append)
+    assert made == [*translator.translate(["the"]), " ".join(alone), ""]
+    whole = [batch for batch in reported if batch]
+    assert {number: text for batch in whole for number, text in batch.items()} == {0: made[0], 1: made[1]}
+    assert len(reported) == 4 and len(whole) == 2
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory):
+    """A translator whose translations are of two tokens at most."""
+    decoding = Decoding(beam=1, max_length_ratio=0, max_length_extra=2)
+    return Translator.from_folder(write_model(tmp_path_factory.mktemp("brief") / "model", decoding=decoding))
+
+
+ODD = [
+    "\ud800",
+    "the\udfff end",
+    "the\0 end",
+    "".join(map(chr, range(0x20))),
+    "one\u2028two\u2029three\x85four\x0bfive\nsix\r\nseven",
+    "\u05d1\u05e8\u05d0\u05e9\u05d9\u05ea \u202ethe\u202c \u0628\u062f\u0621",
+    "\U0001f469\u200d\U0001f680 \U0001f1e9\U0001f1ea",
+    "e" + "\u0301" * 300,
+    "\ufeff\ufffe\uffff\U0010ffff\U000e0001",
+    "&#10; &lt; @@ </s> <pad> @-@ &#124;",
+    "''\"\"``[[((%%",
+]
+
+
+@pytest.mark.parametrize("line", ODD, ids=ascii)
+def test_any_unicode_is_one_line(brief, line):
+    (made,) = brief.translate([line])
+    assert len(made.splitlines()) <= 1
+    made.encode()
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=()), max_size=60), max_size=4))
+def test_any_lines_are_as_many_lines(brief, lines):
+    made = brief.translate(lines)
+    assert len(made) == len(lines)
+    assert all(len(line.splitlines()) <= 1 for line in made)
+
+
+@pytest.mark.parametrize(
+    ("part", "times"),
+    [
+        ("\u200b", 1_000_000),
+        (" ", 1_000_000),
+        ("\ud800", 1_000_000),
+        ("\0", 1_000_000),
+        # Time goes with tokens, so that these are shorter.
+        ("a", 30_000),
+        ("the end. ", 3_000),
+        (".", 30_000),
+        ("\"' ", 10_000),
+        ("e\u0301", 15_000),
+        ("\U0001f680", 5_000),
+        ("\u4e2d\u3002", 3_000),
+    ],
+    ids=ascii,
+)
+def test_a_huge_line_is_one_line(brief, part, times):
+    (made,) = brief.translate([part * times])
+    assert len(made.splitlines()) <= 1
 
 
 @pytest.mark.parametrize("name", ["model.json", "codes", "dict.de.txt", "network/weights.npz"])

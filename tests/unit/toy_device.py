@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from hat.artifacts import write_json
+from hat.artifacts import provenance, write_json
+from hat.card import file_list
 from hat.config import Space
 from hat.deployed import described_network
 from hat.latency.workload import Workload
@@ -185,6 +186,13 @@ def write_folder(folder: Path, architecture: Architecture) -> None:
     for language in ("en", "de"):
         (folder / f"dict.{language}.txt").write_text("".join(f"t{number} 1\n" for number in range(4)))
     description = {
+        "task": "toy",
+        "device": "here",
+        "budget": "20ms",
+        "data_licence": "made",
+        "parameters": 1,
+        "files": file_list(folder),
+        "provenance": provenance(seed=1, settings={}),
         "source_language": "en",
         "target_language": "de",
         "runtime": "numpy",

@@ -123,6 +123,12 @@ def inherited(wildcards):
     return str(parent) if starts_from == "inherited" else []
 
 
+def deployed_shortlist(wildcards):
+    """The shortlist of a task, where what is deployed for a device has it."""
+    wanted = SETTINGS.uses_shortlist(wildcards.task, wildcards.device)
+    return str(RESULTS.shortlist(wildcards.task) / "shortlist.json") if wanted else []
+
+
 def of_a_budget(path):
     """A file that there is for a budget, and not for a baseline."""
     return lambda wildcards: [] if baseline_of(wildcards) else path.format(**wildcards)

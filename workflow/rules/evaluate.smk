@@ -6,6 +6,7 @@ rule export_model:
         checkpoint=trained("checkpoint.pt"),
         architecture=of_a_budget(rules.search.output.architecture),
         data=rules.binarise_corpus.output.counts,
+        shortlist=deployed_shortlist,
     # model.json is written last and stands for the whole folder.
     output:
         model="results/{task}/{device}/{budget}/model/model.json",
@@ -23,6 +24,31 @@ rule export_model:
         "{wildcards.task}, {wildcards.device}, {wildcards.budget}: export what is deployed"
     shell:
         "hat --log {log} export {wildcards.task} {wildcards.device} {wildcards.budget}"
+
+
+rule export_elastic:
+    input:
+        supertransformer=rules.train_supertransformer.output.checkpoint,
+        budgets=for_each_budget("architecture.json", "latency.json"),
+        data=rules.binarise_corpus.output.counts,
+        shortlist=deployed_shortlist,
+    output:
+        model="results/{task}/{device}/elastic/model/model.json",
+    log:
+        "results/logs/{task}/{device}/elastic/export.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/elastic/export.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=settings_of("export"),
+        budgets=lambda wildcards: budgets(wildcards.task, wildcards.device),
+    message:
+        "{wildcards.task}, {wildcards.device}: export one folder for all budgets"
+    shell:
+        "hat --log {log} export-elastic {wildcards.task} {wildcards.device} {params.budgets}"
 
 
 rule score:

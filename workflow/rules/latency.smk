@@ -24,6 +24,7 @@ rule sample_latency:
     input:
         architectures=rules.choose_architectures.output.architectures,
         data=rules.binarise_corpus.output.counts,
+        shortlist=deployed_shortlist,
     output:
         samples="results/{task}/{device}/latency/samples/{shard}.jsonl",
     log:

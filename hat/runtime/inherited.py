@@ -1,0 +1,44 @@
+"""SubTransformers from the weights of a SuperTransformer, with NumPy alone: all of them are leading slices."""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hat.errors import InputError
+from hat.runtime.base import Shape, Weights
+from hat.runtime.made import weight_shapes
+
+if TYPE_CHECKING:
+    from hat.space import Architecture
+
+
+def inherited_weights(weights: Weights, architecture: "Architecture", shape: Shape) -> Weights:
+    """Weights of an Architecture: views of the leading rows and columns of larger ones.
+
+    Raises:
+        InputError: a tensor is missing or too small.
+    """
+    found = {}
+    for name, size in weight_shapes(architecture, shape):
+        whole = weights.get(name)
+        if whole is None or whole.ndim != len(size) or any(np.array(whole.shape) < size):
+            have = "nothing" if whole is None else list(whole.shape)
+            raise InputError(f"weights, {name}: {have}, expected at least {list(size)}")
+        found[name] = whole[tuple(slice(length) for length in size)]
+    return found
+
+
+def envelope(architectures: Sequence["Architecture"]) -> "Architecture":
+    """The smallest Architecture whose weights hold those of all."""
+    first = architectures[0]
+    largest: dict[str, Any] = {}
+    for name, value in vars(first).items():
+        values = [getattr(point, name) for point in architectures]
+        largest[name] = (
+            tuple(max(entries) for entries in zip_longest(*values, fillvalue=1))
+            if isinstance(value, tuple)
+            else max(values)
+        )
+    return type(first)(**largest)

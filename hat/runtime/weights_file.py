@@ -1,0 +1,41 @@
+"""Weights of a network in one file, a NumPy archive; a table that several names share is stored once."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hat.artifacts import atomic
+from hat.errors import InputError
+from hat.runtime.base import Shape, Weights, shared_names
+
+WEIGHTS = "weights.npz"
+
+
+def save_weights(path: Path, weights: Weights, shape: Shape) -> None:
+    """Write ``weights.npz`` atomically.
+
+    Raises:
+        HatError: the disk is full.
+    """
+    shared = shared_names(shape)
+    own: dict[str, Any] = {name: tensor for name, tensor in weights.items() if name not in shared}
+    with atomic(path, "wb") as stream:
+        np.savez(stream, **own)
+
+
+def load_weights(path: Path, shape: Shape) -> Weights:
+    """Read ``weights.npz``; what was stored once is there by all its names again.
+
+    Raises:
+        InputError: the file is missing, cut short, or holds anything but arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            weights = {name: stored[name] for name in stored.files}
+        return weights | {name: weights[origin] for name, origin in shared_names(shape).items()}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
+        raise InputError(f"{path}: not a whole file of weights ({error})") from None

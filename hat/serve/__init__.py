@@ -1,0 +1,1 @@
+"""HTTP server for a deployed folder: ``hat serve``; needs the extra ``hat[serve]``."""

@@ -1,0 +1,1 @@
+"""The lexical shortlist of a task: made from word alignments, its size chosen by validation."""

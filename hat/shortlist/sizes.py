@@ -1,0 +1,170 @@
+"""Sizes of a shortlist: how many candidates each gives, what they cover, and which is the smallest that does."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hat.runtime.shortlist import Shortlist
+from hat.shortlist.lexicon import Lexicon
+from hat.special_tokens import SPECIALS
+
+# Sizes that lack more of the translations made with the whole vocabulary than this are not worth translating with.
+HOPELESS = 0.03
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """The ``frequent`` most frequent target tokens, and the ``translations`` best ones of each source token."""
+
+    frequent: int
+    translations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a size means on some sentences.
+
+    Candidates are counted for each sentence; coverages are the parts of all tokens of the references, and of the
+    translations made with the whole vocabulary, that are candidates of their sentence.
+    """
+
+    size: Size
+    mean_candidates: float
+    max_candidates: int
+    reference_coverage: float
+    translation_coverage: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Translations with a shortlist: their BLEU, how many are others than with the whole vocabulary, time taken."""
+
+    bleu: float
+    changed: int
+    seconds: float
+
+
+def most_frequent(tokens: npt.NDArray[np.integer], vocabulary: int) -> npt.NDArray[np.int64]:
+    """Numbers of all tokens but the special ones that occur, the most frequent first, ties by number."""
+    counts = np.zeros(vocabulary, np.int64)
+    # In blocks: counting takes a copy of eight bytes a token.
+    for begin in range(0, len(tokens), 1 << 24):
+        counts += np.bincount(tokens[begin : begin + (1 << 24)], minlength=vocabulary)
+    counts[: len(SPECIALS)] = 0
+    order = np.argsort(-counts, kind="stable")
+    return order[counts[order] > 0]
+
+
+def make_shortlist(frequent: npt.NDArray[np.int64], lexicon: Lexicon, size: Size) -> Shortlist:
+    """The shortlist of a size; what every sentence gets is not named again for single source tokens.
+
+    Args:
+        frequent: target tokens, the most frequent first.
+        lexicon: what source tokens are translated by.
+        size: how many of both.
+    """
+    always = frequent[: size.frequent]
+    by_token = {
+        token: found[~np.isin(found, always)] for token, found in lexicon.best(size.translations).translations().items()
+    }
+    return Shortlist(always.tolist(), {token: found.tolist() for token, found in by_token.items() if len(found)})
+
+
+def measure_size(
+    size: Size,
+    shortlist: Shortlist,
+    sources: Sequence[Sequence[int]],
+    references: Sequence[Sequence[int]],
+    translations: Sequence[Sequence[int]],
+) -> Measured:
+    """Candidates and coverages over sentences, given as token numbers."""
+    candidates = [shortlist.candidates(source) for source in sources]
+    counts = [len(found) for found in candidates]
+    return Measured(
+        size=size,
+        mean_candidates=round(float(np.mean(counts)), 1),
+        max_candidates=max(counts),
+        reference_coverage=_coverage(candidates, references),
+        translation_coverage=_coverage(candidates, translations),
+    )
+
+
+def _coverage(candidates: Sequence[npt.NDArray[np.int32]], texts: Sequence[Sequence[int]]) -> float:
+    covered = sum(int(np.isin(text, found).sum()) for text, found in zip(texts, candidates, strict=True))
+    return round(covered / max(1, sum(map(len, texts))), 5)
+
+
+def choose_size(
+    ladder: Iterable[Measured],
+    *,
+    whole: float,
+    vocabulary: int,
+    max_bleu_loss: float,
+    score: Callable[[Size], Score],
+) -> tuple[Size | None, list[dict[str, Any]]]:
+    """The smallest size, by mean candidates, that loses less than ``max_bleu_loss``; None where none does.
+
+    Sizes are scored from the smallest on, up to the first that is good enough. Those are passed over that cover too
+    little, or no more of the translations than a smaller one does, or have as many candidates as there are tokens.
+
+    Args:
+        ladder: the sizes.
+        whole: BLEU with the whole vocabulary.
+        vocabulary: target tokens.
+        max_bleu_loss: what may be lost.
+        score: translates the sentences with a size; called only where needed.
+
+    Returns:
+        The size, and a row for each one of the ladder that says what became of it.
+    """
+    chosen: Size | None = None
+    rows: list[dict[str, Any]] = []
+    covered = -1.0
+    for measured in sorted(ladder, key=lambda one: (one.mean_candidates, -one.translation_coverage)):
+        row: dict[str, Any] = {**asdict(measured.size), **asdict(measured), "bleu": None, "bleu_loss": None}
+        row |= {"changed": None, "seconds": None}
+        del row["size"]
+        rows.append(row)
+        if chosen is not None:
+            row["verdict"] = "larger than needed"
+        elif measured.mean_candidates >= vocabulary - 1:
+            row["verdict"] = "no smaller than the vocabulary"
+        elif measured.translation_coverage < 1 - HOPELESS:
+            row["verdict"] = "covers too little"
+        elif measured.translation_coverage <= covered:
+            row["verdict"] = "covers no more than a smaller one"
+        else:
+            found = score(measured.size)
+            row |= asdict(found) | {"bleu_loss": whole - found.bleu}
+            good = row["bleu_loss"] < max_bleu_loss
+            row["verdict"] = "chosen" if good else "loses too much"
+            chosen = measured.size if good else None
+        covered = max(covered, measured.translation_coverage)
+    return chosen, rows
+
+
+def size_table(content: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table of sizes, from the content of ``shortlist.json``."""
+    header = [
+        "frequent",
+        "translations",
+        "candidates",
+        "at most",
+        "of references",
+        "of translations",
+        "BLEU",
+        "seconds",
+    ]
+    whole = content["whole_vocabulary"]
+    rows = [["all", "all", str(content["vocabulary"]), str(content["vocabulary"]), "100.00 %", "100.00 %"]]
+    rows[0] += [f"{whole['bleu']:.2f}", f"{whole['seconds']:.0f}", ""]
+    for size in content["sizes"]:
+        row = [str(size["frequent"]), str(size["translations"]), f"{size['mean_candidates']:.0f}"]
+        row += [str(size["max_candidates"])]
+        row += [f"{100 * size[f'{name}_coverage']:.2f} %" for name in ("reference", "translation")]
+        row += ["-", "-"] if size["bleu"] is None else [f"{size['bleu']:.2f}", f"{size['seconds']:.0f}"]
+        rows.append([*row, size["verdict"]])
+    return [*header, ""], rows

@@ -1,0 +1,88 @@
+"""The stage of the shortlist: words aligned, sizes compared by validation, the chosen one written."""
+
+from dataclasses import asdict
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hat.artifacts import only_one, provenance, write_json
+from hat.data.batches import PairedSplit
+from hat.data.dictionary import Dictionary
+from hat.data.prepare import dictionary_path
+from hat.errors import InputError
+from hat.layout import Results
+from hat.runtime.shortlist import FILE, Shortlist
+from hat.settings import Settings
+from hat.shortlist.alignment import make_lexicon
+from hat.shortlist.sizes import Size, choose_size, make_shortlist, measure_size, most_frequent
+from hat.shortlist.stored import DESCRIPTION
+from hat.shortlist.trial import Trial
+from hat.train.stages import data_digest
+
+
+def make_task_shortlist(settings: Settings, results: Results, task: str) -> Path:
+    """Write ``vmap.txt`` and, last, ``shortlist.json``, which names the chosen size and all that were compared.
+
+    Without a size that is good enough there is no ``vmap.txt``, and networks are deployed with the whole vocabulary.
+    Alignments and translations are kept in ``partial/`` as they are made; a stage that was interrupted goes on there.
+
+    Raises:
+        HatError: the aligner failed, or the disk is full.
+        InputError: the task wants no shortlist, or the data or the SuperTransformer are missing or malformed.
+    """
+    chosen, data, folder = settings.task(task), results.data(task), results.shortlist(task)
+    wanted = chosen.shortlist
+    if not wanted.enabled:
+        raise InputError(f"{settings.folder}/tasks/{task}.yaml, shortlist.enabled: false, expected true to make one")
+    tokens = [
+        Dictionary.load(dictionary_path(data, language)).tokens
+        for language in (chosen.source_language, chosen.target_language)
+    ]
+    vocabulary = len(tokens[1])
+    with only_one(folder, f"Making the shortlist of {task}"):
+        made_from = data_digest(data, chosen)
+        trial = Trial(settings, results, task, made_from)
+        train = PairedSplit(data, chosen, "train")
+        lexicon = make_lexicon(train, wanted.align_sentences, folder / "partial", made_from)
+        frequent = most_frequent(train.target.tokens, vocabulary)
+
+        @cache
+        def of_size(size: Size) -> Shortlist:
+            return make_shortlist(frequent, lexicon, size)
+
+        sizes = [Size(frequent=f, translations=k) for f, k in product(wanted.frequent, wanted.translations)]
+        whole = trial.score(None)
+        size, rows = choose_size(
+            [measure_size(one, of_size(one), trial.sources, trial.references, trial.whole) for one in sizes],
+            whole=whole.bleu,
+            vocabulary=vocabulary,
+            max_bleu_loss=wanted.max_bleu_loss,
+            score=lambda one: trial.score(of_size(one)),
+        )
+        for name in (DESCRIPTION, FILE):
+            (folder / name).unlink(missing_ok=True)
+        if size is None:
+            print(
+                f"{task}: no shortlist loses less than {wanted.max_bleu_loss} BLEU, so translations are looked for"
+                f" among the whole vocabulary ({vocabulary} tokens)",
+                flush=True,
+            )
+        else:
+            of_size(size).save(folder / FILE, *tokens)
+        content: dict[str, Any] = {
+            "chosen": None if size is None else asdict(size),
+            "vocabulary": vocabulary,
+            "whole_vocabulary": {"bleu": whole.bleu, "seconds": whole.seconds},
+            "sizes": rows,
+            "sentences": len(trial.sources),
+            "decoding": asdict(trial.decoding),
+        }
+        resolved = {
+            "shortlist": wanted.model_dump(mode="json"),
+            "decoding": asdict(trial.decoding),
+            "weights": trial.weights,
+            "data": made_from,
+        }
+        write_json(folder / DESCRIPTION, content | {"provenance": provenance(seed=None, settings=resolved)})
+    return folder / DESCRIPTION

@@ -1,0 +1,136 @@
+"""What sizes of a shortlist are compared by: validation sentences, translated by the largest Architecture."""
+
+import os
+import time
+from dataclasses import asdict
+from functools import cached_property
+
+import torch
+
+from hat.artifacts import JsonLinesLog, digest, read_jsonl
+from hat.config import Scoring
+from hat.data.batches import PairedSplit, length_batches
+from hat.data.dictionary import Dictionary
+from hat.data.prepare import codec, dictionary_path
+from hat.data.splits import raw_path
+from hat.data.text import read_lines
+from hat.errors import InputError
+from hat.layout import Results
+from hat.model.supertransformer import SuperTransformer
+from hat.model.transformer import Transformer
+from hat.progress import progress
+from hat.runtime.base import Decoding
+from hat.runtime.shortlist import Shortlist
+from hat.runtime.torch import TorchModel
+from hat.search.stages import weights_digest
+from hat.settings import Settings
+from hat.shapes import task_shape
+from hat.shortlist.alignment import spread
+from hat.shortlist.sizes import Score
+from hat.space import SearchSpace
+from hat.train import checkpoints
+
+# Beam that sizes are compared with, where the task's scoring names none: no device is asked.
+BEAM = 5
+Sentences = list[list[int]]
+
+
+class Trial:
+    """Translates sentences of the validation split with weights inherited from the SuperTransformer.
+
+    ``sources`` and ``references`` are token numbers, end symbols last.
+
+    Args:
+        settings: the configuration.
+        results: where the data and the SuperTransformer are.
+        task: name of the task.
+        data_digest: digest of the data.
+
+    Raises:
+        InputError: a file is missing or malformed.
+    """
+
+    def __init__(self, settings: Settings, results: Results, task: str, data_digest: str) -> None:
+        self._settings, self._results, self._task = settings, results, task
+        chosen, data = settings.task(task), results.data(task)
+        self._split = PairedSplit(data, chosen, "validation")
+        self._numbers = spread(len(self._split), chosen.shortlist.validation_sentences)
+        self.sources: Sentences = [self._split.source[number].tolist() for number in self._numbers]
+        self.references: Sentences = [self._split.target[number].tolist() for number in self._numbers]
+        self._language = chosen.target_language
+        raw = raw_path(data, "validation", self._language)
+        lines = list(read_lines(raw))
+        if len(lines) != len(self._split):
+            raise InputError(f"{raw}: {len(lines)} lines, expected {len(self._split)} as binarised")
+        self._texts = [lines[number] for number in self._numbers]
+        self._codec = codec(data, chosen, self._language)
+        self._dictionary = Dictionary.load(dictionary_path(data, self._language))
+        self.decoding = compared_decoding(chosen.scoring)
+        self._batch_tokens = max(1, chosen.scoring.batch_tokens // self.decoding.beam)
+        self._checkpoint = results.supertransformer(task) / "checkpoint.pt"
+        self.weights = weights_digest(self._checkpoint)
+        self._context = [self.weights, data_digest, asdict(self.decoding), self._numbers.tolist()]
+        self._log = JsonLinesLog(results.shortlist(task) / "partial" / "translations.jsonl")
+        self._known = {row["key"]: row for row in read_jsonl(self._log.path)}
+
+    @cached_property
+    def _network(self) -> Transformer:
+        space = SearchSpace(self._settings.space_of(self._task))
+        shape = task_shape(self._settings, self._results, self._task)
+        parent = SuperTransformer(space, shape)
+        parent.load_state_dict(checkpoints.load(self._checkpoint)["model"])
+        torch.set_num_threads(self._settings.task(self._task).supertransformer.threads or len(os.sched_getaffinity(0)))
+        return parent.extract(space.largest)
+
+    @cached_property
+    def whole(self) -> Sentences:
+        """Translations with the whole vocabulary, as token numbers."""
+        return self._translated(None)[0]
+
+    def score(self, shortlist: Shortlist | None) -> Score:
+        """Score of the translations with a shortlist, or with the whole vocabulary."""
+        from sacrebleu.metrics.bleu import BLEU
+
+        translations, seconds = self._translated(shortlist)
+        texts = [self._codec.decode(self._dictionary.decode(tokens)) for tokens in translations]
+        return Score(
+            bleu=BLEU(trg_lang=self._language).corpus_score(texts, [self._texts]).score,
+            changed=sum(one != other for one, other in zip(translations, self.whole, strict=True)),
+            seconds=seconds,
+        )
+
+    def _translated(self, shortlist: Shortlist | None) -> tuple[Sentences, float]:
+        """Translations, and the seconds they took when they were made; they are kept."""
+        candidates = None if shortlist is None else [shortlist.candidates(source) for source in self.sources]
+        key = digest([self._context, None if candidates is None else [found.tolist() for found in candidates]])
+        if key not in self._known:
+            model = TorchModel(self._network, shortlist)
+            made: dict[int, list[int]] = {}
+            place = {int(number): row for row, number in enumerate(self._numbers)}
+            mean = "the whole vocabulary"
+            if candidates is not None:
+                mean = f"{sum(map(len, candidates)) / len(candidates):.0f} candidates"
+            started = time.monotonic()
+            with progress(f"Validating {mean}", len(self.sources)) as show:
+                for batch in length_batches(self._split, self._batch_tokens, self._numbers):
+                    found = model.translate([self.sources[place[int(number)]] for number in batch], self.decoding)
+                    made |= {place[int(n)]: list(best.tokens) for n, best in zip(batch, found, strict=True)}
+                    show(len(made))
+            row = {
+                "key": key,
+                "seconds": round(time.monotonic() - started, 1),
+                "translations": [made[row] for row in range(len(self.sources))],
+            }
+            self._log.append(row)
+            self._known[key] = row
+        return self._known[key]["translations"], self._known[key]["seconds"]
+
+
+def compared_decoding(scoring: Scoring) -> Decoding:
+    """Beam search that sizes are compared with: that of scoring, which no device changes."""
+    return Decoding(
+        beam=scoring.beam or BEAM,
+        length_penalty=scoring.length_penalty,
+        max_length_ratio=scoring.max_length_ratio,
+        max_length_extra=scoring.max_length_extra,
+    )

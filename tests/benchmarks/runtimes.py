@@ -1,0 +1,159 @@
+"""Runtimes compared: one sentence end to end, beam search included, on networks with random weights.
+
+    python tests/benchmarks/runtimes.py [--rounds 7] [--threads 1 2] [--candidates 2048] [--only NAME ...]
+
+Three networks with a vocabulary of 32,768: S, the published Raspberry Pi model of 3.5 s (6 + 1 layers); a published
+one whose decoder layers attend to several encoder layers; Transformer-Base. Source 30 tokens, 30 steps, beam 5. All
+runtimes take turns within one process, after an untimed sentence of each; medians, and ratios to `torch-published`,
+which executes the networks as the research code does. `direct` is CTranslate2 driven without this project. Reads the
+published Architectures from ../shared/reference.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hat.baselines import architecture_of, shape_of
+from hat.runtime import PRECISIONS, runtime
+from hat.runtime.base import Blueprint, LoadedModel, Shape, made_sentence
+from hat.runtime.made import blueprint_of, random_weights
+from hat.runtime.shortlist import Shortlist
+from hat.settings import Settings
+from hat.space import PUBLISHED_SPANS, Architecture
+
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "architectures.csv"
+VOCABULARY, LENGTH, BEAM = 32768, 30, 5
+NAMES = {"S": "HAT_wmt14ende_raspberrypi@3.5s", "several memories": "HAT_wmt14ende_raspberrypi@6.0s"}
+# Runtime, precision, whether with a shortlist.
+CONTENDERS = (
+    ("torch-published", "fp32", False),
+    ("torch", "fp32", False),
+    ("torch", "fp32", True),
+    ("onnxruntime", "fp32", False),
+    ("onnxruntime", "int8", False),
+    ("onnxruntime", "fp32", True),
+    ("onnxruntime", "int8", True),
+    ("onnxruntime", "int4", True),
+    ("ctranslate2", "fp32", False),
+    ("ctranslate2", "int8", False),
+    ("ctranslate2", "fp32", True),
+    ("ctranslate2", "int8", True),
+)
+
+
+def published(name: str) -> Architecture:
+    """A published Architecture, by the beginning of its name."""
+    with open(REFERENCE, newline="") as stream:
+        row = next(row for row in csv.DictReader(stream) if row["name"].startswith(name))
+
+    def numbers(side: str, key: str) -> tuple[int, ...]:
+        return tuple(json.loads(row[key]))[: int(row[f"{side}_layer_num"])]
+
+    return Architecture(
+        encoder_embed_dim=int(row["encoder_embed_dim"]),
+        encoder_ffn_dim=numbers("encoder", "encoder_ffn_embed_dim"),
+        encoder_heads=numbers("encoder", "encoder_self_attention_heads"),
+        decoder_embed_dim=int(row["decoder_embed_dim"]),
+        decoder_ffn_dim=numbers("decoder", "decoder_ffn_embed_dim"),
+        decoder_self_heads=numbers("decoder", "decoder_self_attention_heads"),
+        decoder_cross_heads=numbers("decoder", "decoder_ende_attention_heads"),
+        decoder_cross_span=tuple(PUBLISHED_SPANS[code] for code in numbers("decoder", "decoder_arbitrary_ende_attn")),
+    )
+
+
+def networks() -> dict[str, Blueprint]:
+    """The networks by name."""
+    settings = Settings()
+    task = settings.task("wmt14ende")
+    shape = Shape.of(settings.space_of("wmt14ende"), task.network, VOCABULARY, VOCABULARY)
+    found = {name: blueprint_of(published(begin), shape) for name, begin in NAMES.items()}
+    base = settings.baseline("transformer-base").network
+    base_shape = shape_of(base, task.network, VOCABULARY, VOCABULARY)
+    return found | {"Transformer-Base": blueprint_of(architecture_of(base), base_shape)}
+
+
+def direct(folder: Path, blueprint: Blueprint, threads: int) -> Callable[[], object]:
+    """CTranslate2 on a folder that the ctranslate2 Runtime wrote, with int8 and its shortlist."""
+    import ctranslate2
+
+    translator = ctranslate2.Translator(str(folder), compute_type="int8", inter_threads=1, intra_threads=threads)
+    source = [blueprint.source_tokens[number] for number in made_sentence(VOCABULARY, LENGTH)]
+
+    def translate() -> object:
+        return translator.translate_batch(
+            [source],
+            beam_size=BEAM,
+            use_vmap=True,
+            min_decoding_length=LENGTH - 1,
+            max_decoding_length=LENGTH - 1,
+            return_scores=True,
+        )
+
+    return translate
+
+
+def sentence(model: LoadedModel) -> Callable[[], object]:
+    """One made sentence."""
+    return lambda: model.run_sentence(LENGTH, LENGTH, BEAM)
+
+
+def contenders(blueprint: Blueprint, threads: int, candidates: int, folder: Path) -> dict[str, Callable[[], object]]:
+    """What is timed, by label."""
+    weights = random_weights(blueprint.architecture, blueprint.shape, 1)
+    found: dict[str, Callable[[], object]] = {}
+    for name, precision, short in CONTENDERS:
+        if precision not in PRECISIONS.get(name, ()):
+            continue
+        chosen = runtime(name, precision, threads)
+        if chosen.refusal(blueprint.architecture, blueprint.shape) is not None:
+            continue
+        place = folder / f"{name}-{precision}-{short}"
+        place.mkdir()
+        chosen.write(place, blueprint, weights, Shortlist(range(4, candidates + 1), {}) if short else None)
+        label = f"{name} {precision}{', shortlist' if short else ''}"
+        began = time.perf_counter()
+        found[label] = sentence(chosen.load(place, blueprint))
+        print(f"  {label}: loaded in {time.perf_counter() - began:.2f} s", flush=True)
+        if (name, precision, short) == ("ctranslate2", "int8", True):
+            found["ctranslate2 int8, shortlist, direct"] = direct(place, blueprint, threads)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--candidates", type=int, default=2048)
+    parser.add_argument("--only", nargs="+", help="names of networks")
+    options = parser.parse_args()
+    for threads in options.threads:
+        for name, blueprint in networks().items():
+            if options.only and name not in options.only:
+                continue
+            print(f"{name}, {threads} thread(s)")
+            with tempfile.TemporaryDirectory() as folder:
+                timed = contenders(blueprint, threads, options.candidates, Path(folder))
+                wall: dict[str, list[float]] = {label: [] for label in timed}
+                processor: dict[str, list[float]] = {label: [] for label in timed}
+                for run in timed.values():
+                    run()
+                for _ in range(options.rounds):
+                    for label, run in timed.items():
+                        began, began_processor = time.perf_counter(), time.process_time()
+                        run()
+                        wall[label].append(1000 * (time.perf_counter() - began))
+                        processor[label].append(1000 * (time.process_time() - began_processor))
+            reference = statistics.median(processor["torch-published fp32"])
+            print(f"{'':40}{'wall ms':>10}{'cpu ms':>10}{'times faster':>14}")
+            for label in timed:
+                cpu = statistics.median(processor[label])
+                print(f"{label:40}{statistics.median(wall[label]):>10.1f}{cpu:>10.1f}{reference / cpu:>14.1f}")
+
+
+if __name__ == "__main__":
+    main()

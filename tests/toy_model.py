@@ -1,0 +1,61 @@
+"""A deployed folder with random weights that really translates, for tests of what is done with one."""
+
+import json
+import string
+from pathlib import Path
+from typing import Any
+
+from hat.config import Network, Space, Tokenisation
+from hat.data.dictionary import Dictionary
+from hat.deployed import described_network
+from hat.runtime import runtime
+from hat.runtime.base import Blueprint, Decoding, Shape
+from hat.runtime.made import random_weights
+from hat.space import SearchSpace
+
+SPACE = Space(
+    qkv_dim=32,
+    encoder_embed_dim=(32,),
+    encoder_layers=(2,),
+    encoder_ffn_dim=(64,),
+    encoder_heads=(4,),
+    decoder_embed_dim=(32,),
+    decoder_layers=(1,),
+    decoder_ffn_dim=(32,),
+    decoder_self_heads=(2,),
+    decoder_cross_heads=(2,),
+    decoder_cross_span=(1,),
+)
+
+
+def write_model(
+    path: Path, *, decoding: Decoding | None = None, tokenisation: Tokenisation | None = None, **said: Any
+) -> Path:
+    """Write the folder; what is ``said`` goes into ``model.json``."""
+    path.mkdir()
+    (path / "codes").write_text("#version: 0.2\nt h\nth e</w>\n")
+    letters = string.ascii_lowercase
+    pieces = ["the", *(f"{letter}@@" for letter in letters + "G"), *letters, "."]
+    dictionary = Dictionary([(piece, 1) for piece in pieces])
+    for language in ("en", "de"):
+        dictionary.save(path / f"dict.{language}.txt")
+    architecture = SearchSpace(SPACE).smallest
+    shape = Shape.of(SPACE, Network(), len(dictionary), len(dictionary))
+    blueprint = Blueprint(
+        architecture=architecture, shape=shape, source_tokens=dictionary.tokens, target_tokens=dictionary.tokens
+    )
+    (path / "network").mkdir()
+    runtime("torch", "fp32", 1).write(path / "network", blueprint, random_weights(architecture, shape, 1), None)
+    description = {
+        "source_language": "en",
+        "target_language": "de",
+        "runtime": "torch",
+        "precision": "fp32",
+        "threads": 1,
+        "tokenisation": (tokenisation or Tokenisation()).model_dump(mode="json"),
+        "provenance": {"seed": 1},
+        **described_network(blueprint, decoding or Decoding(beam=3)),
+        **said,
+    }
+    (path / "model.json").write_text(json.dumps(description))
+    return path

@@ -1,0 +1,90 @@
+"""A folder with several SubTransformers: what each computes, which is chosen, what is shared."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from hat.config import Space
+from hat.deployed import DeployedFolder
+from hat.errors import InputError
+from hat.evaluate.export import export_elastic
+from hat.model.supertransformer import SuperTransformer
+from hat.runtime.base import Decoding
+from hat.runtime.inherited import envelope, inherited_weights
+from hat.runtime.torch import TorchModel, TorchRuntime, weights_of
+from hat.settings import Settings
+from hat.shapes import task_shape
+from hat.space import SearchSpace
+from hat.special_tokens import END
+from hat.train import checkpoints
+from hat.train.stages import train_supertransformer
+
+LATENCIES = {"50ms": (41.0, 2.5), "80ms": (71.0, 2.2), "20ms": (15.0, 3.0)}
+
+
+@pytest.fixture
+def exported(project):
+    """Settings, results and the networks by name."""
+    settings, results = project
+    (settings.folder / "devices/local.yaml").write_text("connection: local\nshortlist: false\n")
+    short = {"updates": 2, "validate_every": 2, "save_every": 2}
+    settings = Settings({"tasks.toy.supertransformer": short}, settings.folder)
+    train_supertransformer(settings, results, "toy")
+    (results.data("toy") / "codes").write_text("#version: 0.2\nt h\n")
+    space, rng = SearchSpace(settings.space_of("toy")), random.Random(2)
+    found = {}
+    for budget, (latency, loss) in LATENCIES.items():
+        place = results.budget("toy", "local", budget)
+        place.mkdir(parents=True)
+        found[budget] = space.sample(rng)
+        winner = {"architecture": found[budget].to_dict(), "validation_loss": loss}
+        (place / "architecture.json").write_text(json.dumps(winner))
+        (place / "latency.json").write_text(json.dumps({"latency_ms": latency}))
+    export_elastic(settings, results, "toy", "local", list(LATENCIES))
+    return settings, results, found
+
+
+def test_each_network_is_what_the_supertransformer_computes(exported):
+    settings, results, found = exported
+    folder = DeployedFolder.read(results.model("toy", "local", "elastic"))
+    assert [network.name for network in folder.networks] == ["20ms", "50ms", "80ms"]
+    parent = SuperTransformer(SearchSpace(settings.space_of("toy")), task_shape(settings, results, "toy"))
+    parent.load_state_dict(checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")["model"])
+    sources = [[4, 7, 9, END], [5, 6, END]]
+    for network in folder.networks:
+        assert network.architecture == found[network.name]
+        wanted = TorchModel(parent.extract(found[network.name])).translate(sources, Decoding(beam=2))
+        assert folder.load(TorchRuntime(1), network).translate(sources, Decoding(beam=2)) == wanted
+
+
+def test_weights_are_stored_once(exported):
+    _, results, found = exported
+    folder = results.model("toy", "local", "elastic")
+    assert [path.name for path in (folder / "network").iterdir()] == ["weights.npz"]
+    largest = envelope(list(found.values()))
+    with np.load(folder / "network/weights.npz") as stored:
+        assert stored["source_embedding.weight"].shape[1] == max(largest.encoder_embed_dim, largest.decoder_embed_dim)
+        stored_parameters = sum(stored[name].size for name in stored.files)
+    assert stored_parameters == json.loads((folder / "model.json").read_text())["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [(None, "80ms"), (71.0, "80ms"), (70.9, "50ms"), (20, "20ms"), (3, "20ms")]
+)
+def test_the_best_network_within_the_target_is_chosen(exported, target, name):
+    folder = DeployedFolder.read(exported[1].model("toy", "local", "elastic"))
+    assert folder.choice(target).name == name
+
+
+def test_weights_that_are_too_small_are_refused(exported):
+    settings, results, _ = exported
+    space, shape = SearchSpace(Space.model_validate(settings.space_of("toy"))), task_shape(settings, results, "toy")
+    weights = weights_of(SuperTransformer(space, shape).state_dict())
+    small = inherited_weights(weights, space.smallest, shape)
+    assert inherited_weights(small, space.smallest, shape).keys() == small.keys()
+    with pytest.raises(
+        InputError, match=r"weights, source_embedding\.weight: \[\d+, 16\], expected"
+    ):
+        inherited_weights(small, space.largest, shape)

@@ -1,0 +1,24 @@
+# The target tokens that translations are looked for among.
+
+
+rule make_shortlist:
+    input:
+        data=rules.binarise_corpus.output.counts,
+        supertransformer=rules.train_supertransformer.output.checkpoint,
+    # Beside it stands vmap.txt, but where no size is good enough.
+    output:
+        shortlist="results/{task}/shortlist/shortlist.json",
+    log:
+        "results/logs/{task}/shortlist.log",
+    benchmark:
+        "results/benchmarks/{task}/shortlist.tsv"
+    threads: all_cores
+    resources:
+        mem_mb=8000,
+        runtime=720,
+    params:
+        settings=settings_of("shortlist"),
+    message:
+        "{wildcards.task}: align words, choose the size of the shortlist"
+    shell:
+        "hat --log {log} shortlist {wildcards.task}"
