@@ -89,6 +89,7 @@ class DeployedFolder:
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             problem = " ".join(str(error).split())
             raise InputError(f"{path}: not the description of a deployed model ({problem})") from None
+        name = str(values.get("budget") or values.get("baseline") or "")
         source, target = (
             Side(
                 codec=TextCodec(language, folder / "codes", tokenisation),
@@ -114,7 +115,7 @@ class DeployedFolder:
                 source_tokens=source.dictionary.tokens,
                 target_tokens=target.dictionary.tokens,
             ),
-            networks=networks or (DeployedNetwork(name=str(values.get("budget", "")), architecture=architecture),),
+            networks=networks or (DeployedNetwork(name=name, architecture=architecture),),
             decoding=decoding,
             longest_source=tokenisation.max_length,
             source=source,

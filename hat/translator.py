@@ -10,7 +10,7 @@ from hat.data.sentences import split_long
 from hat.data.text import clean
 from hat.deployed import DeployedFolder
 from hat.runtime import runtime
-from hat.runtime.base import Decoding, LoadedModel
+from hat.runtime.base import Decoding, LoadedModel, Runtime
 
 # Tokens of a batch, beams included: enough for the matrix products to be worth their while.
 BATCH_TOKENS = 4096
@@ -19,15 +19,20 @@ BATCH_TOKENS = 4096
 class Translator:
     """Text in, text out.
 
+    A folder may hold several networks: :meth:`switch` says which one translates, from the best on.
+
     Args:
         deployed: the folder.
-        model: its network.
+        runtime: what executes its networks.
         decoding: beam search settings.
     """
 
-    def __init__(self, deployed: DeployedFolder, model: LoadedModel, decoding: Decoding) -> None:
+    def __init__(self, deployed: DeployedFolder, runtime: Runtime, decoding: Decoding) -> None:
         self.description = deployed.description
-        self.model = model
+        self._deployed = deployed
+        self._runtime = runtime
+        self._loaded: dict[str, LoadedModel] = {}
+        self.switch(None)
         self.source, self.target = deployed.source, deployed.target
         self.decoding = decoding
         self._longest_source = deployed.longest_source
@@ -52,7 +57,32 @@ class Translator:
         values = deployed.description
         chosen = runtime(values["runtime"], values["precision"], threads or int(values["threads"]), parallel=parallel)
         decoding = deployed.decoding if beam is None else replace(deployed.decoding, beam=beam)
-        return cls(deployed, deployed.load(chosen), decoding)
+        return cls(deployed, chosen, decoding)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the folder's networks, from the fastest to the slowest."""
+        return tuple(network.name for network in self._deployed.networks)
+
+    def switch(self, latency_ms: float | None) -> str:
+        """Translate with the best network whose latency on its device is at most that, from now on.
+
+        A network is loaded when it is first wanted, and kept.
+
+        Args:
+            latency_ms: milliseconds of a sentence; the best network of all where None.
+
+        Returns:
+            Its name; that of the fastest where none is fast enough.
+
+        Raises:
+            InputError: a file is missing or malformed.
+        """
+        network = self._deployed.choice(latency_ms)
+        if network.name not in self._loaded:
+            self._loaded[network.name] = self._deployed.load(self._runtime, network)
+        self.model = self._loaded[network.name]
+        return network.name
 
     def translate(
         self,

@@ -20,6 +20,7 @@ from hat.space import SearchSpace
 from hat.special_tokens import END
 from hat.train import checkpoints
 from hat.train.stages import train_supertransformer
+from hat.translator import Translator
 
 LATENCIES = {"50ms": (41.0, 2.5), "80ms": (71.0, 2.2), "20ms": (15.0, 3.0)}
 
@@ -78,13 +79,23 @@ def test_the_best_network_within_the_target_is_chosen(exported, target, name):
     assert folder.choice(target).name == name
 
 
+def test_a_translator_switches(exported):
+    _, results, found = exported
+    translator = Translator.from_folder(results.model("toy", "local", "elastic"))
+    assert translator.names == ("20ms", "50ms", "80ms")
+    first = translator.model
+    assert (translator.switch(30), translator.switch(None)) == ("20ms", "80ms")
+    assert translator.model is first
+    assert translator.switch(50) == "50ms"
+    assert translator.model.model.encoder_dim == found["50ms"].encoder_embed_dim
+    assert len(translator.translate(["w1 w2", ""])) == 2
+
+
 def test_weights_that_are_too_small_are_refused(exported):
     settings, results, _ = exported
     space, shape = SearchSpace(Space.model_validate(settings.space_of("toy"))), task_shape(settings, results, "toy")
     weights = weights_of(SuperTransformer(space, shape).state_dict())
     small = inherited_weights(weights, space.smallest, shape)
     assert inherited_weights(small, space.smallest, shape).keys() == small.keys()
-    with pytest.raises(
-        InputError, match=r"weights, source_embedding\.weight: \[\d+, 16\], expected"
-    ):
+    with pytest.raises(InputError, match=r"weights, source_embedding\.weight: \[\d+, 16\], expected"):
         inherited_weights(small, space.largest, shape)
