@@ -112,7 +112,7 @@ class Project:
     def snakemake(self, *arguments: str, code: int = 0) -> str:
         """Output of a Snakemake run, which has to end with this code."""
         ran = subprocess.run(
-            self.command(*arguments), check=False, cwd=self.folder, capture_output=True, text=True, timeout=600
+            self.command(*arguments), check=False, cwd=self.folder, capture_output=True, text=True, timeout=3600
         )
         output = ran.stdout + ran.stderr
         assert ran.returncode == code, output
@@ -136,7 +136,7 @@ class Project:
                 stdout=stream,
                 stderr=stream,
                 start_new_session=True,
-                timeout=600,
+                timeout=3600,
                 env=os.environ | {"PYTHONPATH": str(self.folder / "hook"), "HAT_FAULT": fault},
             )
         assert ran.returncode == (-signal.SIGKILL if kill else 0), output.read_text()
