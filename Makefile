@@ -26,7 +26,7 @@ demo: venv
 	@$(BIN)/hat table
 
 test: lint
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 lint: venv
 	@$(BIN)/ruff check hat tests

@@ -1,1 +1,17 @@
 """Hardware-aware Transformers: translation models for a device and a latency budget."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hat.translator import Translator
+
+__all__ = ["Translator"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import :class:`hat.translator.Translator` when it is asked for: ``import hat`` stays instant."""
+    if name == "Translator":
+        from hat.translator import Translator
+
+        return Translator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,9 +29,14 @@ SPACE = Space(
 
 
 def write_model(
-    path: Path, *, decoding: Decoding | None = None, tokenisation: Tokenisation | None = None, **said: Any
+    path: Path,
+    *,
+    executed_by: tuple[str, str] = ("torch", "fp32"),
+    decoding: Decoding | None = None,
+    tokenisation: Tokenisation | None = None,
+    **said: Any,
 ) -> Path:
-    """Write the folder; what is ``said`` goes into ``model.json``."""
+    """Write the folder for a Runtime and its precision; what is ``said`` goes into ``model.json``."""
     path.mkdir()
     (path / "codes").write_text("#version: 0.2\nt h\nth e</w>\n")
     letters = string.ascii_lowercase
@@ -45,12 +50,12 @@ def write_model(
         architecture=architecture, shape=shape, source_tokens=dictionary.tokens, target_tokens=dictionary.tokens
     )
     (path / "network").mkdir()
-    runtime("torch", "fp32", 1).write(path / "network", blueprint, random_weights(architecture, shape, 1), None)
+    runtime(*executed_by, 1).write(path / "network", blueprint, random_weights(architecture, shape, 1), None)
     description = {
         "source_language": "en",
         "target_language": "de",
-        "runtime": "torch",
-        "precision": "fp32",
+        "runtime": executed_by[0],
+        "precision": executed_by[1],
         "threads": 1,
         "tokenisation": (tokenisation or Tokenisation()).model_dump(mode="json"),
         "provenance": {"seed": 1},

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import hat
 from hat.cli import app
 from hat.errors import HatError, InputError
+from hat.translator import Translator
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "pandas", "numpy", "matplotlib", "pydantic", "sklearn")
@@ -17,10 +19,29 @@ def run(*arguments, **options):
     return CliRunner().invoke(app, ["--config-dir", str(ROOT / "config"), *arguments], **options)
 
 
-def test_help_imports_nothing_heavy():
-    code = f"import sys, hat.cli; print([name for name in {HEAVY} if name in sys.modules])"
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("import hat.cli", HEAVY),
+        ("import hat", (*HEAVY, "hat.translator", "rich", "typer", "yaml")),
+        # What a device has no need of.
+        (
+            "import hat; hat.Translator.from_folder",
+            ("torch", "pandas", "matplotlib", "sklearn", "typer"),
+        ),
+    ],
+    ids=["help", "hat", "Translator"],
+)
+def test_imports_are_light(code, heavy):
+    code = f"import sys; {code}; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_the_package_offers_the_translator_alone():
+    assert hat.Translator is Translator
+    with pytest.raises(AttributeError, match="module 'hat' has no attribute 'translate'"):
+        hat.translate  # noqa: B018
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
 """Several processes that train one network together."""
 
 import json
+import multiprocessing
+import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,13 +21,29 @@ from hat.train import checkpoints
 from hat.train.processes import TrainingResources, joined
 from hat.train.stages import train_supertransformer
 
-TWENTY = {"updates": 20, "dropout": 0.0, "save_every": 10, "tensorboard": False}
+TWENTY = {"updates": 20, "dropout": 0.0, "save_every": 10, "tensorboard": False, "threads": 1}
 
 
 def train(settings: Settings, results, *options: str) -> subprocess.CompletedProcess:
     """The verb, as a rule calls it."""
     command = [sys.executable, "-m", "hat", "--config-dir", settings.folder, "--results", results.root, *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def in_two_processes(work: Callable[[], object]) -> None:
+    """Do the same in two processes, with the variables that torchrun gives them; forked, so that torch is there."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    context, started = multiprocessing.get_context("fork"), []
+    for rank in ("0", "1"):
+        with patch.dict(os.environ, shared | {"RANK": rank, "LOCAL_RANK": rank}):
+            started.append(context.Process(target=work))
+            started[-1].start()
+    for process in started:
+        process.join()
+    assert [process.exitcode for process in started] == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -39,18 +60,13 @@ def train(settings: Settings, results, *options: str) -> subprocess.CompletedPro
 )
 def test_two_processes_end_with_the_weights_of_one(project, overrides, tmp_path):
     folder, results = project[0].folder, project[1]
-    chosen = {**TWENTY, **overrides, "threads": 1}
-    settings = Settings({"tasks": {"toy": {"supertransformer": chosen}}}, folder=folder)
+    settings = Settings({"tasks": {"toy": {"supertransformer": TWENTY | overrides}}}, folder=folder)
     train_supertransformer(settings, results, "toy")
     place = results.supertransformer("toy")
     alone = checkpoints.load(place / "checkpoint.pt")["model"]
     alone_rows = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
     place.rename(tmp_path / "alone")
-    values = json.dumps(chosen)
-    log = tmp_path / "both.log"
-    verb = ["--log", log, "--set", f"tasks.toy.supertransformer={values}", "supertransformer", "train", "toy"]
-    done = train(settings, results, *verb, "--threads", "2")
-    assert done.returncode == 0, done.stderr
+    in_two_processes(lambda: train_supertransformer(settings, results, "toy", TrainingResources(threads=2)))
     assert json.loads((place / "config.json").read_text())["processes"] == 2
     together = checkpoints.load(place / "checkpoint.pt")["model"]
     for name, tensor in alone.items():
@@ -63,11 +79,11 @@ def test_two_processes_end_with_the_weights_of_one(project, overrides, tmp_path)
             assert row.get(name) == (pytest.approx(wanted[name], rel=1e-4) if name in wanted else None)
 
 
-def test_two_processes_go_on_from_the_newest_whole_checkpoint(project):
-    settings, results = project
-    chosen = json.dumps({**TWENTY, "save_every": 5, "keep_checkpoints": 4, "threads": 1})
-    verb = ["--set", f"tasks.toy.supertransformer={chosen}", "supertransformer", "train", "toy", "--threads", "2"]
-    assert train(settings, results, *verb).returncode == 0
+def test_two_processes_go_on_from_the_newest_whole_checkpoint(project, tmp_path):
+    folder, results = project[0].folder, project[1]
+    chosen = TWENTY | {"save_every": 5, "keep_checkpoints": 4}
+    settings = Settings({"tasks": {"toy": {"supertransformer": chosen}}}, folder=folder)
+    in_two_processes(lambda: train_supertransformer(settings, results, "toy", TrainingResources(threads=2)))
     place = results.supertransformer("toy")
     whole = checkpoints.load(place / "checkpoint.pt")["model"]
     rows = (place / "metrics.jsonl").read_text().splitlines()
@@ -75,10 +91,24 @@ def test_two_processes_go_on_from_the_newest_whole_checkpoint(project):
     assert [path.stem for path in saved] == [f"update-{update:08d}" for update in (5, 10, 15, 20)]
     saved[3].unlink()
     saved[2].write_bytes(saved[2].read_bytes()[:2000])
-    (place / "checkpoint.pt").unlink()
-    done = train(settings, results, *verb)
+    for made in ("checkpoint.pt", "config.json"):
+        (place / made).unlink()
+    # The verb starts as many processes as it has threads for.
+    log = tmp_path / "both.log"
+    verb = [
+        "--log",
+        log,
+        "--set",
+        f"tasks.toy.supertransformer={json.dumps(chosen)}",
+        "supertransformer",
+        "train",
+        "toy",
+    ]
+    done = train(settings, results, *verb, "--threads", "2")
     assert done.returncode == 0, done.stderr
     assert f"{saved[2]}: not a whole checkpoint" in done.stdout
+    assert f"{saved[2]}: not a whole checkpoint" in log.read_text()
+    assert json.loads((place / "config.json").read_text())["processes"] == 2
     again = checkpoints.load(place / "checkpoint.pt")["model"]
     assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
     events = [

@@ -113,7 +113,7 @@ class Project:
     def snakemake(self, *arguments: str, code: int = 0) -> str:
         """Output of a Snakemake run, which has to end with this code."""
         ran = subprocess.run(
-            self.command(*arguments), check=False, cwd=self.folder, capture_output=True, text=True, timeout=600
+            self.command(*arguments), check=False, cwd=self.folder, capture_output=True, text=True, timeout=3600
         )
         output = ran.stdout + ran.stderr
         assert ran.returncode == code, output
@@ -137,7 +137,7 @@ class Project:
                 stdout=stream,
                 stderr=stream,
                 start_new_session=True,
-                timeout=600,
+                timeout=3600,
                 env=os.environ | {"PYTHONPATH": str(self.folder / "hook"), "HAT_FAULT": fault},
             )
         assert ran.returncode == (-signal.SIGKILL if kill else 0), output.read_text()
@@ -179,6 +179,13 @@ def made_corpus(lines: int) -> str:
         chosen = [rng.choice(words) for _ in range(rng.randint(5, 9))]
         pairs.append(" ".join(chosen) + "\t" + " ".join(word[::-1] for word in reversed(chosen)))
     return "\n".join(pairs) + "\n"
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that share a project run in one process of pytest-xdist, so that it is made once."""
+    for item in items:
+        if {"finished", "interrupted"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("finished"))
 
 
 @pytest.fixture

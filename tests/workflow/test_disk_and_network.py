@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import torch
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(3600)
 FULL = re.compile(r"^hat: results/\S+: the disk is full; free some space and run the same command again$", re.MULTILINE)
 
 
@@ -85,7 +85,7 @@ def test_no_network(project, kind):
             capture_output=True,
             text=True,
             env=environment,
-            timeout=120,
+            timeout=3600,
         )
         output = ran.stdout + ran.stderr
         assert ran.returncode == code, output

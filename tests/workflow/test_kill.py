@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(3600)
 DATA = "smoke/data"
 
 
