@@ -49,9 +49,9 @@ class Table:
 
     def vectors(self, tokens: npt.NDArray[np.int64], factor: float) -> npt.NDArray[np.float32]:
         """Vectors [n, D] of tokens [n], times a factor."""
-        if self.scales is None:
-            return self.rows[tokens] * np.float32(factor)
-        return self.rows[tokens] * (self.scales[tokens] * np.float32(factor))[:, None]
+        factors = np.full(1, factor, np.float32) if self.scales is None else self.scales[tokens] * np.float32(factor)
+        vectors: npt.NDArray[np.float32] = np.multiply(self.rows[tokens], factors[:, None], dtype=np.float32)
+        return vectors
 
 
 def rows_path(folder: Path, name: str) -> Path:
@@ -83,9 +83,7 @@ def make_tables(architecture: "Architecture", shape: Shape, weights: Weights, pr
         "target": weights["target_embedding.weight"][:, :decoder],
         "projection": weights["projection.weight"][:, :decoder],
     }
-    return {
-        name: Table.of(tensors[name], precision) for name in sorted(set(table_names(architecture, shape).values()))
-    }
+    return {name: Table.of(tensors[name], precision) for name in sorted(set(table_names(architecture, shape).values()))}
 
 
 def _mapped(path: Path, data_type: type[np.generic], size: tuple[int, ...]) -> npt.NDArray[Any]:

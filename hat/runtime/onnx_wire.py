@@ -72,9 +72,7 @@ def node(
 
 def value(name: str, data_type: str, dimensions: Sequence[Dimension]) -> bytes:
     """An input or output of a graph; dimensions that vary are given by a name."""
-    sizes = b"".join(
-        _block(1, _block(2, size) if isinstance(size, str) else _number(1, size)) for size in dimensions
-    )
+    sizes = b"".join(_block(1, _block(2, size) if isinstance(size, str) else _number(1, size)) for size in dimensions)
     tensor = _number(1, _DATA_TYPES[data_type]) + _block(2, sizes)
     return _block(1, name) + _block(2, _block(1, tensor))
 
