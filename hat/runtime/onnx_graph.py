@@ -81,11 +81,6 @@ class Graph:
         self._constants.append(wire.external(name, array, path.name, path.stat().st_size - array.nbytes))
         return name
 
-    def constant_later(self, name: str, array: Array) -> str:
-        """A constant of that type and shape, which a session is given when it is made."""
-        self._constants.append(wire.external(name, array, "given", 0))
-        return name
-
     def node(
         self, kind: str, *inputs: str, outputs: Sequence[str] = (), domain: str = "", **attributes: wire.Attribute
     ) -> str:

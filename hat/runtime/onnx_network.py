@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hat.runtime.base import Shape, Weights
 from hat.runtime.onnx_graph import CONTRIB, Graph
 from hat.runtime.onnx_tables import Table, rows_path, scales_path
-from hat.runtime.onnx_wire import Dimension
+from hat.runtime.onnx_wire import Dimension, external, model_part
 
 if TYPE_CHECKING:
     from hat.space import Architecture
@@ -49,7 +49,7 @@ class _Network:
         return self.graph.norm(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
 
     def residual(self, x: str, name: str, inner: Callable[[str], str]) -> str:
-        """Norm(x + f(x)), or x + f(norm(x)) where pre-norm; ONNX Runtime makes one node of sum and norm."""
+        """Norm(x + f(x)), or x + f(norm(x)) where pre-norm."""
         if self.shape.norm == "post":
             return self.norm(self.graph.node("Add", x, inner(x)), f"{name}.norm")
         return self.graph.node("Add", x, inner(self.norm(x, f"{name}.norm")))
@@ -161,16 +161,14 @@ def add_step(graph: Graph, architecture: "Architecture", shape: Shape, weights: 
         def attention(x: str, number: int = number, name: str = name, heads: int = self_heads) -> str:
             dim, padded = shape.qkv_dim // heads, padded_head_dim(shape.qkv_dim, heads)
             weight, bias = (weights[f"{name}.attention.qkv.{part}"] for part in ("weight", "bias"))
-            parts = graph.split(
-                graph.linear(x, _padded_heads(weight, 3 * heads, padded), _padded_heads(bias, 3 * heads, padded)), 3
-            )
+            packed = graph.linear(x, _padded_heads(weight, 3 * heads, padded), _padded_heads(bias, 3 * heads, padded))
             pool: list[Dimension] = [1, heads, "rows", padded]
             pools = [graph.input(f"{kind}.{number}", "float32", pool) for kind in ("keys", "values")]
             grown = [graph.output(f"new_{kind}.{number}", "float32", pool) for kind in ("keys", "values")]
             attended = f"attended.{number}"
             graph.node(
                 "GroupQueryAttention",
-                *(*parts, *pools, last, total, "", "", "", sees),
+                *(packed, "", "", *pools, last, total, "", "", "", sees),
                 outputs=[attended, *grown],
                 domain=CONTRIB,
                 num_heads=heads,
@@ -239,18 +237,22 @@ def projection_of(graph: Graph, folder: Path, name: str, table: Table) -> tuple[
     return graph.constant(table.rows.T), graph.constant(table.scales)
 
 
-def projection_arrays(table: Table, candidates: int) -> dict[str, npt.NDArray[Any]]:
-    """Room for what :func:`add_encoder` gives of a table for so many candidates, by the names of its outputs."""
-    dim = table.rows.shape[1]
-    if table.scales is None:
+def projection_arrays(rows: npt.NDArray[Any], candidates: int) -> dict[str, npt.NDArray[Any]]:
+    """Room for what :func:`add_encoder` gives of a table's rows for so many candidates, by the names of its outputs."""
+    dim = rows.shape[1]
+    if rows.dtype == np.float32:
         return {"projection": np.empty((candidates, dim), np.float32)}
     return {"projection": np.empty((dim, candidates), np.int8), "scales": np.empty(candidates, np.float32)}
 
 
-def search_model(projection: Mapping[str, npt.NDArray[Any]], precision: str, dim: int) -> bytes:
-    """The model of a shortlist's search: its input is ``hidden`` [1, N, dim], ``projection`` its constants."""
+def search_model(precision: str, dim: int) -> bytes:
+    """The model of a shortlist's search, of input ``hidden`` [1, N, dim] and :func:`projection_constants`."""
     graph = Graph("search", precision)
     hidden = graph.input("hidden", "float32", [1, "beam", dim])
-    constants = [graph.constant_later(name, array) for name, array in projection.items()]
-    add_search(graph, hidden, (constants[0], constants[1] if len(constants) > 1 else ""))
+    add_search(graph, hidden, ("projection", "" if precision == "fp32" else "scales"))
     return graph.model()
+
+
+def projection_constants(projection: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """What follows on :func:`search_model` where the session is given these arrays."""
+    return model_part(external(name, array, "given", 0) for name, array in projection.items())

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from hat.runtime.base import Shape
-from hat.runtime.onnx_network import projection_arrays, search_model
+from hat.runtime.onnx_network import projection_arrays, projection_constants
 from hat.runtime.onnx_sessions import Sessions, bind_input, bind_output
 from hat.runtime.onnx_tables import Table
 from hat.runtime.positions import sinusoids
@@ -30,33 +30,41 @@ class Embedding:
     """
 
     def __init__(self, table: Table, super_dim: int, shape: Shape) -> None:
-        self.table, self.super_dim = table, super_dim
-        self.dim = table.rows.shape[1]
-        self.factor = (super_dim if shape.vocab_original_scaling else self.dim) ** 0.5
+        self.vocabulary, self.dim = table.rows.shape
+        self.super_dim = super_dim
+        factor = (super_dim if shape.vocab_original_scaling else self.dim) ** 0.5
+        scales = np.ones(self.vocabulary, np.float32) if table.scales is None else table.scales
+        self.rows, self.factors = table.rows, (scales * np.float32(factor))[:, None]
         self.positions = sinusoids(super_dim, 1024)[:, : self.dim]
 
-    def __call__(self, tokens: npt.NDArray[np.int64], first: int, count: int) -> npt.NDArray[np.float32]:
-        """[n, D] of tokens [n] at ``count`` positions from ``first`` (from 1): one each, or one for all."""
-        positions = self.positions
-        if first + count > len(positions):
-            self.positions = positions = sinusoids(self.super_dim, 2 * (first + count))[:, : self.dim]
-        vectors = self.table.vectors(tokens, self.factor)
-        vectors += positions[first : first + count]
-        return vectors
+    def put(self, tokens: npt.NDArray[np.int64], first: int, last: int, out: npt.NDArray[np.float32]) -> None:
+        """Put tokens [n] into ``out`` [n, D].
+
+        Args:
+            tokens: their numbers.
+            first: position of the first, from 1.
+            last: position of the last; ``first`` where all are there.
+            out: what is overwritten.
+        """
+        if last >= len(self.positions):
+            self.positions = sinusoids(self.super_dim, 2 * last)[:, : self.dim]
+        np.multiply(self.rows[tokens], self.factors[tokens], out=out)
+        out += self.positions[first : last + 1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxNetwork:
     """A loaded network: graphs of the encoder and of a step (see :mod:`hat.runtime.onnx_network`), and tables.
 
-    ``heads`` are those of each layer's self-attention in the decoder, and features of a head.
+    ``heads`` are those of each layer's self-attention in the decoder, and features of a head; ``search`` is the model
+    of a shortlist's search.
     """
 
-    precision: str
     heads: Sequence[tuple[int, int]]
     sessions: Sessions
     encoder: ort.InferenceSession
     step: ort.InferenceSession
+    search: bytes
     source: Embedding
     target: Embedding
     shortlist: Shortlist | None
@@ -104,14 +112,14 @@ class OnnxStepper:
     def __init__(self, network: OnnxNetwork, pools: Pools, source: list[int], beam: int) -> None:
         self.network, self.pools, self.position = network, pools, 0
         candidates = None if network.shortlist is None else network.shortlist.candidates(source).astype(np.int64)
-        self.numbers = np.arange(len(network.target.table.rows)) if candidates is None else candidates
+        self.numbers = np.arange(network.target.vocabulary) if candidates is None else candidates
         self.step = self.search = network.step.io_binding()
         self.searching: ort.InferenceSession | None = None
         encoded, projection = self._encode(source, candidates)
         for name, memory in encoded.items():
             self.step.bind_ortvalue_input(name, memory)
         if candidates is not None:
-            model = search_model(projection, network.precision, network.target.dim)
+            model = network.search + projection_constants(projection)
             self.searching = network.sessions.make(model, projection)
             self.search = self.searching.io_binding()
             self.hidden = np.empty((1, beam, network.target.dim), np.float32)
@@ -127,9 +135,10 @@ class OnnxStepper:
         binding = encoder.io_binding()
         # Padding is attended to by nothing and has no position: the sentence is the same without.
         tokens = np.array([token for token in source if token != PAD])
-        vectors = self.network.source(tokens, 1, len(tokens))[None]
+        vectors = np.empty((1, len(tokens), self.network.source.dim), np.float32)
+        self.network.source.put(tokens, 1, len(tokens), vectors[0])
         bind_input(binding, "source", vectors)
-        projection = {} if candidates is None else projection_arrays(self.network.target.table, len(candidates))
+        projection = {} if candidates is None else projection_arrays(self.network.target.rows, len(candidates))
         if candidates is not None:
             bind_input(binding, "candidates", candidates)
         names = [output.name for output in encoder.get_outputs() if output.name not in projection]
@@ -176,7 +185,7 @@ class OnnxStepper:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """See :class:`hat.decode.beam.Stepper`; the next step overwrites the results."""
         self.position += 1
-        self.target[0] = self.network.target(tokens, self.position, 1)
+        self.network.target.put(tokens, self.position, self.position, self.target[0])
         self.scores[0, :, 0] = scores
         if must_end[0]:
             self.rule[:] = -np.inf
@@ -187,7 +196,7 @@ class OnnxStepper:
             self.pools.grow()
             self._bind_pools()
         self.last[0], self.total[()] = rows - 1, rows
-        bind_input(self.step, "sees", self.sees[None, None])
+        self.step.bind_cpu_input("sees", self.sees[None, None])
         self.network.step.run_with_iobinding(self.step)
         if self.searching is not None:
             self.searching.run_with_iobinding(self.search)

@@ -47,12 +47,6 @@ class Table:
             _mapped(rows_path(folder, name), np.int8, size), _mapped(scales_path(folder, name), np.float32, size[:1])
         )
 
-    def vectors(self, tokens: npt.NDArray[np.int64], factor: float) -> npt.NDArray[np.float32]:
-        """Vectors [n, D] of tokens [n], times a factor."""
-        factors = np.full(1, factor, np.float32) if self.scales is None else self.scales[tokens] * np.float32(factor)
-        vectors: npt.NDArray[np.float32] = np.multiply(self.rows[tokens], factors[:, None], dtype=np.float32)
-        return vectors
-
 
 def rows_path(folder: Path, name: str) -> Path:
     """File of a table's rows."""

@@ -11,7 +11,7 @@ from hat.decode.beam import beam_search
 from hat.errors import InputError
 from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence
 from hat.runtime.onnx_graph import ConstantFile, Graph
-from hat.runtime.onnx_network import add_encoder, add_search, add_step, padded_head_dim, projection_of
+from hat.runtime.onnx_network import add_encoder, add_search, add_step, padded_head_dim, projection_of, search_model
 from hat.runtime.onnx_sessions import Sessions
 from hat.runtime.onnx_stepper import Embedding, OnnxNetwork, OnnxStepper, Pools
 from hat.runtime.onnx_tables import Table, make_tables, table_names
@@ -88,11 +88,11 @@ class OnnxRuntime:
             )
         )
         network = OnnxNetwork(
-            precision=self.precision,
             heads=[(heads, padded_head_dim(shape.qkv_dim, heads)) for heads in architecture.decoder_self_heads],
             sessions=sessions,
             encoder=encoder,
             step=step,
+            search=search_model(self.precision, architecture.decoder_embed_dim),
             source=source,
             target=target,
             shortlist=shortlist,
@@ -144,5 +144,5 @@ class OnnxModel:
 
     def run_sentence(self, source_length: int, target_length: int, beam: int) -> None:
         """See :class:`hat.runtime.base.LoadedModel`."""
-        made = made_sentence(len(self.network.source.table.rows), source_length)
+        made = made_sentence(self.network.source.vocabulary, source_length)
         self.search(made, made_decoding(target_length, beam))
