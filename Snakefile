@@ -18,6 +18,7 @@ localrules:
     demo,
     tables,
     figures,
+    compression,
 
 
 rule demo:
@@ -36,6 +37,7 @@ include: "workflow/rules/search.smk"
 include: "workflow/rules/subtransformer.smk"
 include: "workflow/rules/baseline.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/quantize.smk"
 include: "workflow/rules/figures.smk"
 
 

@@ -48,6 +48,7 @@ app.add_typer(config, name="config")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
 DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
+Bits = Annotated[int, typer.Option("--bits", help="4 or 8.")]
 BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms or 3.5s.")]
 BaselineName = Annotated[str, typer.Argument(metavar="BASELINE", help="Name of a file in config/baselines.")]
 ModelName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms, or name of a baseline.")]
@@ -289,16 +290,27 @@ def _export_elastic(context: typer.Context, task: TaskName, device: DeviceName, 
     export_elastic(settings_of(context), results_of(context), task, device, budgets or [])
 
 
+@app.command("quantise")
+def _quantise(context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, bits: Bits) -> None:
+    """Write the folder with weights quantised by k-means."""
+    from hat.evaluate.export import export_model
+
+    export_model(settings_of(context), results_of(context), task, device, budget, bits)
+
+
 @app.command("score")
 def _score(
-    context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, as_json: AsJson = False
+    context: typer.Context,
+    task: TaskName,
+    device: DeviceName,
+    budget: ModelName,
+    bits: Annotated[int | None, typer.Option("--bits", help="Score what `hat quantise` wrote with these.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Translate the test split and score it."""
     from hat.evaluate.stages import score
 
-    results = results_of(context)
-    score(settings_of(context), results, task, device, budget)
-    path = results.budget(task, device, budget) / "score.json"
+    path = score(settings_of(context), results_of(context), task, device, budget, bits)
     _show_file(path, f"Score of {task} on {device} for {budget}", as_json=as_json)
 
 
@@ -356,6 +368,23 @@ def _table(
     demo = settings.configuration.demo
     summary = write_summary(settings, results_of(context), task or demo.task, device or demo.device, budgets or [])
     print_json(summary) if as_json else print_summary(summary)
+
+
+@app.command("compression")
+def _compression(
+    context: typer.Context,
+    task: TaskName,
+    device: DeviceName,
+    budgets: Annotated[
+        list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that have been quantised and scored.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print size and scores per precision against Transformer-Big, and write them to results/tables."""
+    from hat.report.compression import print_compression, write_compression
+
+    table = write_compression(settings_of(context), results_of(context), task, device, budgets or [])
+    print_json(table) if as_json else print_compression(table)
 
 
 def main() -> None:

@@ -290,6 +290,15 @@ class ShortlistSettings(Section):
     )
 
 
+class Compression(Section):
+    """K-means quantisation of trained networks."""
+
+    embeddings: bool = Field(
+        True,
+        description="Quantise embedding tables and output projection too; in the research code they stay in fp32",
+    )
+
+
 class Task(Section):
     """A language pair with its data, tokenisation, design space, training settings and scoring."""
 
@@ -311,6 +320,7 @@ class Task(Section):
     shortlist: ShortlistSettings = Field(
         default_factory=ShortlistSettings, description="Target tokens that a translation is looked for among"
     )
+    compression: Compression = Field(default_factory=Compression, description="K-means quantisation")
 
     @model_validator(mode="after")
     def _shared(self) -> Self:

@@ -18,14 +18,14 @@ LANGUAGES = ("task.source_language", "task.target_language")
 MEASUREMENT = ("latency.passes", "latency.warmup", "latency.repeats", "latency.source_length", "latency.target_length")
 # The deployed folder says how it translates; its beam is the device's.
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
+QUANTISED = ("device.threads", "device.beam", *LANGUAGES, *DEPLOYED_DECODING, "task.compression")
 STAGES: Mapping[str, tuple[str, ...]] = {
     "fetch": ("task.corpus",),
     "extract": ("task.corpus", *LANGUAGES),
     "tokenise": ("task.tokenisation", *LANGUAGES),
     "binarise": ("task.tokenisation", *LANGUAGES),
     "supertransformer": ("seed", "space", "task.network", "task.supertransformer"),
-    # Beam search as the sizes are compared with it.
-    "shortlist": ("space", "task.network", "task.shortlist", "task.scoring.beam", *DEPLOYED_DECODING, *LANGUAGES),
+    "shortlist": ("space", "task.network", "task.shortlist", *LANGUAGES, *DEPLOYED_DECODING),
     "choose": ("seed", "space", "latency.samples", "latency.shards"),
     "sample": ("seed", "space", "task.network", "device", "device.threads", *MEASUREMENT),
     "collect": ("latency.shards",),
@@ -34,6 +34,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "search": ("seed", "space", "task.network", "task.search"),
     "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
     "export": ("space", "task.network", "device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING),
+    "quantise": ("space", "task.network", *QUANTISED),
     "measure": ("device", "device.threads", *MEASUREMENT),
     "score": ("seed", "task.scoring", "device"),
 }
@@ -43,6 +44,7 @@ BASELINE_STAGES: Mapping[str, tuple[str, ...]] = {
     **STAGES,
     "baseline": ("seed", *BASELINE, "baseline.training"),
     "export": (*BASELINE, "device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING),
+    "quantise": (*BASELINE, *QUANTISED),
 }
 
 

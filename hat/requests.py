@@ -7,10 +7,13 @@ from pathlib import Path, PurePosixPath
 
 from hat.errors import InputError
 from hat.layout import OF_A_DEVICE, OF_A_TASK, Results
+from hat.quantise import BITS
 from hat.settings import Settings
 
 BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
 OF_A_SEARCH = frozenset({"architecture.json", "search.parquet"})
+QUANTISED = re.compile(r"quantized-(?P<bits>.*)\Z")
+COMPRESSION = "-compression"
 SHARED = frozenset({"downloads", "figures", "tables", "logs", "benchmarks"})
 
 
@@ -48,7 +51,7 @@ def requested(target: str, results: Results) -> tuple[str, str | None, str | Non
 
 
 def check_targets(targets: Iterable[str], settings: Settings, results: Results, *, will_run: bool) -> None:
-    """Refuse targets that name an unknown task, device, budget or baseline, or a device that cannot be reached.
+    """Refuse targets that name an unknown task, device, budget, baseline or quantisation, or an unreachable device.
 
     Args:
         targets: paths and rule names that Snakemake is asked for.
@@ -71,7 +74,9 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
                 raise InputError(
                     f"{target}: a baseline is not searched; {settings.folder}/baselines/{budget}.yaml is it"
                 )
-            if will_run and device is not None:
+            quantised = _check_quantised(target)
+            # A baseline is trained, quantised and scored without the device.
+            if will_run and device is not None and not (quantised and budget in settings.baselines):
                 _check_reachable(settings, results, task, device, budget)
         elif (report := reported(target, settings, results)) is not None and will_run:
             _check_reachable(settings, results, *report)
@@ -87,12 +92,33 @@ def reported(target: str, settings: Settings, results: Results) -> tuple[str, st
         return None
     pairs = {f"{task}-{device}": (task, device) for task in settings.tasks for device in settings.devices}
     name = PurePosixPath(target).relative_to(results.root.as_posix()).parts[1].split(".")[0]
+    if name not in pairs and is_compression(target):
+        name = name.removesuffix(COMPRESSION)
     if name not in pairs:
         raise InputError(
             f"{target}: expected TASK-DEVICE with a task of {', '.join(settings.tasks)}"
             f" and a device of {', '.join(settings.devices)}"
         )
     return pairs[name]
+
+
+def is_compression(target: str) -> bool:
+    """Whether a table is that of compression, and not the summary."""
+    return PurePosixPath(target).stem.endswith(COMPRESSION)
+
+
+def _check_quantised(target: str) -> bool:
+    """Whether a target is of a quantised model.
+
+    Raises:
+        InputError: there is no such quantisation.
+    """
+    found = [match for part in PurePosixPath(target).parts if (match := QUANTISED.match(part))]
+    for match in found:
+        if match["bits"] not in {f"{bits}bit" for bits in BITS}:
+            known = " or ".join(f"quantized-{bits}bit" for bits in BITS)
+            raise InputError(f"{target}: {match[0]!r} is unknown, expected {known}")
+    return bool(found)
 
 
 def _check_reachable(settings: Settings, results: Results, task: str, device: str, budget: str | None = None) -> None:

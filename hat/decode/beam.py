@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hat.runtime.base import Decoding, Hypothesis
+from hat.runtime.base import Decoding, Hypothesis, max_lengths
 from hat.special_tokens import END
 
 
@@ -48,11 +48,6 @@ class Stepper(Protocol):
             hypotheses: for each hypothesis to go on with, the one whose past it shares.
             sentences: the sentences that are left, [B'], where some are finished; None where none is.
         """
-
-
-def max_lengths(source_lengths: list[int], decoding: Decoding) -> list[int]:
-    """Position, from 0, at which the end symbol is forced: ratio x source length + extra, end symbol not counted."""
-    return [int(decoding.max_length_ratio * length + decoding.max_length_extra) for length in source_lengths]
 
 
 class _Search:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hat.artifacts import only_one, provenance, read_json, write_json, write_text
 from hat.baselines import AnyArchitecture, describe, described
@@ -14,6 +14,8 @@ from hat.data.prepare import codes_path, dictionary_path
 from hat.deployed import DESCRIPTION, NETWORK, described_network, dictionary_file
 from hat.errors import InputError
 from hat.layout import Results
+from hat.quantise import quantisation
+from hat.quantise.stored import TABLES, counted_size
 from hat.runtime import runtime
 from hat.runtime.base import Blueprint, Decoding, Shape, shared_names
 from hat.runtime.inherited import envelope, inherited_weights
@@ -27,6 +29,13 @@ from hat.space import Architecture
 from hat.train import checkpoints
 
 
+class Executor(NamedTuple):
+    """Names of a Runtime and of one of its precisions."""
+
+    runtime: str
+    precision: str
+
+
 def deployed_decoding(task: Task, device: Device) -> Decoding:
     """Beam search as it is deployed and measured: the device's beam, the task's lengths."""
     scoring = task.scoring
@@ -38,27 +47,51 @@ def deployed_decoding(task: Task, device: Device) -> Decoding:
     )
 
 
-def export_model(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
+def export_model(
+    settings: Settings, results: Results, task: str, device: str, budget: str, bits: int | None = None
+) -> Path:
     """Write the folder of a budget or baseline: runtime files, tokeniser, card, ``model.json``, written last.
 
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: name of the task.
+        device: name of the device.
+        budget: the budget, or name of a baseline.
+        bits: quantise by k-means to so many, for the torch Runtime and without a shortlist; in the device's Runtime and
+            precision where absent.
+
     Raises:
-        InputError: the budget is neither a budget nor a baseline, or the trained network or the shortlist is missing or
-            malformed.
+        InputError: the budget is neither a budget nor a baseline, the trained network or the shortlist is missing or
+            malformed, or there is no quantisation to so many bits.
     """
     target = settings.device(device)
+    executor = Executor(target.runtime, target.precision)
+    if bits is not None:
+        embeddings = settings.task(task).compression.embeddings
+        executor = Executor("torch", quantisation(bits, embeddings=embeddings).precision)
     baseline = settings.limit_ms(budget) is None
     trained = results.trained(task, device, budget, baseline=baseline)
     checkpoint = checkpoints.load(trained / "checkpoint.pt")
     training = read_json(trained / "config.json")
 
-    def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> None:
-        executing = runtime(target.runtime, target.precision, target.threads)
-        executing.write(folder, blueprint, weights_of(checkpoint["model"]), shortlist)
+    weights = weights_of(checkpoint["model"])
+
+    def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> dict[str, Any]:
+        runtime(*executor, target.threads).write(folder, blueprint, weights, shortlist)
+        if bits is None:
+            return {}
+        inner = sum(tensor.size for name, tensor in weights.items() if name not in TABLES)
+        counted = counted_size(folder / WEIGHTS).to_dict()
+        return {"bits": bits, "parameters_without_embeddings": inner, "counted_size": counted}
 
     return _write_folder(
         settings,
         results,
-        (task, device, budget),
+        (task, device),
+        results.place(task, device, budget, bits),
+        executor,
+        None if bits is not None else deployed_shortlist(settings, results, task, device),
         described(training, str(trained / "config.json")),
         task_shape(settings, results, task, budget if baseline else None),
         write,
@@ -104,36 +137,46 @@ def export_elastic(settings: Settings, results: Results, task: str, device: str,
     largest = envelope(found)
     weights = inherited_weights(whole, largest, shape)
     parameters = sum(tensor.size for name, tensor in weights.items() if name not in shared_names(shape))
-    executing = runtime(target.runtime, target.precision, target.threads)
+    executor = Executor(target.runtime, target.precision)
+    executing = runtime(*executor, target.threads)
     for architecture in found:
         if (reason := executing.refusal(architecture, shape)) is not None:
             raise InputError(f"device {device!r}, runtime {target.runtime!r}: {reason}")
 
-    def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> None:
+    def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> dict[str, Any]:
         save_weights(folder / WEIGHTS, weights, shape)
         if shortlist is not None:
             shortlist.save(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
+        return {}
 
     training = read_json(parent / "config.json")["identity"]
     own = {"networks": networks, "parameters": parameters, "training": training}
-    return _write_folder(settings, results, (task, device, "elastic"), largest, shape, write, own)
+    place = results.budget(task, device, "elastic")
+    shortlist = deployed_shortlist(settings, results, task, device)
+    return _write_folder(settings, results, (task, device), place, executor, shortlist, largest, shape, write, own)
 
 
 def _write_folder(
     settings: Settings,
     results: Results,
-    place: tuple[str, str, str],
+    names: tuple[str, str],
+    place: Path,
+    executor: Executor,
+    shortlist: Shortlist | None,
     architecture: AnyArchitecture,
     shape: Shape,
-    write: Callable[[Path, Blueprint, Shortlist | None], None],
+    write: Callable[[Path, Blueprint, Shortlist | None], dict[str, Any]],
     own: dict[str, Any],
 ) -> Path:
-    """A deployed folder of (task, device, budget); ``write`` puts the network into it, ``own`` is said of it."""
-    task, device, _ = place
+    """Write ``place/model`` for a task and device.
+
+    ``write`` puts the network into a folder and returns what ``model.json`` says of the files; ``own`` is what it says
+    beside that.
+    """
+    task, device = names
     chosen, target = settings.task(task), settings.device(device)
-    folder, data = results.model(*place), results.data(task)
-    shortlist = deployed_shortlist(settings, results, task, device)
-    with only_one(results.budget(*place), f"Export for {place[2]}"):
+    folder, data = place / "model", results.data(task)
+    with only_one(place, f"Export to {folder}"):
         (folder / DESCRIPTION).unlink(missing_ok=True)
         shutil.rmtree(folder / NETWORK, ignore_errors=True)
         (folder / NETWORK).mkdir(parents=True)
@@ -144,19 +187,19 @@ def _write_folder(
             shutil.copyfile(path, folder / dictionary_file(language))
             tokens.append(Dictionary.load(path).tokens)
         blueprint = Blueprint(architecture=architecture, shape=shape, source_tokens=tokens[0], target_tokens=tokens[1])
-        write(folder / NETWORK, blueprint, shortlist)
         description: dict[str, Any] = {
             "task": task,
             "device": device,
             "source_language": chosen.source_language,
             "target_language": chosen.target_language,
-            "runtime": target.runtime,
-            "precision": target.precision,
+            "runtime": executor.runtime,
+            "precision": executor.precision,
             "threads": target.threads,
             "tokenisation": chosen.tokenisation.model_dump(mode="json"),
             "shortlist": shortlist is not None,
             **described_network(blueprint, deployed_decoding(chosen, target)),
             **own,
+            **write(folder / NETWORK, blueprint, shortlist),
         }
         description["provenance"] = provenance(seed=settings.seed, settings=description)
         description |= {"data_licence": chosen.data_licence, "files": file_list(folder), "figures": {}}

@@ -29,11 +29,20 @@ from hat.train.evaluator import untrained_loss
 from hat.translator import Translator
 
 
-def score(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
+def score(settings: Settings, results: Results, task: str, device: str, budget: str, bits: int | None = None) -> Path:
     """Translate the test split with the deployed folder and score it.
 
-    Writes ``bleu.txt`` (score, signature), ``score.json`` and ``hypotheses.txt``. Detokenised text is compared
-    with the raw reference. Translations made before a kill are kept.
+    Writes ``bleu.txt`` (score, signature), ``score.json`` and ``hypotheses.txt`` beside the folder. Detokenised text is
+    compared with the raw reference. Translations made before a kill are kept. Losses are those of the trained network,
+    and not reported of a quantised one.
+
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: name of the task.
+        device: name of the device.
+        budget: the budget, or name of a baseline.
+        bits: those of the quantised model that is scored; what is deployed where absent.
 
     Raises:
         InputError: the folder or the test split is missing or malformed.
@@ -42,7 +51,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
     from sacrebleu.metrics.chrf import CHRF
 
     chosen, scoring = settings.task(task), settings.task(task).scoring
-    raw, place = results.data(task) / "raw", results.budget(task, device, budget)
+    raw, place = results.data(task) / "raw", results.place(task, device, budget, bits)
     pairs = list(read_pairs(raw / f"test.{chosen.source_language}", raw / f"test.{chosen.target_language}"))[
         : scoring.max_sentences
     ]
@@ -50,7 +59,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
     with only_one(place, f"Scoring for {budget}"):
         # Neither threads nor other sentences change a translation.
         translator = Translator.from_folder(
-            results.model(task, device, budget), beam=scoring.beam, threads=1, parallel=len(os.sched_getaffinity(0))
+            place / "model", beam=scoring.beam, threads=1, parallel=len(os.sched_getaffinity(0))
         )
         hypotheses = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {budget}")
         bleu, chrf = BLEU(trg_lang=chosen.target_language), CHRF()
@@ -69,13 +78,13 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
             "decoding": asdict(translator.decoding),
             "decoding_as_measured": translator.decoding.beam == translator.description["decoding"]["beam"],
             "parameters": translator.description["parameters"],
-            **_losses(settings, results, task, device, budget),
+            **(_losses(settings, results, task, device, budget) if bits is None else {}),
             "provenance": provenance(seed=settings.seed, settings=resolved),
         }
         write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
         write_json(place / "score.json", content)
         shown = ("bleu", "bleu_signature", "chrf", "chrf_signature", "sentences")
-        add_figures(results.model(task, device, budget), **{key: content[key] for key in shown})
+        add_figures(place / "model", **{key: content[key] for key in shown})
         write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n")
     return place / "score.json"
 

@@ -5,19 +5,22 @@ from importlib import import_module
 from typing import cast
 
 from hat.errors import InputError
+from hat.quantise import PRECISIONS as QUANTISED
 from hat.runtime.base import Runtime
 
 # Precisions of each Runtime.
 PRECISIONS: Mapping[str, tuple[str, ...]] = {
-    "torch": ("fp32",),
+    "torch": ("fp32", *QUANTISED),
     "torch-published": ("fp32",),
     "onnxruntime": ("fp32", "int8", "int4"),
+    "ctranslate2": ("fp32", "int8"),
 }
 # Where each is implemented, and the extra that installs what it needs.
 _CLASSES = {
     "torch": ("hat.runtime.torch", "TorchRuntime", "workflow"),
     "torch-published": ("hat.runtime.torch_published", "TorchPublishedRuntime", "workflow"),
     "onnxruntime": ("hat.runtime.onnxruntime", "OnnxRuntime", "onnxruntime"),
+    "ctranslate2": ("hat.runtime.ctranslate2", "CTranslate2Runtime", "ctranslate2"),
 }
 
 

@@ -131,6 +131,11 @@ class Runtime(Protocol):
         """
 
 
+def max_lengths(source_lengths: list[int], decoding: Decoding) -> list[int]:
+    """Position, from 0, at which the end symbol is forced: ratio x source length + extra, end symbol not counted."""
+    return [int(decoding.max_length_ratio * length + decoding.max_length_extra) for length in source_lengths]
+
+
 def shared_names(shape: Shape) -> dict[str, str]:
     """Names of tensors that are another one, and that one's name."""
     both = {"target_embedding.weight": "source_embedding.weight", "projection.weight": "source_embedding.weight"}

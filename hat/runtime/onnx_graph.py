@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import numpy as np
@@ -30,7 +31,7 @@ class ConstantFile:
         """Write an array; the byte that it begins at."""
         self.stream.write(bytes(-self.stream.tell() % _ALIGNMENT))
         offset = self.stream.tell()
-        self.stream.write(memoryview(np.ascontiguousarray(array)).cast("B"))
+        self.stream.write(np.ascontiguousarray(array).data)
         return offset
 
 
@@ -39,11 +40,11 @@ class Graph:
 
     Args:
         name: what it is called in the model.
-        constants: where large constants go.
         precision: of :meth:`linear`: ``fp32``, ``int8`` (weights and activations) or ``int4`` (weights).
+        constants: where large constants go; all are held in the model where absent.
     """
 
-    def __init__(self, name: str, constants: ConstantFile, precision: str) -> None:
+    def __init__(self, name: str, precision: str, constants: ConstantFile | None = None) -> None:
         self.name, self.constants, self.precision = name, constants, precision
         self._nodes: list[bytes] = []
         self._inputs: list[bytes] = []
@@ -68,7 +69,7 @@ class Graph:
     def constant(self, array: Array) -> str:
         """A constant."""
         name = self._fresh()
-        if array.nbytes <= _INLINE_BYTES:
+        if self.constants is None or array.nbytes <= _INLINE_BYTES:
             self._constants.append(wire.inline(name, array))
         else:
             self._constants.append(wire.external(name, array, self.constants.name, self.constants.append(array)))
@@ -115,19 +116,18 @@ class Graph:
         product = self.node("FusedMatMul", x, self.constant(weight), domain=CONTRIB, transB=1)
         return self.node("Add", product, added) if added else product
 
-    def quantised_product(self, x: str, weight: str, scales: str, bias: str = "", outputs: Sequence[str] = ()) -> str:
+    def quantised_product(self, x: str, weight: str, scales: str, bias: str = "") -> str:
         """[..., I] -> [..., O], by an int8 weight [I, O] with scales [O]; ``x`` is quantised for it as one tensor."""
         inputs = (x, weight, scales, "", bias) if bias else (x, weight, scales)
-        return self.node("DynamicQuantizeMatMul", *inputs, domain=CONTRIB, outputs=outputs)
+        return self.node("DynamicQuantizeMatMul", *inputs, domain=CONTRIB)
 
     def norm(self, x: str, weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32]) -> str:
         """Layer normalisation, [..., D] -> [..., D]."""
         return self.node("LayerNormalization", x, self.constant(weight), self.constant(bias), axis=-1, epsilon=1e-5)
 
-    def save(self, path: Path, properties: Mapping[str, str]) -> None:
-        """Write the model, with properties that a reader can ask for."""
-        content = wire.model(self.name, self._nodes, self._inputs, self._outputs, self._constants, properties)
-        path.write_bytes(content)
+    def model(self, properties: Mapping[str, str] = MappingProxyType({})) -> bytes:
+        """The model's bytes, with properties that a reader can ask for."""
+        return wire.model(self.name, self._nodes, self._inputs, self._outputs, self._constants, properties)
 
 
 def quantised_rows(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:

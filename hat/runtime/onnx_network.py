@@ -1,4 +1,4 @@
-"""The Transformer of an Architecture as two ONNX graphs: the encoder, and a step of the decoder.
+"""The Transformer of an Architecture as ONNX graphs: the encoder, a step of the decoder, and of the search.
 
 One sentence of S tokens is translated at a time; the N hypotheses of its beam are one batch entry of N positions, so
 that they share the sentence's keys and values without a copy. Those of the target positions before are in a pool
@@ -6,9 +6,9 @@ of rows for each layer, which the step's attention appends to in place; ``sees``
 own past, so that nothing is copied where hypotheses are dropped or doubled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from hat.runtime.base import Shape, Weights
 from hat.runtime.onnx_graph import CONTRIB, Graph
 from hat.runtime.onnx_tables import Table, rows_path, scales_path
+from hat.runtime.onnx_wire import Dimension, external, model_part
 
 if TYPE_CHECKING:
     from hat.space import Architecture
@@ -48,7 +49,7 @@ class _Network:
         return self.graph.norm(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
 
     def residual(self, x: str, name: str, inner: Callable[[str], str]) -> str:
-        """Norm(x + f(x)), or x + f(norm(x)) where pre-norm; ONNX Runtime makes one node of sum and norm."""
+        """Norm(x + f(x)), or x + f(norm(x)) where pre-norm."""
         if self.shape.norm == "post":
             return self.norm(self.graph.node("Add", x, inner(x)), f"{name}.norm")
         return self.graph.node("Add", x, inner(self.norm(x, f"{name}.norm")))
@@ -68,7 +69,7 @@ def add_encoder(
     Its input is ``source`` [1, S, D]: vectors and positions of the source tokens. Its outputs are, for each decoder
     layer i, ``key.i`` and ``value.i`` [1, H, n x S, K]: those of its attention to n encoder layers. With a shortlist
     there is an input ``candidates`` [C], and outputs ``projection`` (and ``scales`` [C] where it is quantised): the
-    candidates' part of the output projection, as the step takes it.
+    candidates' part of the output projection, as :func:`add_search` takes it.
 
     Args:
         graph: an empty graph.
@@ -96,10 +97,7 @@ def add_encoder(
     ):
         memories = encoded[: -span - 1 : -1]
         # Attention to the same positions several times is attention to them once.
-        if len(set(memories)) > 1:
-            memory = graph.node("Concat", *memories, axis=1)
-        else:
-            memory = memories[0]
+        memory = graph.node("Concat", *memories, axis=1) if len(set(memories)) > 1 else memories[0]
         projected = network.linear(memory, f"decoder.{number}.cross_attention.key_value")
         head_shape = graph.constant(np.array([1, -1, heads, shape.qkv_dim // heads]))
         for kind, part in zip(("key", "value"), graph.split(projected, 2), strict=True):
@@ -136,31 +134,20 @@ def _add_candidates(graph: Graph, folder: Path, name: str, table: Table) -> None
     graph.node("Gather", scales, candidates, outputs=[graph.output("scales", "float32", ["candidates"])], axis=0)
 
 
-def add_step(
-    graph: Graph,
-    architecture: "Architecture",
-    shape: Shape,
-    weights: Weights,
-    projection: Table | None,
-) -> None:
-    """Fill the graph of a decoding step.
+def add_step(graph: Graph, architecture: "Architecture", shape: Shape, weights: Weights) -> str:
+    """Put a decoding step into a graph, up to the hidden states that are projected, [1, N, D], whose name it returns.
 
     Inputs: ``target`` [1, N, D]: vectors and positions of the hypotheses' last tokens; ``sees`` [1, 1, N, P + N]: 0
     where a row of the pools is part of a hypothesis's past, itself included, -inf elsewhere; ``total`` [], which is
     P + N, and ``last`` [1], one less; for each layer i ``keys.i`` and ``values.i`` [1, H, R, K]: pools of R >= P + N
-    rows, P of them filled; ``key.i``, ``value.i`` and, with a shortlist, ``projection`` and ``scales``: outputs of the
-    encoder; ``scores`` [1, N, 1] of the hypotheses; ``rule`` [C]: 0 where a token is allowed, -inf elsewhere;
-    ``count`` [1], how many extensions are asked for.
-
-    Outputs: ``new_keys.i`` and ``new_values.i``: the pools, with N rows more; ``best`` and ``places`` [1, count]: see
-    :meth:`hat.decode.beam.Stepper.extend`.
+    rows, P of them filled; ``key.i`` and ``value.i``: outputs of the encoder. Outputs: ``new_keys.i`` and
+    ``new_values.i``: the pools, with N rows more.
 
     Args:
         graph: an empty graph.
         architecture: the network's dimensions.
         shape: what the task's networks share.
         weights: the network's.
-        projection: the output projection; None with a shortlist.
     """
     network = _Network(graph, shape, weights)
     x = graph.input("target", "float32", [1, "beam", architecture.decoder_embed_dim])
@@ -174,16 +161,14 @@ def add_step(
         def attention(x: str, number: int = number, name: str = name, heads: int = self_heads) -> str:
             dim, padded = shape.qkv_dim // heads, padded_head_dim(shape.qkv_dim, heads)
             weight, bias = (weights[f"{name}.attention.qkv.{part}"] for part in ("weight", "bias"))
-            parts = graph.split(
-                graph.linear(x, _padded_heads(weight, 3 * heads, padded), _padded_heads(bias, 3 * heads, padded)), 3
-            )
-            pool = [1, heads, "rows", padded]
+            packed = graph.linear(x, _padded_heads(weight, 3 * heads, padded), _padded_heads(bias, 3 * heads, padded))
+            pool: list[Dimension] = [1, heads, "rows", padded]
             pools = [graph.input(f"{kind}.{number}", "float32", pool) for kind in ("keys", "values")]
             grown = [graph.output(f"new_{kind}.{number}", "float32", pool) for kind in ("keys", "values")]
             attended = f"attended.{number}"
             graph.node(
                 "GroupQueryAttention",
-                *(*parts, *pools, last, total, "", "", "", sees),
+                *(packed, "", "", *pools, last, total, "", "", "", sees),
                 outputs=[attended, *grown],
                 domain=CONTRIB,
                 num_heads=heads,
@@ -194,7 +179,7 @@ def add_step(
             return graph.linear(attended, _padded_heads(out.T, heads, padded).T, weights[f"{name}.attention.out.bias"])
 
         def cross_attention(x: str, number: int = number, name: str = name, heads: int = cross_heads) -> str:
-            memory = [1, heads, f"memory{number}", shape.qkv_dim // heads]
+            memory: list[Dimension] = [1, heads, f"memory{number}", shape.qkv_dim // heads]
             parts = [graph.input(f"{kind}.{number}", "float32", memory) for kind in ("key", "value")]
             query = network.linear(x, f"{name}.cross_attention.query")
             attended = graph.node("MultiHeadAttention", query, *parts, domain=CONTRIB, num_heads=heads)
@@ -205,7 +190,7 @@ def add_step(
         x = network.feed_forward(x, name)
     if shape.norm != "post":
         x = network.norm(x, "decoder_norm")
-    _add_search(graph, _logits(graph, x, projection, architecture.decoder_embed_dim))
+    return x
 
 
 def _padded_heads(tensor: npt.NDArray[np.float32], heads: int, dim: int) -> npt.NDArray[np.float32]:
@@ -218,29 +203,56 @@ def _padded_heads(tensor: npt.NDArray[np.float32], heads: int, dim: int) -> npt.
     return padded.reshape(heads * dim, *tensor.shape[1:])
 
 
-def _logits(graph: Graph, x: str, projection: Table | None, dim: int) -> str:
-    quantised = graph.precision != "fp32"
-    if projection is not None:
-        rows = graph.constant(projection.rows.T if quantised else projection.rows)
-        scales = "" if projection.scales is None else graph.constant(projection.scales)
-    elif quantised:
-        rows = graph.input("projection", "int8", [dim, "candidates"])
-        scales = graph.input("scales", "float32", ["candidates"])
+def add_search(graph: Graph, hidden: str, projection: tuple[str, str]) -> None:
+    """Put the search for the best extensions into a graph.
+
+    Inputs: ``scores`` [1, N, 1] of the hypotheses; ``rule`` [C]: 0 where a token is allowed, -inf elsewhere; ``count``
+    [1], how many extensions are asked for. Outputs: ``best`` and ``places`` [1, count]: see
+    :meth:`hat.decode.beam.Stepper.extend`.
+
+    Args:
+        graph: the graph.
+        hidden: name of the hidden states, [1, N, D].
+        projection: names of weights and scales of the output projection: int8 [D, C] and [C], or float32 [C, D] and
+            no scales.
+    """
+    weight, scales = projection
+    if scales:
+        logits = graph.quantised_product(hidden, weight, scales)
     else:
-        rows, scales = graph.input("projection", "float32", ["candidates", dim]), ""
-    if quantised:
-        return graph.quantised_product(x, rows, scales)
-    return graph.node("FusedMatMul", x, rows, domain=CONTRIB, transB=1)
-
-
-def _add_search(graph: Graph, logits: str) -> None:
+        logits = graph.node("FusedMatMul", hidden, weight, domain=CONTRIB, transB=1)
     scores = graph.input("scores", "float32", [1, "beam", 1])
     rule = graph.input("rule", "float32", ["candidates"])
     count = graph.input("count", "int64", [1])
     allowed = graph.node("Add", graph.node("LogSoftmax", logits, axis=-1), rule)
     totals = graph.node("Reshape", graph.node("Add", allowed, scores), graph.constant(np.array([1, -1])))
-    best, places = (
-        graph.output("best", "float32", [1, "count"]),
-        graph.output("places", "int64", [1, "count"]),
-    )
-    graph.node("TopK", totals, count, outputs=[best, places], axis=-1, largest=1, sorted=1)
+    outputs = [graph.output("best", "float32", [1, "count"]), graph.output("places", "int64", [1, "count"])]
+    graph.node("TopK", totals, count, outputs=outputs, axis=-1, largest=1, sorted=1)
+
+
+def projection_of(graph: Graph, folder: Path, name: str, table: Table) -> tuple[str, str]:
+    """The output projection as :func:`add_search` takes it, of a table that has been saved, as constants of a graph."""
+    if table.scales is None:
+        return graph.constant_in(rows_path(folder, name), table.rows), ""
+    return graph.constant(table.rows.T), graph.constant(table.scales)
+
+
+def projection_arrays(rows: npt.NDArray[Any], candidates: int) -> dict[str, npt.NDArray[Any]]:
+    """Room for what :func:`add_encoder` gives of a table's rows for so many candidates, by the names of its outputs."""
+    dim = rows.shape[1]
+    if rows.dtype == np.float32:
+        return {"projection": np.empty((candidates, dim), np.float32)}
+    return {"projection": np.empty((dim, candidates), np.int8), "scales": np.empty(candidates, np.float32)}
+
+
+def search_model(precision: str, dim: int) -> bytes:
+    """The model of a shortlist's search, of input ``hidden`` [1, N, dim] and :func:`projection_constants`."""
+    graph = Graph("search", precision)
+    hidden = graph.input("hidden", "float32", [1, "beam", dim])
+    add_search(graph, hidden, ("projection", "" if precision == "fp32" else "scales"))
+    return graph.model()
+
+
+def projection_constants(projection: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """What follows on :func:`search_model` where the session is given these arrays."""
+    return model_part(external(name, array, "given", 0) for name, array in projection.items())

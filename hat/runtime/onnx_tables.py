@@ -47,12 +47,6 @@ class Table:
             _mapped(rows_path(folder, name), np.int8, size), _mapped(scales_path(folder, name), np.float32, size[:1])
         )
 
-    def vectors(self, tokens: npt.NDArray[np.int64], factor: float) -> npt.NDArray[np.float32]:
-        """Vectors [n, D] of tokens [n], times a factor."""
-        if self.scales is None:
-            return self.rows[tokens] * np.float32(factor)
-        return self.rows[tokens] * (self.scales[tokens] * np.float32(factor))[:, None]
-
 
 def rows_path(folder: Path, name: str) -> Path:
     """File of a table's rows."""

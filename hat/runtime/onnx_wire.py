@@ -115,3 +115,8 @@ def model(
     opsets = (_block(8, _block(1, domain) + _number(2, version)) for domain, version in OPSETS.items())
     said = (_block(14, _block(1, key) + _block(2, text)) for key, text in properties.items())
     return _number(1, _IR_VERSION) + _block(2, "hat") + _block(7, graph) + b"".join([*opsets, *said])
+
+
+def model_part(constants: Iterable[bytes]) -> bytes:
+    """Further constants of a model's graph: parts of a message that follow on each other are read as one."""
+    return _block(7, b"".join(_block(5, one) for one in constants))

@@ -5,9 +5,9 @@ import numpy.typing as npt
 
 
 def sinusoids(dim: int, count: int) -> npt.NDArray[np.float32]:
-    """Vectors of positions counted from 1, [count, dim]: sines in the first half of the features, cosines in the second.
+    """Position vectors, [count, dim]: sines in the first half of the features, cosines in the second.
 
-    Row 0 is padding, and zero; fairseq counts positions from padding_idx + 1 = 2.
+    Positions are counted from 1; row 0 is padding, and zero. fairseq counts positions from padding_idx + 1 = 2.
     """
     half = dim // 2
     step = np.log(np.float32(10000.0)) / np.float32(max(half - 1, 1))

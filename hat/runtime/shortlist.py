@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hat.errors import InputError
-from hat.special_tokens import OUTPUT
+from hat.special_tokens import OUTPUT, PAD
 
 FILE = "vmap.txt"
+# What separates tokens and lines there; CTranslate2 also takes a carriage return from the end of a line.
+SEPARATORS = " \t\n\r"
 
 
 class Shortlist:
@@ -23,11 +25,13 @@ class Shortlist:
     Args:
         always: target tokens that every sentence gets; the special ones are added.
         by_token: further ones, by source token.
+
+    Padding, which no translation holds, is left out of both.
     """
 
     def __init__(self, always: Sequence[int], by_token: Mapping[int, Sequence[int]]) -> None:
-        self.always = np.unique(np.asarray([*OUTPUT, *always], np.int32))
-        self.by_token = {token: np.asarray(found, np.int32) for token, found in by_token.items()}
+        self.always = _without_padding([*OUTPUT, *always])
+        self.by_token = {token: _without_padding(found) for token, found in by_token.items()}
 
     def candidates(self, source: Sequence[int]) -> npt.NDArray[np.int32]:
         """Target tokens of a sentence, ascending."""
@@ -35,8 +39,16 @@ class Shortlist:
         return np.unique(np.concatenate([self.always, *own]))
 
     def save(self, path: Path, source_tokens: Sequence[str], target_tokens: Sequence[str]) -> None:
-        """Write ``vmap.txt``; tokens are given by their numbers."""
-        rows = [("", self.always), *((source_tokens[token], found) for token, found in sorted(self.by_token.items()))]
+        """Write ``vmap.txt``; tokens are given by their numbers.
+
+        Raises:
+            InputError: a token holds a character that separates tokens there, or is empty.
+        """
+        for token in (*source_tokens, *target_tokens):
+            if not token or any(separator in token for separator in SEPARATORS):
+                raise InputError(f"{path}: cannot hold the token {token!r}, expected none of {SEPARATORS!r} in it")
+        own = ((source_tokens[token], found) for token, found in sorted(self.by_token.items()) if len(found))
+        rows = [("", self.always), *own]
         lines = (f"{source}\t{' '.join(target_tokens[number] for number in found)}\n" for source, found in rows)
         path.write_text("".join(lines), encoding="utf-8", newline="\n")
 
@@ -45,11 +57,13 @@ class Shortlist:
         """Read ``vmap.txt``; None where there is no such file.
 
         Raises:
-            InputError: the file is malformed or names an unknown token.
+            InputError: the file is malformed, or names padding or an unknown token.
         """
         sources, targets = (
             {token: number for number, token in enumerate(tokens)} for tokens in (source_tokens, target_tokens)
         )
+        # CTranslate2 relies on the special tokens having the same places among any sentence's candidates.
+        del targets[target_tokens[PAD]]
         always: list[int] = []
         by_token: dict[int, list[int]] = {}
         try:
@@ -71,3 +85,9 @@ class Shortlist:
             except KeyError as error:
                 raise InputError(f"{path}, line {number}: {error.args[0]!r}, expected tokens of the model") from None
         return cls(always, by_token)
+
+
+def _without_padding(tokens: Sequence[int]) -> npt.NDArray[np.int32]:
+    """Tokens, ascending, each once."""
+    found = np.unique(np.asarray(tokens, np.int32))
+    return found[found != PAD]

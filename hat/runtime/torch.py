@@ -1,4 +1,4 @@
-"""The torch Runtime: eager fp32 with cached keys and values."""
+"""The torch Runtime: eager, with cached keys and values; fp32 arithmetic, on weights stored in fp32 or by k-means."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,8 @@ from hat.errors import InputError
 from hat.model.base import EncoderDecoder
 from hat.model.layers import Cache
 from hat.model.networks import build_network
+from hat.quantise import PRECISIONS
+from hat.quantise.stored import write_quantised
 from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.runtime.weights_file import WEIGHTS, load_weights, save_weights
@@ -170,7 +172,7 @@ class TorchRuntime:
     Args:
         threads: CPU threads of a translation; sets torch's number for this process.
         parallel: sentences translated side by side; torch spends so many times the threads on a batch instead.
-        precision: fp32.
+        precision: how weights are stored, ``fp32`` or one of :data:`hat.quantise.PRECISIONS`.
     """
 
     name = "torch"
@@ -187,7 +189,10 @@ class TorchRuntime:
 
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
         """See :class:`hat.runtime.base.Runtime`."""
-        save_weights(folder / WEIGHTS, weights, blueprint.shape)
+        if self.precision in PRECISIONS:
+            write_quantised(folder / WEIGHTS, weights, blueprint.shape, PRECISIONS[self.precision])
+        else:
+            save_weights(folder / WEIGHTS, weights, blueprint.shape)
         if shortlist is not None:
             shortlist.save(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from hat.artifacts import atomic
 from hat.errors import InputError
+from hat.quantise.stored import read_weights
 from hat.runtime.base import Shape, Weights, shared_names
 
 WEIGHTS = "weights.npz"
@@ -26,14 +27,13 @@ def save_weights(path: Path, weights: Weights, shape: Shape) -> None:
 
 
 def load_weights(path: Path, shape: Shape) -> Weights:
-    """Read ``weights.npz``; what was stored once is there by all its names again.
+    """Read ``weights.npz``, quantised or not; what was stored once is there by all its names again.
 
     Raises:
         InputError: the file is missing, cut short, or holds anything but arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            weights = {name: stored[name] for name in stored.files}
+        weights = read_weights(path)
         return weights | {name: weights[origin] for name, origin in shared_names(shape).items()}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None

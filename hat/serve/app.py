@@ -204,6 +204,11 @@ def create_app(service: Service) -> Guard:
             raise refusal
         return Response(refusal.body(), refusal.status, refusal.headers(), "application/json")
 
+    @app.exception_handler(Exception)
+    async def failed(request: Request, _: Exception) -> Response:
+        # It goes on to the Guard, which logs it.
+        return await refused(request, Refusal(500, "the server failed on this request; its log says where"))
+
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         status, sentence = _problem(error)

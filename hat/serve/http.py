@@ -90,11 +90,8 @@ class Guard:
             if not status:
                 await _refuse(Refusal(503, "the server is shutting down", retry=True), receive, noted)
         except Exception as error:
-            # Where, but not what: messages of errors may quote text.
-            place = _place(error)
-            LOG.error("internal error: %s in %s", type(error).__name__, place)
-            if not status:
-                await _refuse(Refusal(500, "the server failed on this request; its log says where"), receive, noted)
+            # The application has answered. Where, but not what: messages of errors may quote text.
+            LOG.error("internal error: %s in %s", type(error).__name__, _place(error))
         finally:
             milliseconds = 1000 * (time.perf_counter() - began)
             path = scope.get("raw_path", b"").decode("ascii", "replace")[:100]

@@ -13,7 +13,7 @@ class Limits:
     """Limits of a request and of the server.
 
     ``characters`` and ``lines`` count all texts of a request together; ``seconds`` are those of a request from its
-    first byte to its answer; ``queue`` requests wait at most, beside those that are translated; at the end
+    headers to its answer; ``queue`` requests wait at most, beside those that are translated; at the end
     ``grace_seconds`` are left for what has been accepted.
     """
 

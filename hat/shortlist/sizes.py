@@ -11,8 +11,10 @@ from hat.runtime.shortlist import Shortlist
 from hat.shortlist.lexicon import Lexicon
 from hat.special_tokens import SPECIALS
 
-# Sizes that lack more of the translations made with the whole vocabulary than this are not worth translating with.
-HOPELESS = 0.03
+# Sizes that lack more than this of the references, and of the translations made with the whole vocabulary, are not
+# worth translating with. References alone ask for more than a network says, translations for what it should not.
+HOPELESS = 0.1
+SMALLER, LARGER = "smaller than one that loses too much", "larger than needed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,15 @@ class Measured:
     max_candidates: int
     reference_coverage: float
     translation_coverage: float
+
+    @property
+    def coverages(self) -> tuple[float, float]:
+        """Both."""
+        return self.reference_coverage, self.translation_coverage
+
+    def covers_no_more_than(self, other: "Measured") -> bool:
+        """Whether neither coverage is above that of another."""
+        return all(own <= its for own, its in zip(self.coverages, other.coverages, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +118,9 @@ def choose_size(
 ) -> tuple[Size | None, list[dict[str, Any]]]:
     """The smallest size, by mean candidates, that loses less than ``max_bleu_loss``; None where none does.
 
-    Sizes are scored from the smallest on, up to the first that is good enough. Those are passed over that cover too
-    little, or no more of the translations than a smaller one does, or have as many candidates as there are tokens.
+    It is found by bisection: a size that is good enough is compared with smaller ones, one that is not with larger
+    ones. Sizes are passed over that cover too little, or no more than a smaller one does, or have as many candidates
+    as there are tokens.
 
     Args:
         ladder: the sizes.
@@ -120,30 +132,44 @@ def choose_size(
     Returns:
         The size, and a row for each one of the ladder that says what became of it.
     """
-    chosen: Size | None = None
-    rows: list[dict[str, Any]] = []
-    covered = -1.0
-    for measured in sorted(ladder, key=lambda one: (one.mean_candidates, -one.translation_coverage)):
-        row: dict[str, Any] = {**asdict(measured.size), **asdict(measured), "bleu": None, "bleu_loss": None}
-        row |= {"changed": None, "seconds": None}
-        del row["size"]
-        rows.append(row)
-        if chosen is not None:
-            row["verdict"] = "larger than needed"
-        elif measured.mean_candidates >= vocabulary - 1:
-            row["verdict"] = "no smaller than the vocabulary"
-        elif measured.translation_coverage < 1 - HOPELESS:
-            row["verdict"] = "covers too little"
-        elif measured.translation_coverage <= covered:
-            row["verdict"] = "covers no more than a smaller one"
+    ordered = sorted(ladder, key=lambda one: (one.mean_candidates, -sum(one.coverages)))
+    verdicts = [_passed_over(one, ordered[:number], vocabulary) for number, one in enumerate(ordered)]
+    scores: dict[int, Score] = {}
+    left = [number for number, verdict in enumerate(verdicts) if verdict is None]
+    chosen: int | None = None
+    while left:
+        middle = len(left) // 2
+        number = left[middle]
+        scores[number] = score(ordered[number].size)
+        if whole - scores[number].bleu < max_bleu_loss:
+            if chosen is not None:
+                verdicts[chosen] = LARGER
+            chosen, verdicts[number] = number, "chosen"
+            verdicts = [LARGER if other in left[middle + 1 :] else verdict for other, verdict in enumerate(verdicts)]
+            left = left[:middle]
         else:
-            found = score(measured.size)
-            row |= asdict(found) | {"bleu_loss": whole - found.bleu}
-            good = row["bleu_loss"] < max_bleu_loss
-            row["verdict"] = "chosen" if good else "loses too much"
-            chosen = measured.size if good else None
-        covered = max(covered, measured.translation_coverage)
-    return chosen, rows
+            verdicts[number] = "loses too much"
+            verdicts = [SMALLER if other in left[:middle] else verdict for other, verdict in enumerate(verdicts)]
+            left = left[middle + 1 :]
+    rows = []
+    for number, measured in enumerate(ordered):
+        found = scores.get(number)
+        row = {**asdict(measured.size), **asdict(measured), "verdict": verdicts[number]}
+        del row["size"]
+        row |= dict.fromkeys(("bleu", "changed", "seconds", "bleu_loss"))
+        rows.append(row if found is None else row | asdict(found) | {"bleu_loss": whole - found.bleu})
+    return None if chosen is None else ordered[chosen].size, rows
+
+
+def _passed_over(measured: Measured, smaller: Sequence[Measured], vocabulary: int) -> str | None:
+    """Why a size is not scored, None where it may be."""
+    if measured.mean_candidates >= vocabulary - 1:
+        return "no smaller than the vocabulary"
+    if max(measured.coverages) < 1 - HOPELESS:
+        return "covers too little"
+    if any(measured.covers_no_more_than(other) for other in smaller):
+        return "covers no more than a smaller one"
+    return None
 
 
 def size_table(content: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

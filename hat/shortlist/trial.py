@@ -29,8 +29,9 @@ from hat.shortlist.alignment import spread
 from hat.shortlist.sizes import Score
 from hat.space import SearchSpace
 from hat.train import checkpoints
+from hat.translator import BATCH_TOKENS
 
-# Beam that sizes are compared with, where the task's scoring names none: no device is asked.
+# Beam that sizes are compared with: another beam of a device, or of scoring, makes no other shortlist.
 BEAM = 5
 Sentences = list[list[int]]
 
@@ -66,7 +67,6 @@ class Trial:
         self._codec = codec(data, chosen, self._language)
         self._dictionary = Dictionary.load(dictionary_path(data, self._language))
         self.decoding = compared_decoding(chosen.scoring)
-        self._batch_tokens = max(1, chosen.scoring.batch_tokens // self.decoding.beam)
         self._checkpoint = results.supertransformer(task) / "checkpoint.pt"
         self.weights = weights_digest(self._checkpoint)
         self._context = [self.weights, data_digest, asdict(self.decoding), self._numbers.tolist()]
@@ -112,7 +112,7 @@ class Trial:
                 mean = f"{sum(map(len, candidates)) / len(candidates):.0f} candidates"
             started = time.monotonic()
             with progress(f"Validating {mean}", len(self.sources)) as show:
-                for batch in length_batches(self._split, self._batch_tokens, self._numbers):
+                for batch in length_batches(self._split, BATCH_TOKENS // BEAM, self._numbers):
                     found = model.translate([self.sources[place[int(number)]] for number in batch], self.decoding)
                     made |= {place[int(n)]: list(best.tokens) for n, best in zip(batch, found, strict=True)}
                     show(len(made))
@@ -127,9 +127,9 @@ class Trial:
 
 
 def compared_decoding(scoring: Scoring) -> Decoding:
-    """Beam search that sizes are compared with: that of scoring, which no device changes."""
+    """Beam search that sizes are compared with: the lengths of the task."""
     return Decoding(
-        beam=scoring.beam or BEAM,
+        beam=BEAM,
         length_penalty=scoring.length_penalty,
         max_length_ratio=scoring.max_length_ratio,
         max_length_extra=scoring.max_length_extra,

@@ -199,6 +199,9 @@ def test_names_stand_where_budgets_do():
 
     check("results/demo/local/transformer-base/bleu.txt")
     check("results/demo/baselines/transformer-base/checkpoint.pt")
+    # Needs no device; a budget does.
+    check("results/demo/rpi4/transformer-base/quantized-4bit/bleu.txt")
+    check("results/tables/demo-local-compression.md")
     for target, sentence in (
         (
             "results/demo/local/transformer/bleu.txt",
@@ -221,7 +224,7 @@ def test_a_setting_changes_only_what_reads_it():
     for overrides, changed in (
         ({"baselines": {"transformer-base": {"description": "x"}}}, set()),
         ({"baselines": {"transformer-base": {"training": {"updates": 7}}}}, {"baseline"}),
-        ({"baselines": {"transformer-base": {"network": {"norm": "pre"}}}}, {"baseline", "export"}),
+        ({"baselines": {"transformer-base": {"network": {"norm": "pre"}}}}, {"baseline", "export", "quantise"}),
         ({"baselines": {"transformer-big": {"network": {"norm": "pre"}}}}, set()),
         (
             {"tasks": {"demo": {"network": {"norm": "post"}}}},

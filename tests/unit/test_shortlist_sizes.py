@@ -114,20 +114,23 @@ def choose(ladder, bleus, max_bleu_loss=0.1):
     return chosen, {row["frequent"]: row["verdict"] for row in rows}, asked, rows
 
 
-def test_the_smallest_good_one_is_chosen_and_no_more_are_scored_than_needed():
-    ladder = [measured(400, 400, 1.0), measured(50, 50, 0.9), measured(100, 100, 0.99), measured(200, 200, 0.995)]
-    chosen, verdicts, asked, rows = choose(ladder, {100: 19.85, 200: 19.95, 400: 20.0})
-    assert chosen == Size(frequent=200, translations=1)
-    assert asked == [100, 200]
-    assert verdicts == {
-        50: "covers too little",
-        100: "loses too much",
-        200: "chosen",
-        400: "larger than needed",
-    }
-    assert [row["mean_candidates"] for row in rows] == [50, 100, 200, 400]
-    assert rows[2]["bleu_loss"] == pytest.approx(0.05)
-    assert rows[3]["bleu"] is None
+def test_the_smallest_good_one_is_found_by_bisection():
+    sizes = (50, 100, 200, 300, 400, 500, 600, 700)
+    ladder = [measured(size, size, 0.89 + size / 10_000) for size in sizes]
+    bleus = {size: 20 - 0.4 / (size / 100) for size in sizes}
+    for limit, smallest in ((0.5, 100), (0.3, 200), (0.15, 300), (0.09, 500), (0.06, 700)):
+        chosen, verdicts, asked, rows = choose(ladder[::-1], bleus, limit)
+        assert chosen == Size(frequent=smallest, translations=1)
+        assert len(asked) <= 3
+        assert verdicts[50] == "covers too little"
+        assert verdicts[smallest] == "chosen"
+        for size in sizes[1:]:
+            smaller = {"smaller than one that loses too much", "loses too much", "covers too little"}
+            assert verdicts[size] in (smaller if size < smallest else {"chosen", "larger than needed"})
+        assert [row["mean_candidates"] for row in rows] == list(sizes)
+        for row in rows:
+            scored = row["frequent"] in asked
+            assert row["bleu_loss"] == (pytest.approx(20 - bleus[row["frequent"]]) if scored else None)
 
 
 def test_exactly_the_limit_is_too_much():
@@ -137,8 +140,8 @@ def test_exactly_the_limit_is_too_much():
 
 def test_a_size_that_covers_no_more_than_a_smaller_one_is_passed_over():
     ladder = [measured(100, 100, 0.99), measured(150, 150, 0.99), measured(200, 200, 0.98), measured(300, 300, 0.995)]
-    _, verdicts, asked, _ = choose(ladder, {100: 19.0, 300: 19.0})
-    assert asked == [100, 300]
+    _, verdicts, asked, _ = choose(ladder, {100: 20.0, 300: 20.0})
+    assert asked == [300, 100]
     assert verdicts[150] == verdicts[200] == "covers no more than a smaller one"
 
 
@@ -149,7 +152,7 @@ def test_none_is_good_enough():
 
 
 def test_table_has_a_row_for_the_vocabulary_and_each_size():
-    *_, found = choose([measured(50, 50, 0.9), measured(100, 100, 0.99)], {100: 20.1})
+    *_, found = choose([measured(50, 50, 0.8), measured(100, 100, 0.99)], {100: 20.1})
     content = {"whole_vocabulary": {"bleu": 20.0, "seconds": 3.0}, "vocabulary": 1000, "sizes": found}
     header, table = size_table(content)
     assert [len(row) for row in table] == [len(header)] * 3

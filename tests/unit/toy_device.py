@@ -168,9 +168,9 @@ def write_configuration(folder: Path, space: Space = SMALL) -> Path:
         "config.yaml": {"seed": 3},
         "tasks/toy.yaml": task,
         "spaces/toy.yaml": {key: list(value) if isinstance(value, tuple) else value for key, value in space},
-        "devices/here.yaml": {"connection": "local", "beam": 2},
-        "devices/board.yaml": {"connection": "ssh"},
-        "devices/far.yaml": {"connection": "ssh", "host": "far.example"},
+        "devices/here.yaml": {"connection": "local", "beam": 2, "shortlist": False},
+        "devices/board.yaml": {"connection": "ssh", "shortlist": False},
+        "devices/far.yaml": {"connection": "ssh", "host": "far.example", "shortlist": False},
     }
     for name, content in files.items():
         path = folder / name

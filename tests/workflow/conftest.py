@@ -53,6 +53,7 @@ subtransformer:
 latency: {samples: 24, passes: 1, warmup: 1, repeats: 5, source_length: 8, target_length: 8}
 search: {population: 6, parents: 2, mutations: 2, crossovers: 2, iterations: 2, validation_sentences: 20}
 scoring: {max_sentences: 20, batch_tokens: 64}
+shortlist: {align_sentences: 100, validation_sentences: 10, frequent: [10, 30], translations: [5, 200]}
 """
 
 # Part of every Python process of a run: notes which files of results/ are put in place or appended to, and kills

@@ -45,7 +45,10 @@ def compared(finished):
 def test_a_baseline_needs_no_search(project):
     data = {"fetch_sources", "extract_corpus", "tokenise_corpus", "binarise_corpus"}
     shipped = ("transformer-base", "transformer-big", "evolved-transformer", "evolved-transformer-big")
-    assert project.would_run(*(f"results/smoke/local/{name}/bleu.txt" for name in shipped)) == data | AFTER_DATA
+    targets = [f"results/smoke/local/{name}/bleu.txt" for name in shipped]
+    shortlist = {"train_supertransformer", "make_shortlist"}
+    assert project.would_run(*targets) == data | shortlist | AFTER_DATA
+    assert project.would_run(*targets, "--config", "devices={local: {shortlist: false}}") == data | AFTER_DATA
     assert "train_baseline" not in project.would_run("results/smoke/local/50ms/bleu.txt")
 
 

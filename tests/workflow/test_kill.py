@@ -67,6 +67,23 @@ def test_supertransformer(interrupted, finished):
     assert losses(one) == losses(other)
 
 
+def test_shortlist(interrupted, finished):
+    target = "results/smoke/shortlist/shortlist.json"
+    first = interrupted.written(target, kill=r"partial/lexicon.npz$")
+    assert count(first, "partial/lexicon-0.npz") == 1
+    written = interrupted.written(target, kill=r"partial/translations.jsonl$", time=2)
+    assert count(written, "partial/lexicon-0.npz") == 0
+    written += interrupted.written(target, kill=r"shortlist/shortlist.json$")
+    assert count(written, "partial/lexicon.npz") == 1
+    # Killed once more when all was translated: nothing is translated again.
+    assert count(interrupted.written(target), "partial/translations.jsonl") == 0
+    one, other = (project.folder / "results/smoke/shortlist" for project in (interrupted, finished))
+    assert (one / "vmap.txt").exists() == (other / "vmap.txt").exists()
+    # Another alignment is a little different, and so is all that comes after.
+    for path in one.glob("vmap.txt"):
+        shutil.copyfile(other / path.name, path)
+
+
 def test_latency(interrupted):
     target = "results/smoke/local/budgets.json"
     name = "latency/partial/0.jsonl"

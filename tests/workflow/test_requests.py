@@ -19,6 +19,11 @@ from hat.settings import Settings
         ("results/demo/local/50/bleu.txt", "hat: budget '50': expected a positive NUMBERms or NUMBERs"),
         ("results/demo/local/0ms/bleu.txt", "hat: budget '0ms': expected a positive"),
         ("results/demo/local/transformer/bleu.txt", "hat: budget 'transformer': .*, or a baseline, one of evolved-tra"),
+        (
+            "results/demo/local/50ms/quantized-5bit/bleu.txt",
+            "'quantized-5bit' is unknown, expected quantized-4bit or quantized-8bit",
+        ),
+        ("results/tables/demo-nosuch-compression.md", "demo-nosuch-compression.md: expected TASK-DEVICE with a task"),
         ("results/tables/demo-nosuch.md", "hat: results/tables/demo-nosuch.md: expected TASK-DEVICE with a task of"),
         ("results/wmt14ende/rpi4/150ms/bleu.txt", "devices/rpi4.yaml, host: no host is configured for rpi4"),
         ("results/tables/demo-rpi4.md", "devices/rpi4.yaml, host: no host is configured for rpi4"),
@@ -56,6 +61,7 @@ def test_dry_run_of_a_published_task_shows_the_whole_chain(project):
         "tokenise_corpus",
         "binarise_corpus",
         "train_supertransformer",
+        "make_shortlist",
         "choose_architectures",
         "sample_latency",
         "collect_dataset",
@@ -65,6 +71,14 @@ def test_dry_run_of_a_published_task_shows_the_whole_chain(project):
         "export_model",
         "score",
     }
+
+
+@pytest.mark.parametrize(
+    "override", ["devices={local: {shortlist: false}}", "tasks={smoke: {shortlist: {enabled: false}}}"]
+)
+def test_words_are_aligned_only_where_a_shortlist_is_wanted(project, override):
+    target = "results/smoke/local/50ms/bleu.txt"
+    assert project.would_run(target) - project.would_run(target, "--config", override) == {"make_shortlist"}
 
 
 def test_configfile_lies_below_the_command_line(project):

@@ -15,6 +15,7 @@ def test_everything_is_made(finished):
         "smoke/supertransformer/checkpoint.pt",
         "smoke/supertransformer/metrics.jsonl",
         "smoke/supertransformer/config.json",
+        "smoke/shortlist/shortlist.json",
         "smoke/local/latency/dataset.parquet",
         "smoke/local/predictor/predictor.json",
         "smoke/local/predictor/errors.json",
@@ -73,6 +74,19 @@ def test_another_budget_searches_and_what_follows(finished):
         (
             "devices={local: {beam: 3}}",
             {"sample_latency", "collect_dataset", "fit_predictor", "choose_budgets", "figures", "tables", "demo"},
+        ),
+        (
+            "tasks={smoke: {shortlist: {validation_sentences: 9}}}",
+            {
+                "make_shortlist",
+                "sample_latency",
+                "collect_dataset",
+                "fit_predictor",
+                "choose_budgets",
+                "figures",
+                "tables",
+                "demo",
+            },
         ),
         ("tasks={bibleende: {supertransformer: {updates: 9}}}", set()),
         ("tasks={smoke: {description: Other words, supertransformer: {threads: 1}}}", set()),

@@ -12,10 +12,12 @@ from hat.errors import HatError
 from hat.layout import Results
 from hat.locks import clear_stale_locks
 from hat.overrides import layered, read_file
+from hat.quantise import BITS
 from hat.requests import (
     BUDGET_PATTERN,
     check_targets,
     command_line_targets,
+    is_compression,
     pattern,
     reported,
 )
@@ -66,6 +68,7 @@ wildcard_constraints:
     baseline=pattern(SETTINGS.baselines) or "(?!)",
     shard="[0-9]+",
     split="train|validation|test",
+    bits="|".join(map(str, BITS)),
 
 
 # A device is measured by one job at a time. The limit stands here and not in a profile, where another
@@ -170,4 +173,5 @@ def print_tables():
     """Print the summaries that were asked for."""
     for table in [name for name in TARGETS if name.startswith("results/tables/")]:
         task, device = reported(table, SETTINGS, RESULTS)
-        shell(f"hat table {task} {device}")
+        verb = "compression" if is_compression(table) else "table"
+        shell(f"hat {verb} {task} {device}")

@@ -55,3 +55,29 @@ rule tables:
         "{wildcards.task}, {wildcards.device}: write the summary table"
     shell:
         "hat --log {log} table {wildcards.task} {wildcards.device} {params.budgets} > /dev/null"
+
+
+rule compression:
+    input:
+        budgets=for_each_budget(
+            "score.json",
+            "latency.json",
+            *(f"quantized-{bits}bit/score.json" for bits in BITS),
+        ),
+        data=rules.binarise_corpus.output.counts,
+    output:
+        multiext("results/tables/{task}-{device}-compression", ".csv", ".md", ".json"),
+    log:
+        "results/logs/tables/{task}-{device}-compression.log",
+    benchmark:
+        "results/benchmarks/tables/{task}-{device}-compression.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        budgets=lambda wildcards: budgets(wildcards.task, wildcards.device),
+    message:
+        "{wildcards.task}, {wildcards.device}: write the table of sizes and scores"
+    shell:
+        "hat --log {log} compression {wildcards.task} {wildcards.device} {params.budgets} > /dev/null"

@@ -1,0 +1,177 @@
+"""Sizes and scores of what was made for each budget, per precision, against Transformer-Big in fp32."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hat.artifacts import provenance, read_json, write_json, write_text
+from hat.baselines import architecture_of
+from hat.console import print_table
+from hat.deployed import DESCRIPTION, NETWORK
+from hat.errors import InputError
+from hat.layout import OF_A_DEVICE, Results
+from hat.profile import BITS, Profile
+from hat.quantise import BITS as QUANTISED_BITS
+from hat.report.summary import Row, to_csv
+from hat.settings import Settings
+from hat.shapes import task_shape
+from hat.space import Architecture
+
+REFERENCE = "transformer-big"
+
+
+def _megabytes(name: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[name] / 1e6:.2f}"
+
+
+def _times(name: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[name]:.1f}"
+
+
+COLUMNS: dict[str, Callable[[Row], str]] = {
+    "budget": lambda row: str(row["budget"]),
+    "weights": lambda row: f"{row['runtime']} {row['precision']}",
+    "file, MB": _megabytes("network_bytes"),
+    "counted, MB": _megabytes("counted_bytes"),
+    "times smaller": _times("times_smaller"),
+    "as published, MB": _megabytes("published_bytes"),
+    "as published, times smaller": _times("published_times_smaller"),
+    "BLEU": lambda row: f"{row['bleu']:.2f}",
+    "chrF": lambda row: f"{row['chrf']:.2f}",
+    "measured, ms": lambda row: "-" if row["latency_ms"] is None else f"{row['latency_ms']:.1f}",
+}
+LEGEND = (
+    "file: what the network takes on disk. counted: indices, code books, and what stays in fp32, embeddings included;"
+    " of other precisions their bits times all parameters. As published: bits times the parameters without embeddings"
+    " and output projection, code books not counted. Times smaller: than {reference} in fp32, counted alike, with this"
+    " task's dictionaries: {params:,} parameters, {inner:,} without embeddings. MB are millions of bytes."
+)
+
+
+def write_compression(
+    settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]
+) -> dict[str, Any]:
+    """Write results/tables/TASK-DEVICE-compression.{csv,md,json}.
+
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: name of the task.
+        device: name of the device.
+        budgets: budgets and baselines of the table; all that have been quantised and scored where empty.
+
+    Returns:
+        The content of the JSON file: ``task``, ``device``, ``reference``, ``rows``, ``provenance``.
+
+    Raises:
+        InputError: an artifact is missing, or nothing has been quantised.
+    """
+    settings.task(task)
+    settings.device(device)
+    reference = _reference(settings, results, task)
+    shown = _shown(settings, results, task, device, budgets)
+    rows = [row for budget in shown for row in _rows(settings, results, task, device, budget, reference)]
+    made = provenance(seed=None, settings={"budgets": shown})
+    table = {"task": task, "device": device, "reference": reference, "rows": rows, "provenance": made}
+    path = results.tables / f"{task}-{device}-compression"
+    write_text(f"{path}.csv", to_csv(rows))
+    write_text(f"{path}.md", markdown(table))
+    write_json(f"{path}.json", table)
+    return table
+
+
+def legend(table: dict[str, Any]) -> str:
+    """What the columns say."""
+    reference = table["reference"]
+    return LEGEND.format(
+        reference=reference["name"], params=reference["params"], inner=reference["params_without_embeddings"]
+    )
+
+
+def markdown(table: dict[str, Any]) -> str:
+    """The table as a Markdown document."""
+    rows = table["rows"]
+    lines = [f"# Compression: {table['task']} on {table['device']}", "", "| " + " | ".join(COLUMNS) + " |"]
+    lines.append("| --- " * len(COLUMNS) + "|")
+    lines += ["| " + " | ".join(cell(row) for cell in COLUMNS.values()) + " |" for row in rows]
+    lines += ["", legend(table), ""]
+    signatures = sorted({f"`{row['bleu_signature']}`, `{row['chrf_signature']}`" for row in rows})
+    lines += [f"{rows[0]['sentences']} test sentences, {'; '.join(signatures)}."]
+    return "\n".join(lines) + "\n"
+
+
+def print_compression(table: dict[str, Any]) -> None:
+    """Print the table."""
+    cells = [[cell(row) for cell in COLUMNS.values()] for row in table["rows"]]
+    print_table(f"Compression: {table['task']} on {table['device']}", list(COLUMNS), cells)
+    print(legend(table))
+
+
+def _reference(settings: Settings, results: Results, task: str) -> dict[str, Any]:
+    """Parameters of Transformer-Big with the task's dictionaries."""
+    architecture = architecture_of(settings.baseline(REFERENCE).network)
+    if not isinstance(architecture, Architecture):
+        raise InputError(f"{settings.folder}/baselines/{REFERENCE}.yaml, network.kind: expected 'transformer'")
+    profile = Profile.of(architecture, task_shape(settings, results, task, REFERENCE), length=1)
+    return {
+        "name": REFERENCE,
+        "params": profile.params,
+        "params_without_embeddings": profile.params_without_embeddings,
+    }
+
+
+def _shown(settings: Settings, results: Results, task: str, device: str, named: Sequence[str]) -> list[str]:
+    """The budgets by size, then the baselines by name."""
+
+    def order(budget: str) -> tuple[float, str]:
+        limit = settings.limit_ms(budget)
+        return float("inf") if limit is None else limit, budget
+
+    folder = results.root / task / device
+    found = {path.parent.parent.name for path in folder.glob("*/quantized-*bit/score.json")} - OF_A_DEVICE
+    if not named and not found:
+        raise InputError(f"{folder}: nothing has been quantised and scored there yet; run hat quantise and hat score")
+    return sorted(set(named) or found, key=order)
+
+
+def _rows(
+    settings: Settings, results: Results, task: str, device: str, budget: str, reference: dict[str, Any]
+) -> list[Row]:
+    """Rows of one budget: what is deployed, then its other forms that have been scored."""
+    folder = results.budget(task, device, budget)
+    quantised = [results.place(task, device, budget, bits) for bits in sorted(QUANTISED_BITS, reverse=True)]
+    scored = (path.parent for path in folder.glob("*/score.json"))
+    others = {place for place in scored if (place / "model" / DESCRIPTION).exists()}
+    places = [folder, *sorted(others - set(quantised)), *(place for place in quantised if place in others)]
+    models = [read_json(place / "model" / DESCRIPTION) for place in places]
+    inner = next((model["parameters_without_embeddings"] for model in models if "bits" in model), None)
+    if inner is None:
+        raise InputError(f"{folder}: nothing has been quantised and scored there; run hat quantise and hat score")
+    return [_row(place, budget, model, inner, reference) for place, model in zip(places, models, strict=True)]
+
+
+def _row(place: Path, budget: str, model: dict[str, Any], inner: int, reference: dict[str, Any]) -> Row:
+    score, latency = read_json(place / "score.json"), place / "latency.json"
+    bits = model.get("bits") or BITS.get(model["precision"])
+    if bits is None:
+        file = place / "model" / DESCRIPTION
+        raise InputError(f"{file}, precision: {model['precision']!r}, expected one of {', '.join(BITS)}, or bits")
+    counted = model["counted_size"]["total_bytes"] if "counted_size" in model else model["parameters"] * bits // 8
+    published = inner * bits / 8
+    return {
+        "budget": budget,
+        "runtime": model["runtime"],
+        "precision": model["precision"],
+        "bits": bits,
+        "network_bytes": sum(path.stat().st_size for path in (place / "model" / NETWORK).rglob("*") if path.is_file()),
+        "counted_bytes": counted,
+        "times_smaller": 4 * reference["params"] / counted,
+        "published_bytes": published,
+        "published_times_smaller": 4 * reference["params_without_embeddings"] / published,
+        "bleu": score["bleu"],
+        "chrf": score["chrf"],
+        "latency_ms": read_json(latency)["latency_ms"] if latency.exists() else None,
+        "sentences": score["sentences"],
+        "bleu_signature": score["bleu_signature"],
+        "chrf_signature": score["chrf_signature"],
+    }

@@ -1,0 +1,105 @@
+"""A trained network quantised, scored, and compared with Transformer-Big."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from hat.artifacts import read_json
+from hat.cli import app
+from hat.errors import InputError
+from hat.evaluate.export import export_model
+from hat.evaluate.stages import score
+from hat.report.compression import write_compression
+from hat.settings import Settings
+from hat.space import SearchSpace
+from hat.train.stages import train_subtransformer
+
+BIG = {
+    "kind": "transformer",
+    "qkv_dim": 16,
+    "encoder_embed_dim": 16,
+    "encoder_ffn_dim": [32, 32],
+    "encoder_heads": [2, 2],
+    "decoder_embed_dim": 16,
+    "decoder_ffn_dim": [32],
+    "decoder_self_heads": [2],
+    "decoder_cross_heads": [2],
+    "decoder_cross_span": [1],
+}
+# An attention and a feed-forward network of it; encoder layers have one attention, decoder layers two.
+ATTENTION, FEED_FORWARD = 4 * 17 * 16 + 32, 17 * 32 + 33 * 16 + 32
+
+
+@pytest.fixture
+def trained(project):
+    """A project with a trained SubTransformer of random start, and a test split."""
+    settings, results = project
+    (settings.folder / "devices/local.yaml").write_text("connection: local\nbeam: 2\n")
+    (settings.folder / "baselines").mkdir()
+    (settings.folder / "baselines/transformer-big.yaml").write_text(yaml.safe_dump({"network": BIG}))
+    short = {"updates": 2, "validate_every": 2, "save_every": 2, "initial_weights": "random"}
+    settings = Settings({"tasks.toy": {"subtransformer": short}}, settings.folder)
+    place = results.budget("toy", "local", "50ms")
+    place.mkdir(parents=True)
+    smallest = SearchSpace(settings.space_of("toy")).smallest.to_dict()
+    (place / "architecture.json").write_text(json.dumps({"architecture": smallest}))
+    train_subtransformer(settings, results, "toy", "local", "50ms")
+    data = results.data("toy")
+    (data / "codes").write_text("#version: 0.2\nw 1\n")
+    (data / "raw").mkdir()
+    for language in ("en", "de"):
+        (data / "raw" / f"test.{language}").write_text("w1 w2\nw3\n")
+    return settings, results
+
+
+def test_a_trained_network_is_quantised_scored_and_compared(trained):
+    settings, results = trained
+    place = results.budget("toy", "local", "50ms")
+    with pytest.raises(InputError, match="nothing has been quantised and scored there yet"):
+        write_compression(settings, results, "toy", "local", [])
+    export_model(settings, results, "toy", "local", "50ms")
+    fp32 = {"bleu": 1.0, "chrf": 2.0, "sentences": 2, "bleu_signature": "a", "chrf_signature": "b"}
+    (place / "score.json").write_text(json.dumps(fp32))
+    (place / "latency.json").write_text('{"latency_ms": 5.0}')
+    for bits in (4, 8):
+        folder = export_model(settings, results, "toy", "local", "50ms", bits)
+        assert folder == place / f"quantized-{bits}bit" / "model"
+        assert score(settings, results, "toy", "local", "50ms", bits) == folder.parent / "score.json"
+        assert {path.name for path in folder.parent.iterdir()} >= {"bleu.txt", "score.json", "hypotheses.txt"}
+        assert len((folder.parent / "hypotheses.txt").read_text().splitlines()) == 2
+    table = write_compression(settings, results, "toy", "local", [])
+    layers = 3 * ATTENTION + 2 * FEED_FORWARD + ATTENTION + FEED_FORWARD
+    reference = {"name": "transformer-big", "params": layers + 40 * 16, "params_without_embeddings": layers}
+    assert table["reference"] == reference
+    model = read_json(place / "model/model.json")
+    assert [row["precision"] for row in table["rows"]] == ["fp32", "kmeans8", "kmeans4"]
+    assert [row["latency_ms"] for row in table["rows"]] == [5.0, None, None]
+    for row, name in zip(table["rows"], ("", "quantized-8bit", "quantized-4bit"), strict=True):
+        file = place / name / "model/network/weights.npz"
+        assert row["network_bytes"] == file.stat().st_size
+        with np.load(file) as stored:
+            parts = [stored[part].nbytes for part in stored.files if not part.endswith(":shape")]
+        assert row["counted_bytes"] == sum(parts)
+        assert row["times_smaller"] == pytest.approx(4 * reference["params"] / sum(parts))
+        inner = model["parameters"] - 40 * 16
+        assert row["published_bytes"] == inner * row["bits"] / 8
+        assert row["published_times_smaller"] == pytest.approx(32 / row["bits"] * layers / inner)
+    written = results.tables / "toy-local-compression.md"
+    assert "| 50ms | torch kmeans4 |" in written.read_text()
+    assert "| 5.0 |" in written.read_text()
+
+
+def test_verbs_of_quantisation(trained):
+    settings, results = trained
+    options = ["--config-dir", str(settings.folder), "--results", str(results.root)]
+    ran = CliRunner().invoke(app, [*options, "quantise", "toy", "local", "50ms", "--bits", "5"])
+    assert ran.exit_code == 2
+    assert "quantisation to 5 bits is unknown, expected 4 or 8" in ran.output
+    published = ["--set", "tasks.toy.compression.embeddings=false"]
+    ran = CliRunner().invoke(app, [*options, *published, "quantise", "toy", "local", "50ms", "--bits", "4"])
+    assert ran.exit_code == 0, ran.output
+    model = read_json(results.place("toy", "local", "50ms", 4) / "model/model.json")
+    assert (model["precision"], model["runtime"], model["bits"]) == ("kmeans4-published", "torch", 4)

@@ -1,0 +1,39 @@
+"""Quantised models and their table, made from what the whole DAG made."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_quantised_models_are_scored_and_compared(finished):
+    budgets = json.loads((finished.results / "budgets.json").read_text())["budgets"]
+    target = f"results/smoke/local/{budgets[0]}/quantized-4bit/bleu.txt"
+    assert finished.would_run(target) == {"quantise", "score_quantised"}
+    table = "results/tables/smoke-local-compression"
+    output = finished.snakemake(f"{table}.md")
+    assert "Compression: smoke on local" in output
+    rows = json.loads((finished.folder / f"{table}.json").read_text())["rows"]
+    assert [(row["budget"], row["bits"]) for row in rows] == [
+        (budget, bits) for budget in budgets for bits in (32, 8, 4)
+    ]
+    for budget in budgets:
+        folder = finished.results / budget
+        sizes = [(place / "model/network/weights.npz").stat().st_size for place in _places(folder)]
+        assert sizes == sorted(sizes, reverse=True)
+        for bits in (4, 8):
+            place = folder / f"quantized-{bits}bit"
+            score = json.loads((place / "score.json").read_text())
+            assert float((place / "bleu.txt").read_text().splitlines()[0]) == pytest.approx(score["bleu"], abs=0.01)
+            assert "validation_loss" not in score
+            assert json.loads((place / "model/model.json").read_text())["precision"] == f"kmeans{bits}"
+    assert "Nothing to be done" in finished.snakemake(f"{table}.md")
+    assert finished.would_run(target, "--config", "tasks={smoke: {compression: {embeddings: false}}}") == {
+        "quantise",
+        "score_quantised",
+    }
+
+
+def _places(folder):
+    return [folder, folder / "quantized-8bit", folder / "quantized-4bit"]
