@@ -3,6 +3,7 @@
 import gc
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The networks of tests are too small to be shared by threads, which would spin while they wait for each other. The
@@ -18,3 +19,10 @@ def pytest_collection_finish():
     """Take what all the files imported out of the garbage collector's sight: measuring collects before each network."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of one file run in one process of pytest-xdist, so that what they share is made once."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
