@@ -102,8 +102,9 @@ class Settings:
             raise InputError("\n".join(describe(error, Training, file))) from None
 
     def uses_shortlist(self, task: str, device: str) -> bool:
-        """Whether what is deployed for a device has the task's shortlist."""
-        return self.device(device).shortlist and self.task(task).shortlist.enabled
+        """Whether what is deployed for a device has the task's shortlist; execution as published has none."""
+        chosen = self.device(device)
+        return chosen.shortlist and chosen.runtime != "torch-published" and self.task(task).shortlist.enabled
 
     def limit_ms(self, budget: str) -> float | None:
         """Milliseconds that a model for ``budget`` may take; None for the name of a baseline, which has no limit.
