@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hat.runtime import PRECISIONS
+
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -407,8 +409,8 @@ class Device(Section):
     description: str = Field("", description="One line for people")
     connection: Literal["local", "ssh"] = Field(description="How it is reached")
     host: str | None = Field(None, description="Host alias of the OpenSSH configuration, for ssh")
-    runtime: Literal["torch"] = Field("torch", description="What executes the model")
-    precision: Literal["fp32"] = Field("fp32", description="Precision of the deployed model")
+    runtime: Literal["torch", "ctranslate2"] = Field("torch", description="What executes the model")
+    precision: Literal["fp32", "int8"] = Field("fp32", description="Precision of the deployed model")
     threads: Positive = Field(1, description="CPU threads of a translation")
     beam: Positive = Field(5, description="Beam size that is deployed and measured")
 
@@ -416,6 +418,12 @@ class Device(Section):
     def _host(self) -> Self:
         if self.connection == "local" and self.host is not None:
             raise ValueError("host is given, but connection is 'local'")
+        return self
+
+    @model_validator(mode="after")
+    def _precision(self) -> Self:
+        if self.precision not in (known := PRECISIONS[self.runtime]):
+            raise ValueError(f"precision is {self.precision!r}, but runtime {self.runtime!r} has {', '.join(known)}")
         return self
 
 
