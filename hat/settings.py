@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from hat.config import Baseline, Configuration, Device, Space, Task, Training
 from hat.errors import InputError
 from hat.layout import OF_A_DEVICE
+from hat.runtime.confined import confined
 
 Model = TypeVar("Model", bound=BaseModel)
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
@@ -123,6 +124,15 @@ class Settings:
     def space_of(self, task: str) -> Space:
         """The space of a task."""
         return self.spaces[self.task(task).space]
+
+    def space_on(self, task: str, device: str) -> Space:
+        """The part of a task's space that the Runtime of a device expresses.
+
+        Raises:
+            InputError: nothing is left of it.
+        """
+        where = f"space {self.task(task).space!r} on device {device!r}"
+        return confined(self.space_of(task), self.device(device).runtime, where)
 
     def _check_baselines(self) -> None:
         """Baselines stand where budgets do, so their names may be no others; overrides of training are checked here."""
