@@ -288,7 +288,10 @@ class ShortlistSettings(Section):
         (5, 10, 20, 50, 100), min_length=1, description="Tried numbers of best translations of each source token"
     )
     max_bleu_loss: float = Field(
-        0.1, gt=0, description="The smallest size is taken that loses less BLEU than this against the whole vocabulary"
+        0.1,
+        gt=0,
+        description="The smallest size is taken that loses less BLEU than this against the whole vocabulary,"
+        " or no more than chance",
     )
 
 
