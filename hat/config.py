@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hat.runtime import PRECISIONS
+
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -286,7 +288,10 @@ class ShortlistSettings(Section):
         (5, 10, 20, 50, 100), min_length=1, description="Tried numbers of best translations of each source token"
     )
     max_bleu_loss: float = Field(
-        0.1, gt=0, description="The smallest size is taken that loses less BLEU than this against the whole vocabulary"
+        0.1,
+        gt=0,
+        description="The smallest size is taken that loses less BLEU than this against the whole vocabulary,"
+        " or no more than chance",
     )
 
 
@@ -442,8 +447,10 @@ class Device(Section):
     description: str = Field("", description="One line for people")
     connection: Literal["local", "ssh"] = Field(description="How it is reached")
     host: str | None = Field(None, description="Host alias of the OpenSSH configuration, for ssh")
-    runtime: Literal["torch", "torch-published"] = Field("torch", description="What executes the model")
-    precision: Literal["fp32"] = Field("fp32", description="Precision of the deployed model")
+    runtime: Literal["torch", "torch-published", "onnxruntime", "ctranslate2"] = Field(
+        "torch", description="What executes the model"
+    )
+    precision: Literal["fp32", "int8", "int4"] = Field("fp32", description="Precision of the deployed model")
     threads: Positive = Field(1, description="CPU threads of a translation")
     beam: Positive = Field(5, description="Beam size that is deployed and measured")
     shortlist: bool = Field(True, description="Deploy and measure with the task's shortlist, where it has one")
@@ -452,6 +459,13 @@ class Device(Section):
     def _host(self) -> Self:
         if self.connection == "local" and self.host is not None:
             raise ValueError("host is given, but connection is 'local'")
+        return self
+
+    @model_validator(mode="after")
+    def _precision(self) -> Self:
+        allowed = PRECISIONS[self.runtime]
+        if self.precision not in allowed:
+            raise ValueError(f"precision is {self.precision!r}, but runtime {self.runtime!r} has {', '.join(allowed)}")
         return self
 
 

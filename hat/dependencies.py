@@ -26,12 +26,12 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "binarise": ("task.tokenisation", *LANGUAGES),
     "supertransformer": ("seed", "space", "task.network", "task.supertransformer"),
     "shortlist": ("space", "task.network", "task.shortlist", *LANGUAGES, *DEPLOYED_DECODING),
-    "choose": ("seed", "space", "latency.samples", "latency.shards"),
-    "sample": ("seed", "space", "task.network", "device", "device.threads", *MEASUREMENT),
+    "choose": ("seed", "confined_space", "latency.samples", "latency.shards"),
+    "sample": ("seed", "space", "confined_space", "task.network", "device", "device.threads", *MEASUREMENT),
     "collect": ("latency.shards",),
     "fit": ("seed", "space", "latency.held_out"),
-    "budgets": ("seed", "space", "demo.count"),
-    "search": ("seed", "space", "task.network", "task.search"),
+    "budgets": ("seed", "confined_space", "demo.count"),
+    "search": ("seed", "space", "confined_space", "task.network", "task.search"),
     "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
     "export": ("space", "task.network", "device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING),
     "quantise": ("space", "task.network", *QUANTISED),
@@ -68,8 +68,11 @@ def stage_settings(
         "latency": chosen.latency.model_dump(mode="json"),
         "space": settings.space_of(task).model_dump(mode="json"),
     }
+    names = (STAGES if baseline is None else BASELINE_STAGES)[stage]
     if device is not None:
         sections["device"] = settings.device(device).model_dump(mode="json")
+        if "confined_space" in names:
+            sections["confined_space"] = settings.space_on(task, device).model_dump(mode="json")
     if baseline is not None:
         network, training = settings.baseline(baseline).network, settings.baseline_training(task, baseline)
         sections["baseline"] = {
@@ -77,7 +80,7 @@ def stage_settings(
             "training": training.model_dump(mode="json"),
         }
     found = {}
-    for name in (STAGES if baseline is None else BASELINE_STAGES)[stage]:
+    for name in names:
         value: Any = sections
         for part in name.split("."):
             value = value[part]

@@ -89,7 +89,7 @@ class DeployedFolder:
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             problem = " ".join(str(error).split())
             raise InputError(f"{path}: not the description of a deployed model ({problem})") from None
-        name = str(values.get("budget") or values.get("baseline") or "")
+        name = str(values.get("budget") or values.get("baseline") or folder.resolve().parent.name)
         source, target = (
             Side(
                 codec=TextCodec(language, folder / "codes", tokenisation),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from hat.config import Baseline, Configuration, Device, Space, Task, Training
 from hat.errors import InputError
 from hat.layout import OF_A_DEVICE
+from hat.runtime.confined import confined
 
 Model = TypeVar("Model", bound=BaseModel)
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
@@ -102,8 +103,9 @@ class Settings:
             raise InputError("\n".join(describe(error, Training, file))) from None
 
     def uses_shortlist(self, task: str, device: str) -> bool:
-        """Whether what is deployed for a device has the task's shortlist."""
-        return self.device(device).shortlist and self.task(task).shortlist.enabled
+        """Whether what is deployed for a device has the task's shortlist; execution as published has none."""
+        chosen = self.device(device)
+        return chosen.shortlist and chosen.runtime != "torch-published" and self.task(task).shortlist.enabled
 
     def limit_ms(self, budget: str) -> float | None:
         """Milliseconds that a model for ``budget`` may take; None for the name of a baseline, which has no limit.
@@ -122,6 +124,15 @@ class Settings:
     def space_of(self, task: str) -> Space:
         """The space of a task."""
         return self.spaces[self.task(task).space]
+
+    def space_on(self, task: str, device: str) -> Space:
+        """The part of a task's space that the Runtime of a device expresses.
+
+        Raises:
+            InputError: nothing is left of it.
+        """
+        where = f"space {self.task(task).space!r} on device {device!r}"
+        return confined(self.space_of(task), self.device(device).runtime, where)
 
     def _check_baselines(self) -> None:
         """Baselines stand where budgets do, so their names may be no others; overrides of training are checked here."""

@@ -34,7 +34,7 @@ def choose_architectures(settings: Settings, results: Results, task: str, device
     """
     check_reachable(settings, device)
     wanted = settings.task(task).latency.samples
-    space = SearchSpace(settings.space_of(task))
+    space = SearchSpace(settings.space_on(task, device))
     if space.size < wanted:
         print(
             f"space {settings.task(task).space!r} has {space.size} Architectures, fewer than latency.samples"
@@ -92,7 +92,7 @@ def sample_shard(settings: Settings, results: Results, task: str, device: str, s
         ) as tracker:
             conditions, samples = measure_missing(
                 wanted=wanted,
-                reference=SearchSpace(settings.space_of(task)).largest,
+                reference=SearchSpace(settings.space_on(task, device)).largest,
                 connection=connection,
                 workload=workload_of(settings, results, task, device),
                 warmup=chosen.warmup,
@@ -178,8 +178,7 @@ def latency_range(
     Raises:
         InputError: the predictor is missing.
     """
-    settings.device(device)
-    space = SearchSpace(settings.space_of(task))
+    space = SearchSpace(settings.space_on(task, device))
     return predicted_range(space, load_predictor(results, task, device), count=count, seed=settings.seed)
 
 

@@ -8,6 +8,7 @@ read them. Each attention keeps its own features per head, and says its softmax 
 import json
 import math
 import tempfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hat.artifacts import read_json
+from hat.artifacts import read_json, write_json
 from hat.errors import InputError
 from hat.runtime.base import Blueprint, Shape, Weights
 from hat.runtime.shortlist import FILE, Shortlist
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
     from hat.space import Architecture
 
-CONFIG = "config.json"
+WEIGHTS, CONFIG = "model.bin", "config.json"
 SHARED_VOCABULARY = "shared_vocabulary.json"
 SOURCE_VOCABULARY, TARGET_VOCABULARY = "source_vocabulary.json", "target_vocabulary.json"
-FILES = ("model.bin", CONFIG, SHARED_VOCABULARY, SOURCE_VOCABULARY, TARGET_VOCABULARY, FILE)
+FILES = (WEIGHTS, CONFIG, SHARED_VOCABULARY, SOURCE_VOCABULARY, TARGET_VOCABULARY, FILE)
 # Rows of the position tables: the longest source, and the most decoding steps.
 SOURCE_POSITIONS, TARGET_POSITIONS = 1024, 1280
 
@@ -46,6 +47,9 @@ def write_files(
     made.optimize(quantization=compute_type)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         made.save(place)
+        config = read_json(Path(place) / CONFIG)
+        config |= {"network": _network(blueprint), "checksum": _checksum(Path(place) / WEIGHTS)}
+        write_json(Path(place) / CONFIG, config)
         if shortlist is not None:
             shortlist.save(Path(place) / FILE, blueprint.source_tokens, blueprint.target_tokens)
         for name in FILES:
@@ -56,13 +60,20 @@ def write_files(
 
 
 def check_files(folder: Path, blueprint: Blueprint) -> None:
-    """Compare what is written beside the weights with the blueprint.
+    """Compare the files with the blueprint, and the weights with their checksum: CTranslate2 crashes on damaged ones.
 
     Raises:
         InputError: a file is missing, malformed, or of another network.
     """
-    if read_json(folder / CONFIG).get("network") != _network(blueprint):
+    config = read_json(folder / CONFIG)
+    if config.get("network") != _network(blueprint):
         raise InputError(f"{folder / CONFIG}: of another network than model.json describes")
+    try:
+        checksum = _checksum(folder / WEIGHTS)
+    except OSError as error:
+        raise InputError(f"{folder / WEIGHTS}: no such file ({error.strerror})") from None
+    if config.get("checksum") != checksum:
+        raise InputError(f"{folder / WEIGHTS}: not the weights that were written (their checksum differs)")
     shared = (folder / SHARED_VOCABULARY).exists()
     for name, tokens in ((SOURCE_VOCABULARY, blueprint.source_tokens), (TARGET_VOCABULARY, blueprint.target_tokens)):
         path = folder / (SHARED_VOCABULARY if shared else name)
@@ -72,6 +83,15 @@ def check_files(folder: Path, blueprint: Blueprint) -> None:
             raise InputError(f"{path}: not a vocabulary ({error})") from None
         if found != list(tokens):
             raise InputError(f"{path}: holds other tokens than the dictionary")
+
+
+def _checksum(path: Path) -> str:
+    """CRC-32, and the size: against damage, not against malice."""
+    checksum, size = 0, 0
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            checksum, size = zlib.crc32(block, checksum), size + len(block)
+    return f"{checksum:08x} {size}"
 
 
 def _network(blueprint: Blueprint) -> dict[str, Any]:
@@ -114,7 +134,6 @@ def specification(blueprint: Blueprint, weights: Weights) -> "TransformerSpec":
         SPECIALS[number] for number in (UNKNOWN, BEGIN, END)
     )
     made.config.decoder_start_token = SPECIALS[END]
-    made.config.add_attribute("network", _network(blueprint))
     return made
 
 

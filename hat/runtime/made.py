@@ -98,7 +98,8 @@ def build(
     if (reason := runtime.refusal(architecture, shape)) is not None:
         raise InputError(f"runtime {runtime.name!r}: {reason}")
     blueprint = blueprint_of(architecture, shape)
-    shortlist = None if candidates is None else Shortlist(range(min(candidates, shape.target_vocabulary)), {})
+    # Padding, one of the first tokens, is no candidate.
+    shortlist = None if candidates is None else Shortlist(range(min(candidates + 1, shape.target_vocabulary)), {})
     with tempfile.TemporaryDirectory() as folder:
         runtime.write(Path(folder), blueprint, random_weights(architecture, shape, seed), shortlist)
         return runtime.load(Path(folder), blueprint)

@@ -9,9 +9,6 @@ import onnxruntime as ort
 
 from hat.errors import InputError
 
-# Threads of the pool that the sessions of this process share, once there is one.
-_shared_pool: list[int] = []
-
 
 class Sessions:
     """Makes sessions on a CPU.
@@ -23,15 +20,12 @@ class Sessions:
 
     def __init__(self, threads: int, parallel: int) -> None:
         self.threads, self.parallel = threads, parallel
-        # Several sessions take turns in a step: with a pool each, the idle ones would be in the way.
-        self.shares_pool = threads > 1 and parallel == 1 and _made_shared_pool(threads)
 
-    def _options(self, optimisation: ort.GraphOptimizationLevel) -> ort.SessionOptions:
+    def _options(self, optimisation: ort.GraphOptimizationLevel, threads: int) -> ort.SessionOptions:
         options = ort.SessionOptions()
         options.graph_optimization_level = optimisation
-        options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
-        options.use_per_session_threads = not self.shares_pool
-        if self.threads == 1 or self.parallel > 1:
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        if threads == 1 or self.parallel > 1:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Lengths differ from run to run: plans of memory by shape would be made anew each time.
         options.enable_mem_pattern = False
@@ -50,12 +44,12 @@ class Sessions:
         try:
             # The graphs are written in large operators. Further levels put sums and norms together, which takes six
             # times as long on a CPU.
-            options = self._options(ort.GraphOptimizationLevel.ORT_ENABLE_BASIC)
+            options = self._options(ort.GraphOptimizationLevel.ORT_ENABLE_BASIC, self.threads)
             session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         # ONNX Runtime's exceptions have no base class of their own.
         except Exception as error:
             problem = " ".join(str(error).split())
-            raise InputError(f"{path}: ONNX Runtime cannot load it ({problem})") from None
+            raise InputError(f"{path}: ONNX Runtime cannot load it with the files beside it ({problem})") from None
         found = session.get_modelmeta().custom_metadata_map
         for key, value in properties.items():
             if found.get(key) != value:
@@ -63,19 +57,14 @@ class Sessions:
         return session
 
     def make(self, model: bytes, constants: Mapping[str, npt.NDArray[Any]]) -> ort.InferenceSession:
-        """The session of a model that has just been written, with constants that are not in it."""
+        """The session of a model that has just been written, with constants that are not in it.
+
+        It has one thread: making further ones for every sentence costs more than they save.
+        """
         values = [ort.OrtValue.ortvalue_from_numpy(array) for array in constants.values()]
-        options = self._options(ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+        options = self._options(ort.GraphOptimizationLevel.ORT_DISABLE_ALL, 1)
         options.add_external_initializers(list(constants), values)
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _made_shared_pool(threads: int) -> bool:
-    """Whether the process has a shared pool of so many threads; there can be one only, which is never changed."""
-    if not _shared_pool:
-        ort.set_global_thread_pool_sizes(threads, 1)
-        _shared_pool.append(threads)
-    return _shared_pool == [threads]
 
 
 def bind_input(binding: ort.IOBinding, name: str, array: npt.NDArray[Any]) -> None:

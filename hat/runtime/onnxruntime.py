@@ -77,24 +77,24 @@ class OnnxRuntime:
         """See :class:`hat.runtime.base.Runtime`."""
         architecture, shape = self._accepted(blueprint), blueprint.shape
         shortlist = Shortlist.load(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
+        names = table_names(architecture, shape)
+        sides = [
+            ("source", shape.source_vocabulary, architecture.encoder_embed_dim),
+            ("target", shape.target_vocabulary, architecture.decoder_embed_dim),
+        ]
+        if shortlist is not None:
+            sides.append(("projection", shape.target_vocabulary, architecture.decoder_embed_dim))
+        tables = {side: Table.load(folder, names[side], self.precision, (rows, dim)) for side, rows, dim in sides}
         sessions, properties = Sessions(self.threads, self.parallel), self._properties(blueprint, shortlist is not None)
         encoder, step = (sessions.load(folder / name, properties) for name in (ENCODER, STEP))
-        names = table_names(architecture, shape)
-        source, target = (
-            Embedding(Table.load(folder, names[side], self.precision, (vocabulary, dim)), super_dim, shape)
-            for side, vocabulary, dim, super_dim in (
-                ("source", shape.source_vocabulary, architecture.encoder_embed_dim, shape.super_encoder_dim),
-                ("target", shape.target_vocabulary, architecture.decoder_embed_dim, shape.super_decoder_dim),
-            )
-        )
         network = OnnxNetwork(
             heads=[(heads, padded_head_dim(shape.qkv_dim, heads)) for heads in architecture.decoder_self_heads],
             sessions=sessions,
             encoder=encoder,
             step=step,
             search=search_model(self.precision, architecture.decoder_embed_dim),
-            source=source,
-            target=target,
+            source=Embedding(tables["source"], shape.super_encoder_dim, shape),
+            target=Embedding(tables["target"], shape.super_decoder_dim, shape),
             shortlist=shortlist,
         )
         return OnnxModel(network, self.parallel)

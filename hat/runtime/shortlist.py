@@ -6,7 +6,7 @@ by spaces; the line whose source token is empty holds those that every sentence 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ class Shortlist:
         )
         # CTranslate2 relies on the special tokens having the same places among any sentence's candidates.
         del targets[target_tokens[PAD]]
-        always: list[int] = []
+        always: list[int] | None = None
         by_token: dict[int, list[int]] = {}
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
@@ -84,10 +84,12 @@ class Shortlist:
                     always = tokens
             except KeyError as error:
                 raise InputError(f"{path}, line {number}: {error.args[0]!r}, expected tokens of the model") from None
+        if always is None or lines[-1]:
+            raise InputError(f"{path}: cut short, expected whole lines and one that begins with a tab")
         return cls(always, by_token)
 
 
 def _without_padding(tokens: Sequence[int]) -> npt.NDArray[np.int32]:
     """Tokens, ascending, each once."""
     found = np.unique(np.asarray(tokens, np.int32))
-    return found[found != PAD]
+    return cast(npt.NDArray[np.int32], found[found != PAD])

@@ -33,7 +33,7 @@ def search(settings: Settings, results: Results, task: str, device: str, budget:
         InputError: the budget is no budget, or the predictor or the SuperTransformer is missing.
     """
     limit_ms = budget_ms(budget)
-    settings.device(device)
+    space = SearchSpace(settings.space_on(task, device))
     chosen = settings.task(task).search
     predictor = load_predictor(results, task, device)
     folder = results.budget(task, device, budget)
@@ -46,7 +46,7 @@ def search(settings: Settings, results: Results, task: str, device: str, budget:
 
     with only_one(folder, f"Searching for {budget}"):
         problem = Problem(
-            space=SearchSpace(settings.space_of(task)),
+            space=space,
             predictor=predictor,
             budget_ms=limit_ms,
             evaluate=lambda architecture: evaluator()(architecture),
@@ -58,7 +58,7 @@ def search(settings: Settings, results: Results, task: str, device: str, budget:
             candidates = run(problem, algorithm, tracker)
         made_from = {
             "search": chosen.model_dump(mode="json"),
-            "space": problem.space.space.model_dump(mode="json"),
+            "space": space.space.model_dump(mode="json"),
             "predictor": predictor.to_dict(),
             "weights": weights,
             "budget_ms": limit_ms,

@@ -15,7 +15,6 @@ from hat.errors import HatError, InputError
 from hat.serve.app import Service, create_app
 from hat.serve.http import LOG
 from hat.serve.limits import Limits
-from hat.serve.models import OneModel
 from hat.serve.workers import Workers
 from hat.translator import Translator
 
@@ -55,10 +54,9 @@ def serve(
     """
     listener = _bound(host, port)
     with listener:
-        pools = [OneModel.from_folder(folder, beam=beam, threads=threads) for _ in range(workers)]
-        _, translator = pools[0].pick(None)
-        _prepare(translator)
-        service = Service(translator.description, Workers(pools, limits.queue), limits)
+        translators = [Translator.from_folder(folder, beam=beam, threads=threads) for _ in range(workers)]
+        _prepare(translators[0])
+        service = Service(translators[0].description, Workers(translators, limits.queue), limits)
         _log_to_stderr()
         config = uvicorn.Config(
             create_app(service),
@@ -76,7 +74,7 @@ def serve(
         )
         server = _Server(config, service)
         address = _address(host, listener)
-        languages = "{source_language} to {target_language}".format_map(translator.description)
+        languages = "{source_language} to {target_language}".format_map(service.description)
         server.ready = f"hat: ready at {address} ({languages}, {', '.join(service.workers.names)})"
         server.run(sockets=[listener])
     sys.stdout.flush()

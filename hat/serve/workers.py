@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from hat.serve.models import ModelPool
+from hat.translator import Translator
 
 
 class QueueFull(Exception):
@@ -51,20 +51,20 @@ class Job:
 
 
 class Workers:
-    """Translates one job at a time for each pool.
+    """Translates one job at a time with each Translator.
 
     Args:
-        pools: one for each thread, since a model is not safe to use from two.
+        translators: one for each thread, since none is safe to use from two.
         waiting: jobs that wait at most.
     """
 
-    def __init__(self, pools: Sequence[ModelPool], waiting: int) -> None:
-        self.names = tuple(pools[0].names)
-        self._idle: SimpleQueue[ModelPool] = SimpleQueue()
-        for pool in pools:
-            self._idle.put(pool)
-        self._room = len(pools) + waiting
-        self._threads = ThreadPoolExecutor(len(pools), thread_name_prefix="translate")
+    def __init__(self, translators: Sequence[Translator], waiting: int) -> None:
+        self.names = translators[0].names
+        self._idle: SimpleQueue[Translator] = SimpleQueue()
+        for translator in translators:
+            self._idle.put(translator)
+        self._room = len(translators) + waiting
+        self._threads = ThreadPoolExecutor(len(translators), thread_name_prefix="translate")
         self._lock = threading.Lock()
         self._accepted: set[Job] = set()
 
@@ -96,9 +96,9 @@ class Workers:
 
     def _translate(self, job: Job) -> tuple[str, list[Translation]]:
         job.started = True
-        pool = self._idle.get()
+        translator = self._idle.get()
         try:
-            name, translator = pool.pick(job.latency_ms)
+            name = translator.switch(job.latency_ms)
             made = []
             for text in job.texts:
                 job.check()
@@ -107,4 +107,4 @@ class Workers:
                 made.append(Translation("\n".join(lines), 1000 * (time.perf_counter() - began)))
             return name, made
         finally:
-            self._idle.put(pool)
+            self._idle.put(translator)

@@ -14,6 +14,8 @@ from hat.special_tokens import SPECIALS
 # Sizes that lack more than this of the references, and of the translations made with the whole vocabulary, are not
 # worth translating with. References alone ask for more than a network says, translations for what it should not.
 HOPELESS = 0.1
+# Probability below which a difference is not taken for chance.
+SIGNIFICANCE = 0.05
 SMALLER, LARGER = "smaller than one that loses too much", "larger than needed"
 
 
@@ -51,11 +53,23 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Translations with a shortlist: their BLEU, how many are others than with the whole vocabulary, time taken."""
+    """Translations with a shortlist: their BLEU, how many are others than with the whole vocabulary, time taken.
+
+    ``p_value`` is that of the paired bootstrap test of the two BLEUs; 1 of the whole vocabulary itself.
+    """
 
     bleu: float
     changed: int
     seconds: float
+    p_value: float = 1.0
+
+    def good_enough(self, whole: float, max_bleu_loss: float) -> bool:
+        """Whether so much BLEU at most is lost against the whole vocabulary, as far as the sentences can tell.
+
+        On a few hundred sentences BLEU moves by a few tenths without being better or worse, so a larger loss counts
+        only where it is told from none with ``SIGNIFICANCE``.
+        """
+        return whole - self.bleu < max_bleu_loss or self.p_value >= SIGNIFICANCE
 
 
 def most_frequent(tokens: npt.NDArray[np.integer], vocabulary: int) -> npt.NDArray[np.int64]:
@@ -116,7 +130,7 @@ def choose_size(
     max_bleu_loss: float,
     score: Callable[[Size], Score],
 ) -> tuple[Size | None, list[dict[str, Any]]]:
-    """The smallest size, by mean candidates, that loses less than ``max_bleu_loss``; None where none does.
+    """The smallest size, by mean candidates, that is good enough (:meth:`Score.good_enough`); None where none is.
 
     It is found by bisection: a size that is good enough is compared with smaller ones, one that is not with larger
     ones. Sizes are passed over that cover too little, or no more than a smaller one does, or have as many candidates
@@ -141,7 +155,7 @@ def choose_size(
         middle = len(left) // 2
         number = left[middle]
         scores[number] = score(ordered[number].size)
-        if whole - scores[number].bleu < max_bleu_loss:
+        if scores[number].good_enough(whole, max_bleu_loss):
             if chosen is not None:
                 verdicts[chosen] = LARGER
             chosen, verdicts[number] = number, "chosen"
@@ -156,7 +170,7 @@ def choose_size(
         found = scores.get(number)
         row = {**asdict(measured.size), **asdict(measured), "verdict": verdicts[number]}
         del row["size"]
-        row |= dict.fromkeys(("bleu", "changed", "seconds", "bleu_loss"))
+        row |= dict.fromkeys(("bleu", "changed", "seconds", "p_value", "bleu_loss"))
         rows.append(row if found is None else row | asdict(found) | {"bleu_loss": whole - found.bleu})
     return None if chosen is None else ordered[chosen].size, rows
 

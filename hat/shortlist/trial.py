@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 
@@ -33,6 +34,8 @@ from hat.translator import BATCH_TOKENS
 
 # Beam that sizes are compared with: another beam of a device, or of scoring, makes no other shortlist.
 BEAM = 5
+# Samples of the test whether a difference in BLEU is chance.
+BOOTSTRAPS = 1000
 Sentences = list[list[int]]
 
 
@@ -90,14 +93,23 @@ class Trial:
     def score(self, shortlist: Shortlist | None) -> Score:
         """Score of the translations with a shortlist, or with the whole vocabulary."""
         from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu.significance import PairedTest
 
         translations, seconds = self._translated(shortlist)
-        texts = [self._codec.decode(self._dictionary.decode(tokens)) for tokens in translations]
-        return Score(
-            bleu=BLEU(trg_lang=self._language).corpus_score(texts, [self._texts]).score,
-            changed=sum(one != other for one, other in zip(translations, self.whole, strict=True)),
-            seconds=seconds,
-        )
+        changed = sum(one != other for one, other in zip(translations, self.whole, strict=True))
+        metric, texts = BLEU(trg_lang=self._language), self._decoded(translations)
+        bleu = metric.corpus_score(texts, [self._texts]).score
+        if not changed:
+            return Score(bleu=bleu, changed=0, seconds=seconds)
+        systems: list[tuple[str, Sequence[str]]] = [("whole", self._decoded(self.whole)), ("shortlist", texts)]
+        test = PairedTest(systems, {"BLEU": metric}, [self._texts], test_type="bs", n_samples=BOOTSTRAPS)
+        _, found = test()[1]["BLEU"]
+        if isinstance(found, str) or found.p_value is None:
+            raise TypeError(f"the paired test of two systems gave {found!r}")
+        return Score(bleu=bleu, changed=changed, seconds=seconds, p_value=found.p_value)
+
+    def _decoded(self, translations: Sentences) -> list[str]:
+        return [self._codec.decode(self._dictionary.decode(tokens)) for tokens in translations]
 
     def _translated(self, shortlist: Shortlist | None) -> tuple[Sentences, float]:
         """Translations, and the seconds they took when they were made; they are kept."""

@@ -1,8 +1,10 @@
 """A folder with several SubTransformers: what each computes, which is chosen, what is shared."""
 
+import asyncio
 import json
 import random
 
+import httpx
 import numpy as np
 import pytest
 
@@ -14,6 +16,9 @@ from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Decoding
 from hat.runtime.inherited import envelope, inherited_weights
 from hat.runtime.torch import TorchModel, TorchRuntime, weights_of
+from hat.serve.app import Service, create_app
+from hat.serve.limits import Limits
+from hat.serve.workers import Workers
 from hat.settings import Settings
 from hat.shapes import task_shape
 from hat.space import SearchSpace
@@ -89,6 +94,20 @@ def test_a_translator_switches(exported):
     assert translator.switch(50) == "50ms"
     assert translator.model.model.encoder_dim == found["50ms"].encoder_embed_dim
     assert len(translator.translate(["w1 w2", ""])) == 2
+
+
+def test_a_latency_asked_of_the_server_chooses_the_network(exported):
+    translator = Translator.from_folder(exported[1].model("toy", "local", "elastic"))
+    workers = Workers([translator], waiting=3)
+    app = create_app(Service(translator.description, workers, Limits()))
+
+    async def names():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            wishes = [{"text": "w1 w2", "latency_ms": wanted} for wanted in (None, 20, 60)]
+            return [(await client.post("/translate", json=wish)).json()["model"]["name"] for wish in wishes]
+
+    assert asyncio.run(names()) == ["80ms", "20ms", "50ms"]
+    assert workers.end()
 
 
 def test_weights_that_are_too_small_are_refused(exported):

@@ -1,5 +1,7 @@
 """The lexicon behind a shortlist, the candidates of a size, and the rule that chooses one."""
 
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 
@@ -102,13 +104,13 @@ def measured(frequent, candidates, covered):
     )
 
 
-def choose(ladder, bleus, max_bleu_loss=0.1):
+def choose(ladder, bleus, max_bleu_loss=0.1, p_values=MappingProxyType({})):
     """The choice among sizes, the verdicts by size, and what was scored, in order."""
     asked = []
 
     def score(size):
         asked.append(size.frequent)
-        return Score(bleu=bleus[size.frequent], changed=1, seconds=1.0)
+        return Score(bleu=bleus[size.frequent], changed=1, seconds=1.0, p_value=p_values.get(size.frequent, 0.01))
 
     chosen, rows = choose_size(ladder, whole=20.0, vocabulary=1000, max_bleu_loss=max_bleu_loss, score=score)
     return chosen, {row["frequent"]: row["verdict"] for row in rows}, asked, rows
@@ -136,6 +138,14 @@ def test_the_smallest_good_one_is_found_by_bisection():
 def test_exactly_the_limit_is_too_much():
     assert choose([measured(100, 100, 1.0)], {100: 19.5}, max_bleu_loss=0.5)[0] is None
     assert choose([measured(100, 100, 1.0)], {100: 19.5}, max_bleu_loss=0.51)[0] is not None
+
+
+def test_a_loss_that_may_be_chance_is_none():
+    ladder = [measured(size, size, 0.9 + size / 10_000) for size in (100, 200, 300)]
+    bleus = {100: 19.6, 200: 19.7, 300: 20.1}
+    assert choose(ladder, bleus)[0] == Size(frequent=300, translations=1)
+    assert choose(ladder, bleus, p_values={200: 0.3})[0] == Size(frequent=200, translations=1)
+    assert choose(ladder, bleus, p_values={200: 0.3, 100: 0.05})[0] == Size(frequent=100, translations=1)
 
 
 def test_a_size_that_covers_no_more_than_a_smaller_one_is_passed_over():

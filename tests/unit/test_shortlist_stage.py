@@ -11,7 +11,7 @@ from hat.data.batches import PairedSplit
 from hat.data.prepare import codes_path
 from hat.data.splits import raw_path
 from hat.errors import InputError
-from hat.evaluate.stages import export_model
+from hat.evaluate.export import export_model
 from hat.latency.workload import workload_of
 from hat.layout import Results
 from hat.runtime.base import made_sentence
