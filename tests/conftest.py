@@ -21,6 +21,8 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+# First, since pytest-xdist reads the groups in a hook of the same name.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Tests of one file run in one process of pytest-xdist, so that what they share is made once."""
     for item in items:
