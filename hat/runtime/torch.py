@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -83,16 +82,18 @@ class _TorchStepper:
         self.memories = [layer.remember(encoded, sentences, length, mask) for layer in self.layers]
         self.caches: list[Cache] = [()] * len(self.layers)
         self.weight = model.output_weight
-        self.numbers = np.arange(self.weight.size(0))
+        self.numbers: Sequence[int] = range(self.weight.size(0))
         # True where a token is no candidate of a sentence, [B, C].
         self.refused: Tensor | None = None
         if candidates is not None:
-            self.numbers = np.unique(np.concatenate(candidates)).astype(np.int64)
-            self.weight = self.weight[torch.from_numpy(self.numbers)]
+            union = np.unique(np.concatenate(candidates))
+            self.numbers = union.tolist()
+            self.weight = self.weight[torch.from_numpy(union).long()]
             if len(candidates) > 1:
-                self.refused = torch.from_numpy(np.stack([~np.isin(self.numbers, own) for own in candidates]))
-        self.end = int(np.searchsorted(self.numbers, END))
-        self.padding = torch.from_numpy(np.flatnonzero(self.numbers == PAD))
+                self.refused = torch.from_numpy(np.stack([~np.isin(union, own) for own in candidates]))
+        self.end = self.numbers.index(END)
+        # Where padding is among the tokens: numbers ascend.
+        self.padding = [self.numbers.index(PAD)] if PAD in self.numbers[: PAD + 1] else []
 
     def step(self, tokens: Tensor) -> Tensor:
         """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
@@ -109,15 +110,10 @@ class _TorchStepper:
         return logits.log_softmax(-1)
 
     def extend(
-        self,
-        tokens: npt.NDArray[np.int64],
-        scores: npt.NDArray[np.float32],
-        *,
-        may_end: bool,
-        must_end: Sequence[bool],
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        self, tokens: list[int], scores: list[float], *, may_end: bool, must_end: list[bool]
+    ) -> tuple[list[list[float]], list[list[int]]]:
         """See :class:`hat.decode.beam.Stepper`."""
-        log_probs = self.step(torch.from_numpy(tokens)).view(len(must_end), self.beam, -1)
+        log_probs = self.step(torch.tensor(tokens)).view(len(must_end), self.beam, -1)
         log_probs[:, :, self.padding] = -torch.inf
         if not may_end:
             log_probs[:, :, self.end] = -torch.inf
@@ -126,11 +122,11 @@ class _TorchStepper:
             ends = log_probs[forced, :, self.end]
             log_probs[forced] = -torch.inf
             log_probs[forced, :, self.end] = ends
-        totals = log_probs + torch.from_numpy(scores).view(len(must_end), self.beam, 1)
+        totals = log_probs + torch.tensor(scores).view(len(must_end), self.beam, 1)
         best, places = totals.flatten(1).topk(2 * self.beam, dim=1)
-        return best.numpy(), places.numpy()
+        return best.tolist(), places.tolist()
 
-    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
+    def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """See :class:`hat.decode.beam.Stepper`."""
         kept = torch.as_tensor(hypotheses)
         self.caches = [tuple(part.index_select(1, kept) for part in cache) for cache in self.caches]
