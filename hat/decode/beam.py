@@ -4,9 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from hat.runtime.base import Decoding, Hypothesis, max_lengths
 from hat.special_tokens import END
 
@@ -14,19 +11,15 @@ from hat.special_tokens import END
 class Stepper(Protocol):
     """A network in the middle of decoding B sentences with ``beam`` hypotheses each, N = B x beam.
 
-    ``numbers`` [C] are the tokens that it scores, ascending: the whole vocabulary, or a shortlist.
+    ``numbers`` [C] are the tokens that it scores, ascending: the whole vocabulary, or a shortlist. What goes in and out
+    are lists: there are a few entries only, and arrays take longer to begin with them than lists to end.
     """
 
-    numbers: npt.NDArray[np.int64]
+    numbers: Sequence[int]
 
     def extend(
-        self,
-        tokens: npt.NDArray[np.int64],
-        scores: npt.NDArray[np.float32],
-        *,
-        may_end: bool,
-        must_end: Sequence[bool],
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        self, tokens: list[int], scores: list[float], *, may_end: bool, must_end: list[bool]
+    ) -> tuple[list[list[float]], list[list[int]]]:
         """The 2 x beam best extensions of each sentence's hypotheses by one token; padding is none.
 
         Args:
@@ -41,7 +34,7 @@ class Stepper(Protocol):
             token in ``numbers``.
         """
 
-    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
+    def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """Go on with these hypotheses, rows of the last step, [N'].
 
         Args:
@@ -51,10 +44,7 @@ class Stepper(Protocol):
 
 
 class _Search:
-    """One sentence in the middle of its search: ``beam`` hypotheses to go on with, and those that have ended.
-
-    Lists, not arrays: there are a few entries only, and NumPy takes longer to begin with them than this to end.
-    """
+    """One sentence in the middle of its search: ``beam`` hypotheses to go on with, and those that have ended."""
 
     def __init__(self, limit: int, decoding: Decoding) -> None:
         self.limit = limit
@@ -65,19 +55,22 @@ class _Search:
         self.scores = [0.0] + [-math.inf] * (self.beam - 1)
         self.finished: list[Hypothesis] = []
 
-    def advance(self, step: int, scores: list[float], origins: list[int], tokens: list[int]) -> list[int]:
+    def advance(self, step: int, scores: list[float], places: list[int], numbers: Sequence[int]) -> list[int]:
         """Take the best extensions, of :meth:`Stepper.extend`; origins of the hypotheses to go on with."""
-        beam, chosen = self.beam, list[int]()
-        for column, (score, origin, token) in enumerate(zip(scores, origins, tokens, strict=True)):
-            if token != END or score == -math.inf:
-                chosen.append(column)
-            elif column < beam and len(self.finished) < beam:
-                self.finished.append(Hypothesis(self.pasts[origin], score / (step + 1) ** self.length_penalty))
-        del chosen[beam:]
-        self.pasts = [(*self.pasts[origins[column]], tokens[column]) for column in chosen]
-        self.tokens = [tokens[column] for column in chosen]
-        self.scores = [scores[column] for column in chosen]
-        return [origins[column] for column in chosen]
+        beam, origins = self.beam, list[int]()
+        pasts, self.pasts, self.tokens, self.scores = self.pasts, [], [], []
+        for column, (score, place) in enumerate(zip(scores, places, strict=True)):
+            origin, index = divmod(place, len(numbers))
+            token = numbers[index]
+            if token == END and score > -math.inf:
+                if column < beam and len(self.finished) < beam:
+                    self.finished.append(Hypothesis(pasts[origin], score / (step + 1) ** self.length_penalty))
+            elif len(origins) < beam:
+                origins.append(origin)
+                self.pasts.append((*pasts[origin], token))
+                self.tokens.append(token)
+                self.scores.append(score)
+        return origins
 
     def goes_on(self, step: int) -> bool:
         """Whether there is anything left to find after that step."""
@@ -104,21 +97,19 @@ def beam_search(stepper: Stepper, source_lengths: list[int], decoding: Decoding)
     running, step = searches, 0
     while running:
         best, places = stepper.extend(
-            np.array([search.tokens for search in running]).ravel(),
-            np.array([search.scores for search in running], np.float32).ravel(),
+            [token for search in running for token in search.tokens],
+            [score for search in running for score in search.scores],
             may_end=step >= decoding.min_length,
             must_end=[step >= search.limit for search in running],
         )
-        origins, columns = np.divmod(places, len(stepper.numbers))
-        extensions = zip(best.tolist(), origins.tolist(), stepper.numbers[columns].tolist(), strict=True)
         past, left = [], []
-        for row, (search, extension) in enumerate(zip(running, extensions, strict=True)):
-            own = search.advance(step, *extension)
+        for row, search in enumerate(running):
+            origins = search.advance(step, best[row], places[row], stepper.numbers)
             if search.goes_on(step):
-                past += [row * decoding.beam + origin for origin in own]
+                past += [row * decoding.beam + origin for origin in origins]
                 left.append(row)
         if left:
-            stepper.reorder(np.array(past), np.array(left) if len(left) < len(running) else None)
+            stepper.reorder(past, left if len(left) < len(running) else None)
         running = [running[row] for row in left]
         step += 1
     return [sorted(search.finished, key=lambda hypothesis: -hypothesis.score) for search in searches]

@@ -112,7 +112,7 @@ class OnnxStepper:
     def __init__(self, network: OnnxNetwork, pools: Pools, source: list[int], beam: int) -> None:
         self.network, self.pools, self.position = network, pools, 0
         candidates = None if network.shortlist is None else network.shortlist.candidates(source).astype(np.int64)
-        self.numbers = np.arange(network.target.vocabulary) if candidates is None else candidates
+        self.numbers: Sequence[int] = range(network.target.vocabulary) if candidates is None else candidates.tolist()
         self.step = self.search = network.step.io_binding()
         self.searching: ort.InferenceSession | None = None
         encoded, projection = self._encode(source, candidates)
@@ -152,8 +152,10 @@ class OnnxStepper:
 
     def _bind(self, beam: int) -> None:
         """Make the arrays that are filled from step to step, and tell the sessions of them."""
-        self.end = int(np.searchsorted(self.numbers, END))
-        self.rule = np.where(self.numbers == PAD, -np.inf, 0).astype(np.float32)
+        self.end = self.numbers.index(END)
+        self.rule = np.zeros(len(self.numbers), np.float32)
+        if PAD in self.numbers[: PAD + 1]:
+            self.rule[self.numbers.index(PAD)] = -np.inf
         # What each hypothesis sees of the pools' rows, and of those that a step adds: its own.
         self.sees = np.empty((beam, 0), np.float32)
         self.own = np.where(np.eye(beam, dtype=bool), 0, -np.inf).astype(np.float32)
@@ -176,16 +178,11 @@ class OnnxStepper:
             bind_output(self.step, f"new_{name}", array)
 
     def extend(
-        self,
-        tokens: npt.NDArray[np.int64],
-        scores: npt.NDArray[np.float32],
-        *,
-        may_end: bool,
-        must_end: Sequence[bool],
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """See :class:`hat.decode.beam.Stepper`; the next step overwrites the results."""
+        self, tokens: list[int], scores: list[float], *, may_end: bool, must_end: list[bool]
+    ) -> tuple[list[list[float]], list[list[int]]]:
+        """See :class:`hat.decode.beam.Stepper`."""
         self.position += 1
-        self.network.target.put(tokens, self.position, self.position, self.target[0])
+        self.network.target.put(np.array(tokens), self.position, self.position, self.target[0])
         self.scores[0, :, 0] = scores
         if must_end[0]:
             self.rule[:] = -np.inf
@@ -200,9 +197,9 @@ class OnnxStepper:
         self.network.step.run_with_iobinding(self.step)
         if self.searching is not None:
             self.searching.run_with_iobinding(self.search)
-        return self.best, self.places
+        return self.best.tolist(), self.places.tolist()
 
-    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
+    def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """See :class:`hat.decode.beam.Stepper`: only what the hypotheses see changes."""
         self.sees = self.sees[hypotheses]
         if self.position % _DROP_EVERY == 0:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -77,26 +76,22 @@ class TorchStepper:
         beam: hypotheses of a sentence.
     """
 
-    def __init__(self, numbers: npt.NDArray[np.int64], beam: int) -> None:
+    def __init__(self, numbers: Sequence[int], beam: int) -> None:
         self.numbers = numbers
         self.beam = beam
-        self.end = int(np.searchsorted(numbers, END))
-        self.padding = torch.from_numpy(np.flatnonzero(numbers == PAD))
+        self.end = numbers.index(END)
+        # Where padding is among the tokens.
+        self.padding = [numbers.index(PAD)] if PAD in numbers[: PAD + 1] else []
 
     @abstractmethod
     def step(self, tokens: Tensor) -> Tensor:
         """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
 
     def extend(
-        self,
-        tokens: npt.NDArray[np.int64],
-        scores: npt.NDArray[np.float32],
-        *,
-        may_end: bool,
-        must_end: Sequence[bool],
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        self, tokens: list[int], scores: list[float], *, may_end: bool, must_end: list[bool]
+    ) -> tuple[list[list[float]], list[list[int]]]:
         """See :class:`hat.decode.beam.Stepper`."""
-        log_probs = self.step(torch.from_numpy(tokens)).view(len(must_end), self.beam, -1)
+        log_probs = self.step(torch.tensor(tokens)).view(len(must_end), self.beam, -1)
         log_probs[:, :, self.padding] = -torch.inf
         if not may_end:
             log_probs[:, :, self.end] = -torch.inf
@@ -105,12 +100,12 @@ class TorchStepper:
             ends = log_probs[forced, :, self.end]
             log_probs[forced] = -torch.inf
             log_probs[forced, :, self.end] = ends
-        totals = log_probs + torch.from_numpy(scores).view(len(must_end), self.beam, 1)
+        totals = log_probs + torch.tensor(scores).view(len(must_end), self.beam, 1)
         best, places = totals.flatten(1).topk(2 * self.beam, dim=1)
-        return best.numpy(), places.numpy()
+        return best.tolist(), places.tolist()
 
     @abstractmethod
-    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
+    def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """See :class:`hat.decode.beam.Stepper`."""
 
 
@@ -124,14 +119,14 @@ class _TorchStepper(TorchStepper):
         self, model: EncoderDecoder, source: Tensor, beam: int, candidates: list[np.ndarray] | None = None
     ) -> None:
         weight = model.output_weight
-        numbers = np.arange(weight.size(0))
+        numbers: Sequence[int] = range(weight.size(0))
         # True where a token is no candidate of a sentence, [B, C].
         self.refused: Tensor | None = None
         if candidates is not None:
-            numbers = np.unique(np.concatenate(candidates)).astype(np.int64)
-            weight = weight[torch.from_numpy(numbers)]
+            union = np.unique(np.concatenate(candidates))
+            numbers, weight = union.tolist(), weight[torch.from_numpy(union).long()]
             if len(candidates) > 1:
-                self.refused = torch.from_numpy(np.stack([~np.isin(numbers, own) for own in candidates]))
+                self.refused = torch.from_numpy(np.stack([~np.isin(union, own) for own in candidates]))
         super().__init__(numbers, beam)
         self.weight = weight
         self.model = model
@@ -156,7 +151,7 @@ class _TorchStepper(TorchStepper):
             logits.masked_fill_(self.refused.repeat_interleave(self.beam, 0), -torch.inf)
         return logits.log_softmax(-1)
 
-    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
+    def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """See :class:`hat.decode.beam.Stepper`."""
         kept = torch.as_tensor(hypotheses)
         self.caches = [tuple(part.index_select(1, kept) for part in cache) for cache in self.caches]

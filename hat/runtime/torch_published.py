@@ -8,7 +8,6 @@ has it). Weights and results are those of the torch Runtime.
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -51,7 +50,7 @@ class _PublishedStepper(TorchStepper):
     """Caches of N = B x beam hypotheses in the middle of decoding; see :class:`hat.decode.beam.Stepper`."""
 
     def __init__(self, model: Transformer, source: Tensor, beam: int) -> None:
-        super().__init__(np.arange(model.output_weight.size(0)), beam)
+        super().__init__(range(model.output_weight.size(0)), beam)
         self.model = model
         self.position = 0
         encoded, mask = self._encode(source)
@@ -109,7 +108,7 @@ class _PublishedStepper(TorchStepper):
         self.position += 1
         return F.log_softmax(model.logits(x[0]).float(), dim=-1)
 
-    def reorder(self, hypotheses: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64] | None) -> None:
+    def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """Go on with these rows: everything that is kept is gathered."""
         kept = torch.as_tensor(hypotheses)
         self.encoded = [output.index_select(1, kept) for output in self.encoded]
