@@ -4,7 +4,8 @@ A sentence is a batch of its own, so that its result, and its shortlist, depend 
 translated side by side.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +38,22 @@ class CTranslate2Model:
     Args:
         translator: CTranslate2's.
         blueprint: the network.
-        shortlist: target tokens that are looked at for each sentence; all where absent.
+        fewest_candidates: target tokens that are looked at for any sentence, whatever its shortlist adds.
+        shortlist: what vmap.txt holds; all tokens are looked at where absent. Seldom needed here, it is read then.
     """
 
-    def __init__(self, translator: ctranslate2.Translator, blueprint: Blueprint, shortlist: Shortlist | None) -> None:
+    def __init__(
+        self,
+        translator: ctranslate2.Translator,
+        blueprint: Blueprint,
+        fewest_candidates: int,
+        shortlist: Callable[[], Shortlist] | None,
+    ) -> None:
         self.translator = translator
         self.source_tokens, self.target_tokens = blueprint.source_tokens, blueprint.target_tokens
         self.target_numbers = {token: number for number, token in enumerate(blueprint.target_tokens)}
-        self.shortlist = shortlist
+        self.fewest_candidates = fewest_candidates
+        self.read_shortlist = shortlist
         # What every search is told. Padding, which has a row in the output projection, is no output.
         self.options = {
             "max_input_length": 0,
@@ -52,6 +61,11 @@ class CTranslate2Model:
             "suppress_sequences": [[SPECIALS[PAD]]],
             "use_vmap": shortlist is not None,
         }
+
+    @cached_property
+    def shortlist(self) -> Shortlist | None:
+        """What each sentence's candidates are chosen by; None where all tokens are looked at."""
+        return None if self.read_shortlist is None else self.read_shortlist()
 
     def translate(self, sources: list[list[int]], decoding: Decoding) -> list[Hypothesis]:
         """Best hypothesis of each source; the longest are begun first.
@@ -80,8 +94,7 @@ class CTranslate2Model:
 
     def _searchable(self, decoding: Decoding, limit: int) -> bool:
         """Whether CTranslate2's search is ours, up to the longest output."""
-        fewest = len(self.target_tokens) if self.shortlist is None else len(self.shortlist.always)
-        return limit > 0 and decoding.min_length == 0 and 2 * decoding.beam <= fewest
+        return limit > 0 and decoding.min_length == 0 and 2 * decoding.beam <= self.fewest_candidates
 
     def _best(self, source: list[int], decoding: Decoding, limit: int, search: Any) -> Hypothesis:
         """The best hypothesis of a source whose search was begun, or where ``search`` is None could not be."""
@@ -210,8 +223,12 @@ class CTranslate2Runtime:
 
     def load(self, folder: Path, blueprint: Blueprint) -> CTranslate2Model:
         """See :class:`hat.runtime.base.Runtime`."""
-        check_files(folder, blueprint)
-        shortlist = Shortlist.load(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
+        fewest_candidates = check_files(folder, blueprint)
+        path, shortlist = folder / FILE, None
+        if path.exists():
+            shortlist = partial(
+                Shortlist.parse, path.read_bytes(), path, blueprint.source_tokens, blueprint.target_tokens
+            )
         try:
             translator = ctranslate2.Translator(
                 str(folder),
@@ -222,4 +239,4 @@ class CTranslate2Runtime:
         except (RuntimeError, ValueError, MemoryError) as error:
             problem = " ".join(str(error).split())
             raise InputError(f"{folder}: not a whole network for CTranslate2 ({problem})") from None
-        return CTranslate2Model(translator, blueprint, shortlist)
+        return CTranslate2Model(translator, blueprint, fewest_candidates, shortlist)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -47,11 +47,17 @@ def write_files(
     made.optimize(quantization=compute_type)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         made.save(place)
-        config = read_json(Path(place) / CONFIG)
-        config |= {"network": _network(blueprint), "checksum": _checksum(Path(place) / WEIGHTS)}
-        write_json(Path(place) / CONFIG, config)
+        checked = [WEIGHTS]
         if shortlist is not None:
             shortlist.save(Path(place) / FILE, blueprint.source_tokens, blueprint.target_tokens)
+            checked.append(FILE)
+        config = read_json(Path(place) / CONFIG)
+        config |= {
+            "network": _network(blueprint),
+            "checksums": {name: _checksum(Path(place) / name) for name in checked},
+            "fewest_candidates": len(blueprint.target_tokens if shortlist is None else shortlist.always),
+        }
+        write_json(Path(place) / CONFIG, config)
         for name in FILES:
             if (Path(place) / name).exists():
                 (Path(place) / name).replace(folder / name)
@@ -59,21 +65,25 @@ def write_files(
                 (folder / name).unlink(missing_ok=True)
 
 
-def check_files(folder: Path, blueprint: Blueprint) -> None:
-    """Compare the files with the blueprint, and the weights with their checksum: CTranslate2 crashes on damaged ones.
+def check_files(folder: Path, blueprint: Blueprint) -> int:
+    """Compare the files with the blueprint and their checksums: CTranslate2 crashes on damaged ones.
+
+    Returns:
+        How many target tokens are looked at for any sentence, whatever its shortlist adds.
 
     Raises:
         InputError: a file is missing, malformed, or of another network.
     """
     config = read_json(folder / CONFIG)
-    if config.get("network") != _network(blueprint):
+    fewest_candidates = config.get("fewest_candidates")
+    if config.get("network") != _network(blueprint) or not isinstance(fewest_candidates, int):
         raise InputError(f"{folder / CONFIG}: of another network than model.json describes")
-    try:
-        checksum = _checksum(folder / WEIGHTS)
-    except OSError as error:
-        raise InputError(f"{folder / WEIGHTS}: no such file ({error.strerror})") from None
-    if config.get("checksum") != checksum:
-        raise InputError(f"{folder / WEIGHTS}: not the weights that were written (their checksum differs)")
+    found = {name: _checksum(folder / name) for name in (WEIGHTS, FILE) if (folder / name).is_file()}
+    checksums = config.get("checksums")
+    if found != checksums:
+        expected = checksums if isinstance(checksums, dict) else {}
+        name = next((name for name in (WEIGHTS, FILE) if found.get(name) != expected.get(name)), WEIGHTS)
+        raise InputError(f"{folder / name}: not the file that was written ({folder / CONFIG} has its checksum)")
     shared = (folder / SHARED_VOCABULARY).exists()
     for name, tokens in ((SOURCE_VOCABULARY, blueprint.source_tokens), (TARGET_VOCABULARY, blueprint.target_tokens)):
         path = folder / (SHARED_VOCABULARY if shared else name)
@@ -83,6 +93,7 @@ def check_files(folder: Path, blueprint: Blueprint) -> None:
             raise InputError(f"{path}: not a vocabulary ({error})") from None
         if found != list(tokens):
             raise InputError(f"{path}: holds other tokens than the dictionary")
+    return fewest_candidates
 
 
 def _checksum(path: Path) -> str:
@@ -104,9 +115,7 @@ def specification(blueprint: Blueprint, weights: Weights) -> "TransformerSpec":
     # Imports torch where that is installed: who only translates should not wait for it.
     from ctranslate2.specs import TransformerSpec
 
-    architecture, shape = blueprint.architecture, blueprint.shape
-    if TYPE_CHECKING:
-        assert isinstance(architecture, Architecture)
+    architecture, shape = cast("Architecture", blueprint.architecture), blueprint.shape
     encoder_heads = max(architecture.encoder_heads)
     decoder_heads = max(*architecture.decoder_self_heads, *architecture.decoder_cross_heads)
     made = TransformerSpec.from_config(

@@ -30,7 +30,7 @@ class Shortlist:
     """
 
     def __init__(self, always: Sequence[int], by_token: Mapping[int, Sequence[int]]) -> None:
-        self.always = _without_padding([*OUTPUT, *always])
+        self.always = np.unique(_without_padding([*OUTPUT, *always]))
         self.by_token = {token: _without_padding(found) for token, found in by_token.items()}
 
     def candidates(self, source: Sequence[int]) -> npt.NDArray[np.int32]:
@@ -59,6 +59,21 @@ class Shortlist:
         Raises:
             InputError: the file is malformed, or names padding or an unknown token.
         """
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InputError(f"{path}: not a shortlist ({error})") from None
+        return cls.parse(content, path, source_tokens, target_tokens)
+
+    @classmethod
+    def parse(cls, content: bytes, path: Path, source_tokens: Sequence[str], target_tokens: Sequence[str]) -> Self:
+        """What :meth:`load` does, of a file's content.
+
+        Raises:
+            InputError: the content is malformed, or names padding or an unknown token.
+        """
         sources, targets = (
             {token: number for number, token in enumerate(tokens)} for tokens in (source_tokens, target_tokens)
         )
@@ -67,15 +82,13 @@ class Shortlist:
         always: list[int] | None = None
         by_token: dict[int, list[int]] = {}
         try:
-            lines = path.read_text(encoding="utf-8").split("\n")
-        except FileNotFoundError:
-            return None
-        except (OSError, UnicodeDecodeError) as error:
+            lines = content.decode("utf-8").split("\n")
+        except UnicodeDecodeError as error:
             raise InputError(f"{path}: not a shortlist ({error})") from None
         for number, line in enumerate(lines[:-1], start=1):
             source, tab, found = line.partition("\t")
             try:
-                tokens = [targets[token] for token in found.split(" ")]
+                tokens = list(map(targets.__getitem__, found.split(" ")))
                 if not tab:
                     raise KeyError("no tab")
                 if source:
@@ -90,6 +103,5 @@ class Shortlist:
 
 
 def _without_padding(tokens: Sequence[int]) -> npt.NDArray[np.int32]:
-    """Tokens, ascending, each once."""
-    found = np.unique(np.asarray(tokens, np.int32))
+    found = np.asarray(tokens, np.int32)
     return cast(npt.NDArray[np.int32], found[found != PAD])
