@@ -26,7 +26,7 @@ demo: venv
 	@$(BIN)/hat table
 
 test: lint
-	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: venv
 	@$(BIN)/ruff check hat tests

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 # processes that tests start inherit this; torch and whoever else imports a BLAS comes later than this file.
 os.environ |= {"OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+WORKFLOW = "tests/workflow/"
+
 # No test depends on how fast the machine is.
 settings.register_profile("hat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hat")
@@ -21,10 +23,23 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-# First, since pytest-xdist reads the groups in a hook of the same name.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Tests of one file run in one process of pytest-xdist, so that what they share is made once."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    """Put the tests that take longest first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(WORKFLOW))
+
+
+# pytest-xdist 3.8 does not see its own groups under pytest 9.2.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Have the tests of one file run in one process, and all of the workflow: what they share is made once."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return WORKFLOW if nodeid.startswith(WORKFLOW) else super()._split_scope(nodeid)
+
+    # In the order of collection, instead of by the number of tests.
+    config.option.loadscopereorder = False
+    return Together(config, log)

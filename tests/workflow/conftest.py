@@ -181,15 +181,6 @@ def made_corpus(lines: int) -> str:
     return "\n".join(pairs) + "\n"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests that share a project run in one process of pytest-xdist, before the others, so that it is made once."""
-    sharing = [item for item in items if {"finished", "interrupted"} & set(item.fixturenames)]
-    for item in sharing:
-        item.add_marker(pytest.mark.xdist_group("finished"))
-    items[:] = [*sharing, *(item for item in items if item not in sharing)]
-
-
 @pytest.fixture
 def project(tmp_path):
     return Project(tmp_path)
