@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--sentences", type=int, default=10**9)
     parser.add_argument("--runtimes", nargs="+", default=[name for name in PRECISIONS if name != "torch-published"])
+    parser.add_argument("--precisions", nargs="+", default=["fp32", "int8", "int4"])
     options = parser.parse_args()
     settings, results = Settings(), Results(options.results)
     task, data = settings.task(options.task), results.data(options.task)
@@ -68,7 +69,7 @@ def main() -> None:
         print(f"{'':38}{'BLEU':>7}{'chrF':>7}{'differ':>8}{'sentences/s':>13}{'MB':>8}", flush=True)
         reference: list[tuple[int, ...]] = []
         for name in options.runtimes:
-            for precision in PRECISIONS[name]:
+            for precision in [one for one in PRECISIONS[name] if one in options.precisions]:
                 for short in (None, shortlist) if shortlist else (None,):
                     chosen = runtime(name, precision, 1, parallel=len(os.sched_getaffinity(0)))
                     if chosen.refusal(architecture, shape) is not None:
