@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from hat.baselines import architecture_of, shape_of
 from hat.errors import InputError
 from hat.layout import OF_A_DEVICE, OF_A_TASK, Results
 from hat.quantise import BITS
+from hat.runtime import runtime
 from hat.settings import Settings
 
 BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
@@ -75,6 +77,8 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
                     f"{target}: a baseline is not searched; {settings.folder}/baselines/{budget}.yaml is it"
                 )
             quantised = _check_quantised(target)
+            if budget in settings.baselines and device is not None and not quantised:
+                _check_expressible(settings, task, device, budget)
             # A baseline is trained, quantised and scored without the device.
             if will_run and device is not None and not (quantised and budget in settings.baselines):
                 _check_reachable(settings, results, task, device, budget)
@@ -105,6 +109,20 @@ def reported(target: str, settings: Settings, results: Results) -> tuple[str, st
 def is_compression(target: str) -> bool:
     """Whether a table is that of compression, and not the summary."""
     return PurePosixPath(target).stem.endswith(COMPRESSION)
+
+
+def _check_expressible(settings: Settings, task: str, device: str, baseline: str) -> None:
+    """Refuse a baseline that the device's Runtime cannot execute, before it is trained for nothing."""
+    chosen, network = settings.device(device), settings.baseline(baseline).network
+    # Whatever the vocabulary.
+    shape = shape_of(network, settings.task(task).network, 8, 8)
+    executing = runtime(chosen.runtime, chosen.precision, chosen.threads)
+    if (reason := executing.refusal(architecture_of(network), shape)) is not None:
+        able = [name for name, one in settings.devices.items() if one.runtime == "torch"]
+        raise InputError(
+            f"baseline {baseline!r} on device {device!r}, runtime {chosen.runtime!r}: {reason}; expected a device with"
+            f" runtime torch ({', '.join(able) or 'there is none yet'})"
+        )
 
 
 def _check_quantised(target: str) -> bool:

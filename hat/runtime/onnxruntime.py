@@ -40,9 +40,7 @@ class OnnxRuntime:
 
     def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
         """Transformers alone are expressed."""
-        return (
-            None if hasattr(architecture, "encoder_ffn_dim") else "there are no graphs of Evolved Transformers for it"
-        )
+        return None if hasattr(architecture, "encoder_ffn_dim") else "it has no graphs of Evolved Transformers"
 
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
         """See :class:`hat.runtime.base.Runtime`."""

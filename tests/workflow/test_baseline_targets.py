@@ -24,6 +24,8 @@ TRANSFORMER = {
 }
 EVOLVED = {"kind": "evolved", "width": 32, "heads": 2, "wide_heads": 4, "encoder_cells": 1, "decoder_cells": 1}
 BASELINES = {"small": {"network": TRANSFORMER}, "evolved": {"network": EVOLVED, "training": {"updates": 30}}}
+# Only torch executes both.
+DEVICES = {"small": "local", "evolved": "local-torch"}
 AFTER_DATA = {"train_baseline", "export_model", "measure_model", "score"}
 
 
@@ -31,7 +33,12 @@ def add_baselines(project) -> list[str]:
     """Targets of the small baselines, whose files are written into a project."""
     for name, content in BASELINES.items():
         (project.folder / f"config/baselines/{name}.yaml").write_text(yaml.safe_dump(content))
-    return [f"results/smoke/local/{name}/bleu.txt" for name in BASELINES]
+    return [f"results/smoke/{DEVICES[name]}/{name}/bleu.txt" for name in BASELINES]
+
+
+def place(compared, name) -> Path:
+    """Folder of a baseline on its device."""
+    return compared.folder / "results/smoke" / DEVICES[name] / name
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +51,11 @@ def compared(finished):
 
 def test_a_baseline_needs_no_search(project):
     data = {"fetch_sources", "extract_corpus", "tokenise_corpus", "binarise_corpus"}
-    shipped = ("transformer-base", "transformer-big", "evolved-transformer", "evolved-transformer-big")
-    targets = [f"results/smoke/local/{name}/bleu.txt" for name in shipped]
+    shipped = {
+        "local": ("transformer-base", "transformer-big"),
+        "local-torch": ("evolved-transformer", "evolved-transformer-big"),
+    }
+    targets = [f"results/smoke/{device}/{name}/bleu.txt" for device, names in shipped.items() for name in names]
     shortlist = {"train_supertransformer", "make_shortlist"}
     assert project.would_run(*targets) == data | shortlist | AFTER_DATA
     assert project.would_run(*targets, "--config", "devices={local: {shortlist: false}}") == data | AFTER_DATA
@@ -54,7 +64,7 @@ def test_a_baseline_needs_no_search(project):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_baseline_is_scored_and_measured(compared, name):
-    folder = compared.results / name
+    folder = place(compared, name)
     trained = compared.folder / "results/smoke/baselines" / name
     score, latency, model = (
         json.loads((folder / file).read_text()) for file in ("score.json", "latency.json", "model/model.json")
@@ -81,7 +91,7 @@ def test_a_baseline_translates(compared):
             str(Path(sys.executable).with_name("hat")),
             "translate",
             "--model",
-            str(compared.results / name / "model"),
+            str(place(compared, name) / "model"),
         ]
         ran = subprocess.run([*command, "bada fado", ""], capture_output=True, text=True, check=True)
         assert len(ran.stdout.splitlines()) == 2
