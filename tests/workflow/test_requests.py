@@ -15,12 +15,12 @@ from hat.settings import Settings
     ("target", "sentence"),
     [
         ("results/nosuch/local/50ms/bleu.txt", r"hat: task 'nosuch' is unknown, expected one of .*smoke"),
-        ("results/demo/nosuch/50ms/bleu.txt", "hat: device 'nosuch' is unknown, expected one of local, rpi4"),
+        ("results/demo/nosuch/50ms/bleu.txt", "hat: device 'nosuch' is unknown, expected one of local, .*rpi4"),
         ("results/demo/local/50/bleu.txt", "hat: budget '50': expected a positive NUMBERms or NUMBERs"),
         ("results/demo/local/0ms/bleu.txt", "hat: budget '0ms': expected a positive"),
         (
             "results/demo/local/evolved-transformer/bleu.txt",
-            "hat: baseline 'evolved-transformer' on device 'local', runtime 'onnxruntime': .* runtime torch .local-torch",
+            "hat: baseline 'evolved-transformer' on device 'local', .* expected a device with runtime torch .local-torch",
         ),
         ("results/demo/local/transformer/bleu.txt", "hat: budget 'transformer': .*, or a baseline, one of evolved-tra"),
         (
