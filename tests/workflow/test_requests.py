@@ -20,7 +20,7 @@ from hat.settings import Settings
         ("results/demo/local/0ms/bleu.txt", "hat: budget '0ms': expected a positive"),
         (
             "results/demo/local/evolved-transformer/bleu.txt",
-            "hat: baseline 'evolved-transformer' on device 'local', .* expected a device with runtime torch .local-torch",
+            "baseline 'evolved-transformer' on device 'local', .* expected a device with runtime torch .local-torch",
         ),
         ("results/demo/local/transformer/bleu.txt", "hat: budget 'transformer': .*, or a baseline, one of evolved-tra"),
         (
