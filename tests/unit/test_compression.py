@@ -37,7 +37,7 @@ ATTENTION, FEED_FORWARD = 4 * 17 * 16 + 32, 17 * 32 + 33 * 16 + 32
 def trained(project):
     """A project with a trained SubTransformer of random start, and a test split."""
     settings, results = project
-    (settings.folder / "devices/local.yaml").write_text("connection: local\nbeam: 2\n")
+    (settings.folder / "devices/local.yaml").write_text("connection: local\nbeam: 2\nshortlist: false\n")
     (settings.folder / "baselines").mkdir()
     (settings.folder / "baselines/transformer-big.yaml").write_text(yaml.safe_dump({"network": BIG}))
     short = {"updates": 2, "validate_every": 2, "save_every": 2, "initial_weights": "random"}
