@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,19 @@ class Executor(NamedTuple):
 
     runtime: str
     precision: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Export:
+    """What is exported: for which task and device, below which folder, executed by what, with which candidates."""
+
+    task: str
+    device: str
+    place: Path
+    executor: Executor
+    shortlist: Shortlist | None
+    architecture: AnyArchitecture
+    shape: Shape
 
 
 def deployed_decoding(task: Task, device: Device) -> Decoding:
@@ -85,22 +99,21 @@ def export_model(
         counted = counted_size(folder / WEIGHTS).to_dict()
         return {"bits": bits, "parameters_without_embeddings": inner, "counted_size": counted}
 
-    return _write_folder(
-        settings,
-        results,
-        (task, device),
-        results.place(task, device, budget, bits),
-        executor,
-        None if bits is not None else deployed_shortlist(settings, results, task, device),
-        described(training, str(trained / "config.json")),
-        task_shape(settings, results, task, budget if baseline else None),
-        write,
-        {
-            "baseline" if baseline else "budget": budget,
-            "parameters": training["parameters"],
-            "training": training["identity"],
-        },
+    export = _Export(
+        task=task,
+        device=device,
+        place=results.place(task, device, budget, bits),
+        executor=executor,
+        shortlist=None if bits is not None else deployed_shortlist(settings, results, task, device),
+        architecture=described(training, str(trained / "config.json")),
+        shape=task_shape(settings, results, task, budget if baseline else None),
     )
+    own = {
+        "baseline" if baseline else "budget": budget,
+        "parameters": training["parameters"],
+        "training": training["identity"],
+    }
+    return _write_folder(settings, results, export, write, own)
 
 
 def export_elastic(settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]) -> Path:
@@ -151,32 +164,33 @@ def export_elastic(settings: Settings, results: Results, task: str, device: str,
 
     training = read_json(parent / "config.json")["identity"]
     own = {"networks": networks, "parameters": parameters, "training": training}
-    place = results.budget(task, device, "elastic")
-    shortlist = deployed_shortlist(settings, results, task, device)
-    return _write_folder(settings, results, (task, device), place, executor, shortlist, largest, shape, write, own)
+    export = _Export(
+        task=task,
+        device=device,
+        place=results.budget(task, device, "elastic"),
+        executor=executor,
+        shortlist=deployed_shortlist(settings, results, task, device),
+        architecture=largest,
+        shape=shape,
+    )
+    return _write_folder(settings, results, export, write, own)
 
 
 def _write_folder(
     settings: Settings,
     results: Results,
-    names: tuple[str, str],
-    place: Path,
-    executor: Executor,
-    shortlist: Shortlist | None,
-    architecture: AnyArchitecture,
-    shape: Shape,
+    export: _Export,
     write: Callable[[Path, Blueprint, Shortlist | None], dict[str, Any]],
     own: dict[str, Any],
 ) -> Path:
-    """Write ``place/model`` for a task and device.
+    """Write ``place/model``.
 
     ``write`` puts the network into a folder and returns what ``model.json`` says of the files; ``own`` is what it says
     beside that.
     """
-    task, device = names
-    chosen, target = settings.task(task), settings.device(device)
-    folder, data = place / "model", results.data(task)
-    with only_one(place, f"Export to {folder}"):
+    chosen, target = settings.task(export.task), settings.device(export.device)
+    folder, data = export.place / "model", results.data(export.task)
+    with only_one(export.place, f"Export to {folder}"):
         (folder / DESCRIPTION).unlink(missing_ok=True)
         shutil.rmtree(folder / NETWORK, ignore_errors=True)
         (folder / NETWORK).mkdir(parents=True)
@@ -186,20 +200,22 @@ def _write_folder(
             path = dictionary_path(data, language)
             shutil.copyfile(path, folder / dictionary_file(language))
             tokens.append(Dictionary.load(path).tokens)
-        blueprint = Blueprint(architecture=architecture, shape=shape, source_tokens=tokens[0], target_tokens=tokens[1])
+        blueprint = Blueprint(
+            architecture=export.architecture, shape=export.shape, source_tokens=tokens[0], target_tokens=tokens[1]
+        )
         description: dict[str, Any] = {
-            "task": task,
-            "device": device,
+            "task": export.task,
+            "device": export.device,
             "source_language": chosen.source_language,
             "target_language": chosen.target_language,
-            "runtime": executor.runtime,
-            "precision": executor.precision,
+            "runtime": export.executor.runtime,
+            "precision": export.executor.precision,
             "threads": target.threads,
             "tokenisation": chosen.tokenisation.model_dump(mode="json"),
-            "shortlist": shortlist is not None,
+            "shortlist": export.shortlist is not None,
             **described_network(blueprint, deployed_decoding(chosen, target)),
             **own,
-            **write(folder / NETWORK, blueprint, shortlist),
+            **write(folder / NETWORK, blueprint, export.shortlist),
         }
         description["provenance"] = provenance(seed=settings.seed, settings=description)
         description |= {"data_licence": chosen.data_licence, "files": file_list(folder), "figures": {}}
