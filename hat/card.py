@@ -49,10 +49,10 @@ def card(values: dict[str, Any]) -> str:
     figures = values.get("figures", {})
     source, target = values["source_language"], values["target_language"]
     size = sum(file["bytes"] for file in values["files"].values())
-    name = values.get("budget") or values.get("baseline")
+    kind, name, made = _subject(values)
     rows = [
         ("Translates", f"`{source}` to `{target}`, task `{values['task']}`"),
-        ("Made for", f"device `{values['device']}`, {'budget' if 'budget' in values else 'baseline'} `{name}`"),
+        ("Made for", f"device `{values['device']}`, {kind} `{name}`"),
         ("Runs on", f"{values['runtime']}, {values['precision']}, {values['threads']} thread(s) a sentence"),
         ("Parameters", f"{values['parameters']:,}"),
         ("Files", f"{size / 1e6:.1f} MB"),
@@ -75,7 +75,6 @@ def card(values: dict[str, Any]) -> str:
             )
         )
     table = "\n".join(f"| {key} | {value} |" for key, value in rows)
-    made = "A SubTransformer found and trained" if "budget" in values else "A baseline trained"
     example = f'Translator.from_folder("path/of/this/folder").translate(["One sentence in {source}."])'
     return f"""# {values["task"]}, {name}: {source} to {target}
 
@@ -101,6 +100,16 @@ from hat import Translator
 Trained on the text of one task alone: sentences of other kinds are translated worse than the score says. Translations
 are not checked; do not rely on them where mistakes do harm.
 """
+
+
+def _subject(values: dict[str, Any]) -> tuple[str, str, str]:
+    """What a folder holds: its kind, its name, and the beginning of a sentence about how it was made."""
+    if "networks" in values:
+        names = ", ".join(network["name"] for network in values["networks"])
+        return "budgets", names, "SubTransformers with inherited weights, which they share, found"
+    if "budget" in values:
+        return "budget", values["budget"], "A SubTransformer found and trained"
+    return "baseline", values["baseline"], "A baseline trained"
 
 
 def _extra(runtime: str) -> str:

@@ -68,6 +68,7 @@ def test_each_network_is_what_the_supertransformer_computes(exported):
 def test_weights_are_stored_once(exported):
     _, results, found = exported
     folder = results.model("toy", "local", "elastic")
+    assert "budgets `20ms, 50ms, 80ms`" in (folder / "README.md").read_text()
     assert [path.name for path in (folder / "network").iterdir()] == ["weights.npz"]
     largest = envelope(list(found.values()))
     with np.load(folder / "network/weights.npz") as stored:
