@@ -8,8 +8,6 @@ around it, a full stop at the end of a word, is decided afterwards. docs/data.md
 import re
 
 import regex
-from sacremoses import MosesDetokenizer, MosesPunctNormalizer
-from sacremoses.corpus import NonbreakingPrefixes
 
 from hat.config import Tokenisation
 from hat.data.bpe import LONGEST_CACHED
@@ -73,6 +71,10 @@ class Moses:
     """
 
     def __init__(self, language: str, tokenisation: Tokenisation) -> None:
+        # Takes half a second, which many who import this file, directly or not, need not wait.
+        from sacremoses import MosesDetokenizer, MosesPunctNormalizer
+        from sacremoses.corpus import NonbreakingPrefixes
+
         self._normaliser = (
             MosesPunctNormalizer(lang=language, perl_parity=True) if tokenisation.normalise_punctuation else None
         )
