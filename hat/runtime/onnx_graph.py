@@ -96,7 +96,7 @@ class Graph:
         return names
 
     def linear(self, x: str, weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32] | None) -> str:
-        """[..., I] -> [..., O], by a weight [O, I]; in int8 and int4 the rows of ``x`` are one tensor's worth."""
+        """[..., I] -> [..., O], by a weight [O, I]."""
         added = "" if bias is None else self.constant(bias)
         if self.precision == "int8":
             rows, scales = quantised_rows(weight)

@@ -57,7 +57,7 @@ class Sessions:
         return session
 
     def make(self, model: bytes, constants: Mapping[str, npt.NDArray[Any]]) -> ort.InferenceSession:
-        """The session of a model that has just been written, with constants that are not in it.
+        """The session of a model that has just been written, with constants that are not in it; keep them alive.
 
         It has one thread: making further ones for every sentence costs more than they save.
         """

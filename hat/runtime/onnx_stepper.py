@@ -115,12 +115,13 @@ class OnnxStepper:
         self.numbers: Sequence[int] = range(network.target.vocabulary) if candidates is None else candidates.tolist()
         self.step = self.search = network.step.io_binding()
         self.searching: ort.InferenceSession | None = None
-        encoded, projection = self._encode(source, candidates)
+        # The session reads the projection from these arrays as long as it is there.
+        encoded, self.projection = self._encode(source, candidates)
         for name, memory in encoded.items():
             self.step.bind_ortvalue_input(name, memory)
         if candidates is not None:
-            model = network.search + projection_constants(projection)
-            self.searching = network.sessions.make(model, projection)
+            model = network.search + projection_constants(self.projection)
+            self.searching = network.sessions.make(model, self.projection)
             self.search = self.searching.io_binding()
             self.hidden = np.empty((1, beam, network.target.dim), np.float32)
             bind_output(self.step, "hidden", self.hidden)
