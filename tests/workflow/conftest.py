@@ -96,6 +96,9 @@ class Project:
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
         (folder / "profiles").symlink_to("workflow/profiles")
+        # The device that is shipped as `local`, beside one of that name whose files and numbers torch makes.
+        (folder / "config/devices/local.yaml").rename(folder / "config/devices/shipped.yaml")
+        (folder / "config/devices/local.yaml").write_text("connection: local\nruntime: torch\nprecision: fp32\n")
         (folder / "config/spaces/smoke.yaml").write_text(SPACE)
         (folder / "config/tasks/smoke.yaml").write_text(TASK)
         (folder / "config/config.yaml").write_text("demo: {task: smoke, count: 2}\n")

@@ -25,7 +25,8 @@ TRANSFORMER = {
 EVOLVED = {"kind": "evolved", "width": 32, "heads": 2, "wide_heads": 4, "encoder_cells": 1, "decoder_cells": 1}
 BASELINES = {"small": {"network": TRANSFORMER}, "evolved": {"network": EVOLVED, "training": {"updates": 30}}}
 # Only torch executes both.
-DEVICES = {"small": "local", "evolved": "local-torch"}
+DEVICES = {"small": "shipped", "evolved": "local"}
+WITHOUT_SHORTLIST = "devices={shipped: {shortlist: false}, local: {shortlist: false}}"
 AFTER_DATA = {"train_baseline", "export_model", "measure_model", "score"}
 
 
@@ -52,13 +53,13 @@ def compared(finished):
 def test_a_baseline_needs_no_search(project):
     data = {"fetch_sources", "extract_corpus", "tokenise_corpus", "binarise_corpus"}
     shipped = {
-        "local": ("transformer-base", "transformer-big"),
-        "local-torch": ("evolved-transformer", "evolved-transformer-big"),
+        "shipped": ("transformer-base", "transformer-big"),
+        "local": ("evolved-transformer", "evolved-transformer-big"),
     }
     targets = [f"results/smoke/{device}/{name}/bleu.txt" for device, names in shipped.items() for name in names]
     shortlist = {"train_supertransformer", "make_shortlist"}
     assert project.would_run(*targets) == data | shortlist | AFTER_DATA
-    assert project.would_run(*targets, "--config", "devices={local: {shortlist: false}}") == data | AFTER_DATA
+    assert project.would_run(*targets, "--config", WITHOUT_SHORTLIST) == data | AFTER_DATA
     assert "train_baseline" not in project.would_run("results/smoke/local/50ms/bleu.txt")
 
 
@@ -106,7 +107,7 @@ def test_a_baseline_translates(compared):
     ],
 )
 def test_a_setting_reruns_what_depends_on_it(compared, override, expected):
-    target = "results/smoke/local/small/bleu.txt"
+    target = "results/smoke/shipped/small/bleu.txt"
     assert compared.would_run(target, "--config", override) == expected
 
 

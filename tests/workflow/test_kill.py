@@ -118,7 +118,7 @@ def test_search_to_score(interrupted, finished):
     digests = [json.dumps(json.loads(row)["architecture"]) for row in rows]
     assert len(digests) == len(set(digests))
 
-    written = interrupted.written(target, kill="model/weights.pt$")
+    written = interrupted.written(target, kill="model/network/weights.npz$")
     assert [path[-18:] for path in written if "/update-" in path] == ["update-00000030.pt", "update-00000040.pt"]
     assert not (one / "model/model.json").exists()
     written = interrupted.written(target, kill="partial/hypotheses.jsonl$", time=9)

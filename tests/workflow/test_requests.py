@@ -19,8 +19,8 @@ from hat.settings import Settings
         ("results/demo/local/50/bleu.txt", "hat: budget '50': expected a positive NUMBERms or NUMBERs"),
         ("results/demo/local/0ms/bleu.txt", "hat: budget '0ms': expected a positive"),
         (
-            "results/demo/local/evolved-transformer/bleu.txt",
-            "baseline 'evolved-transformer' on device 'local', .* expected a device with runtime torch .local-torch",
+            "results/demo/shipped/evolved-transformer/bleu.txt",
+            "baseline 'evolved-transformer' on device 'shipped', .* expected a device with runtime torch .local,",
         ),
         ("results/demo/local/transformer/bleu.txt", "hat: budget 'transformer': .*, or a baseline, one of evolved-tra"),
         (
