@@ -20,7 +20,7 @@ from hat.settings import Settings
         ("results/demo/local/0ms/bleu.txt", "hat: budget '0ms': expected a positive"),
         (
             "results/demo/shipped/evolved-transformer/bleu.txt",
-            "baseline 'evolved-transformer' on device 'shipped', .* expected a device with runtime torch .local,",
+            "baseline 'evolved-transformer' on device 'shipped', .* expected a device with runtime torch .local",
         ),
         ("results/demo/local/transformer/bleu.txt", "hat: budget 'transformer': .*, or a baseline, one of evolved-tra"),
         (
