@@ -84,7 +84,9 @@ class DeployedFolder:
             tokenisation = Tokenisation.model_validate(values["tokenisation"])
             decoding = Decoding(**values["decoding"])
             languages = [str(values[f"{side}_language"]) for side in ("source", "target")]
-            str(values["runtime"]), str(values["precision"]), int(values["threads"])
+            str(values["runtime"]), str(values["precision"])
+            if int(values["threads"]) < 1:
+                raise ValueError(f"threads is {values['threads']}, expected a number above 0")
             networks = tuple(_network(entry, str(path)) for entry in values.get("networks", ()))
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             problem = " ".join(str(error).split())
@@ -156,10 +158,16 @@ class DeployedFolder:
         return load_weights(self.folder / NETWORK / WEIGHTS, self.blueprint.shape)
 
 
-def _network(values: Mapping[str, Any], where: str) -> DeployedNetwork:
+def _network(values: Any, where: str) -> DeployedNetwork:
+    """One of several; only Transformers are leading slices of another network."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"networks holds {values!r}, expected objects")
+    architecture = described(values, where)
+    if not isinstance(architecture, Architecture):
+        raise ValueError(f"networks holds {values['kind']!r}, expected transformer")
     return DeployedNetwork(
         name=str(values["name"]),
-        architecture=described(values, where),
+        architecture=architecture,
         latency_ms=float(values["latency_ms"]),
         validation_loss=float(values["validation_loss"]),
     )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from hat.config import Baseline, Configuration, Device, Space, Task, Training
 from hat.errors import InputError
 from hat.layout import OF_A_DEVICE
+from hat.runtime import WITHOUT_SHORTLIST
 from hat.runtime.confined import confined
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -105,7 +106,7 @@ class Settings:
     def uses_shortlist(self, task: str, device: str) -> bool:
         """Whether what is deployed for a device has the task's shortlist; execution as published has none."""
         chosen = self.device(device)
-        return chosen.shortlist and chosen.runtime != "torch-published" and self.task(task).shortlist.enabled
+        return chosen.shortlist and chosen.runtime not in WITHOUT_SHORTLIST and self.task(task).shortlist.enabled
 
     def limit_ms(self, budget: str) -> float | None:
         """Milliseconds that a model for ``budget`` may take; None for the name of a baseline, which has no limit.

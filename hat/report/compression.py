@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import provenance, read_json, write_json, write_text
+from hat.artifacts import provenance, read_json
 from hat.baselines import architecture_of
 from hat.console import print_table
 from hat.deployed import DESCRIPTION, NETWORK
@@ -12,7 +12,8 @@ from hat.errors import InputError
 from hat.layout import OF_A_DEVICE, Results
 from hat.profile import BITS, Profile
 from hat.quantise import BITS as QUANTISED_BITS
-from hat.report.summary import Row, to_csv
+from hat.report.document import NONE, Columns, cells, markdown, write_document
+from hat.report.summary import Row
 from hat.settings import Settings
 from hat.shapes import task_shape
 from hat.space import Architecture
@@ -28,7 +29,7 @@ def _times(name: str) -> Callable[[Row], str]:
     return lambda row: f"{row[name]:.1f}"
 
 
-COLUMNS: dict[str, Callable[[Row], str]] = {
+COLUMNS: Columns = {
     "budget": lambda row: str(row["budget"]),
     "weights": lambda row: f"{row['runtime']} {row['precision']}",
     "file, MB": _megabytes("network_bytes"),
@@ -38,7 +39,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "as published, times smaller": _times("published_times_smaller"),
     "BLEU": lambda row: f"{row['bleu']:.2f}",
     "chrF": lambda row: f"{row['chrf']:.2f}",
-    "measured, ms": lambda row: "-" if row["latency_ms"] is None else f"{row['latency_ms']:.1f}",
+    "measured, ms": lambda row: NONE if row["latency_ms"] is None else f"{row['latency_ms']:.1f}",
 }
 LEGEND = (
     "file: what the network takes on disk. counted: indices, code books, and what stays in fp32, embeddings included;"
@@ -73,11 +74,15 @@ def write_compression(
     rows = [row for budget in shown for row in _rows(settings, results, task, device, budget, reference)]
     made = provenance(seed=None, settings={"budgets": shown})
     table = {"task": task, "device": device, "reference": reference, "rows": rows, "provenance": made}
-    path = results.tables / f"{task}-{device}-compression"
-    write_text(f"{path}.csv", to_csv(rows))
-    write_text(f"{path}.md", markdown(table))
-    write_json(f"{path}.json", table)
+    signatures = sorted({f"`{row['bleu_signature']}`, `{row['chrf_signature']}`" for row in rows})
+    below = [legend(table), "", f"{rows[0]['sentences']} test sentences, {'; '.join(signatures)}."]
+    text = markdown(_title(table), COLUMNS, rows, below)
+    write_document(results.tables / f"{task}-{device}-compression", table, text)
     return table
+
+
+def _title(table: dict[str, Any]) -> str:
+    return f"Compression: {table['task']} on {table['device']}"
 
 
 def legend(table: dict[str, Any]) -> str:
@@ -88,22 +93,9 @@ def legend(table: dict[str, Any]) -> str:
     )
 
 
-def markdown(table: dict[str, Any]) -> str:
-    """The table as a Markdown document."""
-    rows = table["rows"]
-    lines = [f"# Compression: {table['task']} on {table['device']}", "", "| " + " | ".join(COLUMNS) + " |"]
-    lines.append("| --- " * len(COLUMNS) + "|")
-    lines += ["| " + " | ".join(cell(row) for cell in COLUMNS.values()) + " |" for row in rows]
-    lines += ["", legend(table), ""]
-    signatures = sorted({f"`{row['bleu_signature']}`, `{row['chrf_signature']}`" for row in rows})
-    lines += [f"{rows[0]['sentences']} test sentences, {'; '.join(signatures)}."]
-    return "\n".join(lines) + "\n"
-
-
 def print_compression(table: dict[str, Any]) -> None:
     """Print the table."""
-    cells = [[cell(row) for cell in COLUMNS.values()] for row in table["rows"]]
-    print_table(f"Compression: {table['task']} on {table['device']}", list(COLUMNS), cells)
+    print_table(_title(table), list(COLUMNS), cells(COLUMNS, table["rows"]))
     print(legend(table))
 
 

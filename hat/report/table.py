@@ -1,17 +1,16 @@
 """The summary table of a task on a device: printed, and written as CSV, Markdown and JSON."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from hat.artifacts import provenance, write_json, write_text
+from hat.artifacts import provenance
 from hat.console import print_table
 from hat.layout import Results
-from hat.report.summary import Row, comparisons, gather, to_csv
+from hat.report.document import NONE, Columns, cells, markdown, write_document
+from hat.report.summary import comparisons, gather
 from hat.settings import Settings
 
-# What a baseline has not.
-NONE = "-"
-COLUMNS: dict[str, Callable[[Row], str]] = {
+COLUMNS: Columns = {
     "budget": lambda row: str(row["budget"]),
     "measured, ms": lambda row: f"{row['latency_ms']:.1f} ± {row['spread_ms'] / 2:.1f}",
     "predicted, ms": lambda row: NONE if row["predicted_latency_ms"] is None else f"{row['predicted_latency_ms']:.1f}",
@@ -52,29 +51,23 @@ def write_summary(
     """
     rows = gather(settings, results, task, device, budgets)
     made = provenance(seed=None, settings={"budgets": [row["budget"] for row in rows]})
-    summary = {"task": task, "device": device, "rows": rows, "comparisons": comparisons(rows), "provenance": made}
-    path = results.tables / f"{task}-{device}"
-    write_text(f"{path}.csv", to_csv(rows))
-    write_text(f"{path}.md", markdown(summary))
-    write_json(f"{path}.json", summary)
+    summary: dict[str, Any] = {
+        "task": task,
+        "device": device,
+        "rows": rows,
+        "comparisons": comparisons(rows),
+        "provenance": made,
+    }
+    below = [LEGEND, "", *(f"- {sentence}" for sentence in summary["comparisons"]), ""]
+    below += [f"{rows[0]['sentences']} test sentences, `{rows[0]['bleu_signature']}`, `{rows[0]['chrf_signature']}`."]
+    text = markdown(f"{task} on {device}", COLUMNS, rows, below)
+    write_document(results.tables / f"{task}-{device}", summary, text)
     return summary
-
-
-def markdown(summary: dict[str, Any]) -> str:
-    """The summary as a Markdown document."""
-    rows = summary["rows"]
-    lines = [f"# {summary['task']} on {summary['device']}", "", "| " + " | ".join(COLUMNS) + " |"]
-    lines.append("| --- " * len(COLUMNS) + "|")
-    lines += ["| " + " | ".join(cell(row) for cell in COLUMNS.values()) + " |" for row in rows]
-    lines += ["", LEGEND, "", *(f"- {sentence}" for sentence in summary["comparisons"]), ""]
-    lines += [f"{rows[0]['sentences']} test sentences, `{rows[0]['bleu_signature']}`, `{rows[0]['chrf_signature']}`."]
-    return "\n".join(lines) + "\n"
 
 
 def print_summary(summary: dict[str, Any]) -> None:
     """Print the table and the comparisons."""
-    cells = [[cell(row) for cell in COLUMNS.values()] for row in summary["rows"]]
-    print_table(f"{summary['task']} on {summary['device']}", list(COLUMNS), cells)
+    print_table(f"{summary['task']} on {summary['device']}", list(COLUMNS), cells(COLUMNS, summary["rows"]))
     print(LEGEND)
     for sentence in summary["comparisons"]:
         print(f"- {sentence}")

@@ -15,6 +15,8 @@ PRECISIONS: Mapping[str, tuple[str, ...]] = {
     "onnxruntime": ("fp32", "int8", "int4"),
     "ctranslate2": ("fp32", "int8"),
 }
+# Those that have no shortlist, as the research code has none.
+WITHOUT_SHORTLIST = frozenset({"torch-published"})
 # Where each is implemented, and the extra that installs what it needs.
 _CLASSES = {
     "torch": ("hat.runtime.torch", "TorchRuntime", "workflow"),

@@ -70,6 +70,9 @@ class Decoding:
 
     The longest output is ``max_length_ratio`` x source length + ``max_length_extra`` tokens, end symbol
     included; scores are divided by output length to the power of ``length_penalty``.
+
+    Raises:
+        ValueError: a setting is impossible.
     """
 
     beam: int
@@ -77,6 +80,14 @@ class Decoding:
     max_length_ratio: float = 1.2
     max_length_extra: int = 10
     min_length: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.beam, int) or self.beam < 1:
+            raise ValueError(f"beam is {self.beam!r}, expected a whole number above 0")
+        for name in ("length_penalty", "max_length_ratio", "max_length_extra", "min_length"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+                raise ValueError(f"{name} is {value!r}, expected a number from 0 on")
 
 
 @dataclass(frozen=True, kw_only=True)

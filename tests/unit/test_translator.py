@@ -1,5 +1,6 @@
 """The deployed folder: translating, beams, odd lines, malformed folders; scoring that goes on after a kill."""
 
+import json
 import math
 
 import numpy as np
@@ -127,6 +128,26 @@ def test_a_malformed_folder_is_one_sentence_that_names_the_file(folder, name, da
     with pytest.raises(InputError) as caught:
         Translator.from_folder(folder)
     assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"decoding": {"beam": 0}}, "beam is 0, expected"),
+        ({"decoding": {"beam": "five"}}, "beam is 'five', expected"),
+        ({"decoding": {"beam": 1, "length_penalty": -1}}, "length_penalty is -1, expected"),
+        ({"threads": 0}, "threads is 0, expected"),
+        ({"networks": "several"}, "not the description"),
+        ({"networks": [{"name": "a"}]}, "lacks 'architecture'"),
+    ],
+)
+def test_an_impossible_description_is_one_sentence(folder, change, sentence):
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=sentence) as caught:
+        Translator.from_folder(folder)
+    assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
