@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts import digest, read_json
-from hat.config import BibleCorpus, FileSource, Task
+from hat.config import Task
+from hat.config_text import BibleCorpus, FileSource
 from hat.settings import Settings, budget_ms
 
 # Settings that change how fast a result is had, or how it is described, and not the result.

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from hat.artifacts import read_json
 from hat.baselines import AnyArchitecture, describe, described
-from hat.config import Tokenisation
+from hat.config_text import Tokenisation
 from hat.data.dictionary import Dictionary
 from hat.data.tokenise import TextCodec
 from hat.errors import InputError

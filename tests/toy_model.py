@@ -5,7 +5,8 @@ import string
 from pathlib import Path
 from typing import Any
 
-from hat.config import Network, Space, Tokenisation
+from hat.config import Network, Space
+from hat.config_text import Tokenisation
 from hat.data.dictionary import Dictionary
 from hat.deployed import described_network
 from hat.runtime import runtime

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts import only_one, provenance, write_json
-from hat.config import BibleCorpus, ParallelCorpus, Task
+from hat.config import Task
+from hat.config_text import BibleCorpus, ParallelCorpus
 from hat.data.bible import BibleDatabase
 from hat.data.download import fetch
 from hat.data.parallel import ParallelReader, held_out_lines

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from hat.artifacts import atomic, disk_error, only_one, write_text
-from hat.config import FileSource, HttpSource, PypiSource, Source
+from hat.config_text import FileSource, HttpSource, PypiSource, Source
 from hat.data.index import wheel_urls
 from hat.data.web import CHUNK_BYTES, Transfer, TransferError, without_credentials
 from hat.errors import HatError, InputError

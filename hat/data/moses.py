@@ -9,7 +9,7 @@ import re
 
 import regex
 
-from hat.config import Tokenisation
+from hat.config_text import Tokenisation
 from hat.data.bpe import LONGEST_CACHED
 from hat.data.text import clean
 

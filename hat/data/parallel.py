@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from hat.config import ParallelText
+from hat.config_text import ParallelText
 from hat.data.download import fetch
 from hat.data.splits import Pair
 from hat.data.text import clean, read_lines, read_pairs

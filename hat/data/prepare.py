@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts import only_one, provenance, read_json, write_json, write_text
-from hat.config import BibleCorpus, ParallelText, Source, Task, Tokenisation
+from hat.config import Task
+from hat.config_text import BibleCorpus, ParallelText, Source, Tokenisation
 from hat.data import corpus
 from hat.data.dictionary import Dictionary
 from hat.data.download import fetch

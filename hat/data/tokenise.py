@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from hat.artifacts import atomic
-from hat.config import Tokenisation
+from hat.config_text import Tokenisation
 from hat.data.bpe import BytePairs, join
 from hat.data.moses import Moses
 from hat.data.text import read_lines

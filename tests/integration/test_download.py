@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from hat.config import FileSource, HttpSource, PypiSource
+from hat.config_text import FileSource, HttpSource, PypiSource
 from hat.data.download import fetch, location
 from hat.data.web import Transfer
 from hat.errors import HatError, InputError
@@ -271,7 +271,7 @@ def test_credentials_are_sent_but_never_shown(server, tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from hat.config import HttpSource
+from hat.config_text import HttpSource
 from hat.data.download import fetch
 fetch(HttpSource(url=sys.argv[1], sha256=sys.argv[2]), Path(sys.argv[3]))
 """

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from hat.config import BibleCorpus, FileSource, Task
+from hat.config import Task
+from hat.config_text import BibleCorpus, FileSource
 from hat.data.bible import BibleDatabase, verse_text
 from hat.data.corpus import extract_corpus
 from hat.errors import InputError

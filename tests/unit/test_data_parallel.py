@@ -3,7 +3,8 @@ from itertools import chain, pairwise
 
 import pytest
 
-from hat.config import FileSource, ParallelCorpus, ParallelText, Task
+from hat.config import Task
+from hat.config_text import FileSource, ParallelCorpus, ParallelText
 from hat.data.corpus import extract_corpus
 from hat.data.parallel import held_out_lines
 from hat.errors import InputError

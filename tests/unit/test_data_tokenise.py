@@ -11,7 +11,7 @@ from sacremoses import MosesPunctNormalizer, MosesTokenizer
 from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
-from hat.config import Tokenisation
+from hat.config_text import Tokenisation
 from hat.data.bpe import BytePairs, join
 from hat.data.learn_bpe import learn
 from hat.data.moses import Moses

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_model import write_model
 
-from hat.config import Tokenisation
+from hat.config_text import Tokenisation
 from hat.data.dictionary import Dictionary
 from hat.data.indexed import IndexedDataset, IndexedWriter
 from hat.errors import InputError
