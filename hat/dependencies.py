@@ -13,10 +13,16 @@ from hat.config_text import BibleCorpus, FileSource
 from hat.settings import Settings, budget_ms
 
 # Settings that change how fast a result is had, or how it is described, and not the result.
-WITHOUT_EFFECT = frozenset({"description", "threads", "keep_checkpoints", "tensorboard", "host", "mirrors"})
+WITHOUT_EFFECT = frozenset(
+    {"description", "threads", "keep_checkpoints", "tensorboard", "mirrors"}
+    | {"note", "host", "ssh_config", "python", "alive_s", "patience_s", "retry_s", "wait_s"}
+)
 
 LANGUAGES = ("task.source_language", "task.target_language")
-MEASUREMENT = ("latency.passes", "latency.warmup", "latency.repeats", "latency.source_length", "latency.target_length")
+MEASUREMENT = (
+    *("latency.precision", "latency.min_passes", "latency.passes", "latency.warmup", "latency.repeats"),
+    *("latency.seconds", "latency.interference", "latency.drift", "latency.source_length", "latency.target_length"),
+)
 # The deployed folder says how it translates; its beam is the device's.
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
 QUANTISED = ("device.threads", "device.beam", *LANGUAGES, *DEPLOYED_DECODING, "task.compression")
