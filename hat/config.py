@@ -112,7 +112,10 @@ class Latency(Section):
     samples: Positive = Field(2000, description="Architectures measured")
     shards: Positive = Field(1, description="Files that the samples are spread over; each is resumed by itself")
     precision: float = Field(
-        0.01, gt=0, lt=1, description="An Architecture is visited until half its interval (95 %) is within this part of it"
+        0.01,
+        gt=0,
+        lt=1,
+        description="An Architecture is visited until half its interval (95 %) is within this part of it",
     )
     min_passes: Positive = Field(3, description="Visits to each Architecture, in changing order, at least ...")
     passes: Positive = Field(10, description="... and at most, those that were disturbed included")

@@ -17,8 +17,9 @@ class Device(Section):
     note: str = Field("", description="Whatever else people should know: cooling, power supply, where it stands")
     connection: Literal["local", "ssh"] = Field(description="How it is reached")
     host: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_.@:\[\]][A-Za-z0-9_.@:%\[\]-]*$", description="Host alias of the OpenSSH"
-        " configuration, for ssh; keys, ports and jump hosts belong there"
+        None,
+        pattern=r"^[A-Za-z0-9_.@:\[\]][A-Za-z0-9_.@:%\[\]-]*$",
+        description="Host alias of the OpenSSH configuration, for ssh; keys, ports and jump hosts belong there",
     )
     ssh_config: str | None = Field(None, description="OpenSSH configuration to use instead of the user's own")
     python: str = Field("python3", description="Python on the device that `hat device setup` makes an environment of")

@@ -7,8 +7,8 @@ while a measurement runs there are objects with ``progress``. Nothing else is wr
 print there goes to standard error.
 
 The agent ends as soon as its peer closes standard input, and also when it has heard nothing for a time that the peer
-names: a cut link closes nothing. An alarm of the kernel does that, so that no library that computes for long can keep it
-from happening, and with the process its lock on the device ends.
+names: a cut link closes nothing. An alarm of the kernel does that, which no library that computes for long can keep from
+happening, and with the process its lock on the device ends.
 """
 
 import hashlib

@@ -57,9 +57,7 @@ class Bench:
         InputError: the Runtime is unknown or not installed, or there is no such core.
     """
 
-    def __init__(
-        self, *, runtime: str, precision: str, threads: int, cores: Sequence[int] | None, seed: int
-    ) -> None:
+    def __init__(self, *, runtime: str, precision: str, threads: int, cores: Sequence[int] | None, seed: int) -> None:
         self.runtime = runtimes.runtime(runtime, precision, threads)
         self.cores = None if cores is None else tuple(cores)
         self.seed = seed
@@ -104,15 +102,11 @@ class Bench:
         Raises:
             HatError: it does not translate, or the same sentence differently each time.
         """
-        workload = Workload(
-            shape=CHECKED_SHAPE, source_length=CHECKED_LENGTH, target_length=CHECKED_LENGTH, beam=beam
-        )
+        workload = Workload(shape=CHECKED_SHAPE, source_length=CHECKED_LENGTH, target_length=CHECKED_LENGTH, beam=beam)
         with self._pinned():
             model = build(self.runtime, CHECKED, CHECKED_SHAPE, seed=self.seed)
             self._check_tokens(model, beam)
-            return Measurement.merged(
-                [measure(model, workload, warmup=warmup, repeats=repeats) for _ in range(visits)]
-            )
+            return Measurement.merged([measure(model, workload, warmup=warmup, repeats=repeats) for _ in range(visits)])
 
     def _check_tokens(self, model: LoadedModel, beam: int) -> None:
         sentence = made_sentence(CHECKED_SHAPE.source_vocabulary, CHECKED_LENGTH)

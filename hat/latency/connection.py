@@ -207,7 +207,7 @@ class SshConnection(_Connection):
 
     def measure(self, architecture: Architecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
         """One visit to a network of that Architecture with random weights, built there."""
-        visit = {"workload": workload.to_dict(), "warmup": warmup, "repeats": repeats}
+        visit: dict[str, Any] = {"workload": workload.to_dict(), "warmup": warmup, "repeats": repeats}
         return self._measured("measure", repeats, architecture=architecture.to_dict(), **visit)
 
     def measure_deployed(
@@ -276,7 +276,7 @@ def connect(settings: Settings, device: str) -> LocalConnection | SshConnection:
     """
     check_reachable(settings, device)
     chosen = settings.device(device)
-    bench = {
+    bench: dict[str, Any] = {
         "runtime": chosen.runtime,
         "precision": chosen.precision,
         "threads": chosen.threads,

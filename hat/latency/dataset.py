@@ -35,7 +35,7 @@ def table(samples: Sequence[LatencySample], conditions: dict[str, Any]) -> pd.Da
     for sample in samples:
         row = sample.to_dict()
         row["architecture"] = sample.architecture.to_json()
-        rows.append({**row, **constant})
+        rows.append({**constant, **row, "repeats": len(sample.measurement.timings_ms)})
     return pd.DataFrame(rows)
 
 

@@ -53,7 +53,8 @@ def check_device(settings: Settings, device: str) -> dict[str, Any]:
         offset_s = round(now.pop("time_s") - time.time(), 1)
         if chosen.threads > len(now["usable_cores"]):
             raise HatError(
-                f"device {device!r}: threads is {chosen.threads}, but {len(now['usable_cores'])} cores can be used there"
+                f"device {device!r}: threads is {chosen.threads}, expected at most the {len(now['usable_cores'])} cores"
+                " that can be used there"
             )
         measured = connection.check(chosen.beam, WARMUP, REPEATS, VISITS)
     low, high, _ = measured.interval_ms

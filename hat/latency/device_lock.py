@@ -64,17 +64,18 @@ class DeviceLock:
 
     def _open(self) -> int:
         flags = os.O_CLOEXEC | os.O_NOFOLLOW
+        problem = ""
         # A file of another user in a folder like /tmp may be opened, and not with the flag that makes it.
         for further in (os.O_RDWR, os.O_RDWR | os.O_CREAT, os.O_RDONLY):
             try:
                 handle = os.open(self.path, flags | further, 0o666)
             except OSError as error:
-                failure = error
+                problem = str(error.strerror) if further & os.O_CREAT else problem
                 continue
             with contextlib.suppress(OSError):
                 os.fchmod(handle, 0o666)
             return handle
-        raise HatError(f"{self.path}: the lock of this machine cannot be opened ({failure.strerror})")
+        raise HatError(f"{self.path}: the lock of this machine cannot be opened ({problem.lower()})")
 
 
 def wait_for(take: Callable[[], str | None], device: str, wait_s: float, say: Callable[[str], None]) -> None:

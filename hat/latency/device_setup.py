@@ -39,7 +39,8 @@ place = os.readlink(link) if os.path.islink(link) else None
 print(json.dumps({
     "hat_probe": 1, "python": list(sys.version_info[:3]), "implementation": sys.implementation.name,
     "machine": platform.machine(), "system": platform.system(), "libc": list(platform.libc_ver()),
-    "venv": importlib.util.find_spec("venv") is not None, "ensurepip": importlib.util.find_spec("ensurepip") is not None,
+    "venv": importlib.util.find_spec("venv") is not None,
+    "ensurepip": importlib.util.find_spec("ensurepip") is not None,
     "free_mb": shutil.disk_usage(os.path.expanduser("~")).free >> 20,
     "installed": place if place and os.path.exists(os.path.join(link, "complete")) else None,
 }))

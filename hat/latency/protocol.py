@@ -183,9 +183,7 @@ class Measurement:
                 load_average=float(values["load_average"]),
                 measured_at=str(values["measured_at"]),
                 visits=tuple(int(value) for value in values.get("visits", ())),
-                interference=tuple(
-                    None if value is None else float(value) for value in values.get("interference", ())
-                ),
+                interference=tuple(None if value is None else float(value) for value in values.get("interference", ())),
                 pooled_noise=None if pooled is None else float(pooled),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -65,9 +65,7 @@ class AgentProcess:
                 f"{self.where}: another version of hat is there than here; run: hat device setup {ssh.device}"
             )
 
-    def request(
-        self, do: str, *, limit_s: float | None = None, tracker: Tracker | None = None, **values: Any
-    ) -> Any:
+    def request(self, do: str, *, limit_s: float | None = None, tracker: Tracker | None = None, **values: Any) -> Any:
         """Ask, and wait for the answer.
 
         Args:

@@ -82,7 +82,7 @@ class Ssh:
         return subprocess.Popen(self.command(remote), env=environment, start_new_session=True, **streams)
 
     def run(
-        self, remote: str, *, stdin: IO[bytes] | bytes | None = None, limit_s: float | None = None
+        self, remote: str, *, stdin: IO[bytes] | None = None, limit_s: float | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command on the device to its end, whatever that is.
 
@@ -91,13 +91,12 @@ class Ssh:
             Hanging: it did not end in time.
             HatError: ssh failed.
         """
-        given = isinstance(stdin, bytes)
-        source = subprocess.PIPE if given else stdin or subprocess.DEVNULL
+        source = stdin or subprocess.DEVNULL
         # Not a pipe: the process that shares the connection lives on, with the same standard error.
         with tempfile.TemporaryFile() as said:
             process = self.start(remote, stdin=source, stdout=subprocess.PIPE, stderr=said)
             try:
-                output, _ = process.communicate(stdin if given else None, timeout=limit_s)
+                output, _ = process.communicate(timeout=limit_s)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

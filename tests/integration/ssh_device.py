@@ -60,10 +60,12 @@ class SshDevice:
         self._subnet = str(subnet)
         self._before = [str(word) for word in before]
         self.ssh_config = folder / "ssh_config"
-        self.lock = folder / "device.lock"
+        self.lock = folder / "tmp" / "device.lock"
         self.stop()
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
+        self.lock.parent.mkdir()
+        self.lock.parent.chmod(0o1777)
         run("useradd", "--create-home", "--home-dir", self.home, "--shell", shell, self.name)
         # A locked account ('!') would be refused.
         run("usermod", "-p", "*", self.name)
