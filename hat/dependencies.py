@@ -35,7 +35,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "shortlist": ("space", "task.network", "task.shortlist", *LANGUAGES, *DEPLOYED_DECODING),
     "choose": ("seed", "confined_space", "latency.samples", "latency.shards"),
     "sample": ("seed", "space", "confined_space", "task.network", "device", "device.threads", *MEASUREMENT),
-    "collect": ("latency.shards",),
+    "collect": ("latency.shards", "device.latency"),
     "fit": ("seed", "space", "latency.held_out"),
     "budgets": ("seed", "confined_space", "demo.count"),
     "search": ("seed", "space", "confined_space", "task.network", "task.search"),

@@ -7,8 +7,8 @@ while a measurement runs there are objects with ``progress``. Nothing else is wr
 print there goes to standard error.
 
 The agent ends as soon as its peer closes standard input, and also when it has heard nothing for a time that the peer
-names: a cut link closes nothing. An alarm of the kernel does that, which no library that computes for long can keep from
-happening, and with the process its lock on the device ends.
+names: a cut link closes nothing. An alarm of the kernel does that, which no library that computes for long can delay;
+with the process its lock on the device ends.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,6 +42,7 @@ PROGRESS_S = 1.0
 FIRST_SILENCE_S = 60.0
 
 
+@cache
 def source_digest() -> str:
     """Digest of this package's Python files: equal where the same code measures."""
     root = Path(hat.__file__).parent

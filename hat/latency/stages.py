@@ -9,11 +9,13 @@ from hat.baselines import architecture_of, describe
 from hat.card import add_figures
 from hat.errors import HatError, InputError
 from hat.latency.accuracy import held_out_errors
+from hat.latency.brought import read_brought
 from hat.latency.budgets import predicted_range, spread_budgets
 from hat.latency.connection import check_reachable, connect
 from hat.latency.dataset import FIRST_ROW, architectures_of, read_parquet, read_shard, table, write_parquet
 from hat.latency.predictor import LatencyPredictor
 from hat.latency.samples import SampleFile, draw_architectures, measure_folder, measure_missing, write_rows
+from hat.latency.schema import validated
 from hat.latency.workload import Workload, workload_of
 from hat.layout import Results
 from hat.progress import progress
@@ -113,12 +115,17 @@ def sample_shard(settings: Settings, results: Results, task: str, device: str, s
 def collect_dataset(settings: Settings, results: Results, task: str, device: str) -> Path:
     """Write latency/dataset.parquet from the shards.
 
+    A device that has a file of latencies in place of a host gets its dataset from there.
+
     Raises:
-        InputError: a shard is missing, empty, or was measured under other conditions than the first.
+        InputError: a shard is missing, empty, or was measured under other conditions than the first; or the file is
+            missing or malformed.
     """
     folder = results.latency(task, device)
+    if settings.device(device).latency is not None:
+        return _collect_brought(settings, results, task, device)
     with only_one(folder, "Collecting samples"):
-        samples, conditions = [], None
+        samples, conditions, fingerprint = [], None, None
         for shard in range(settings.task(task).latency.shards):
             path = folder / "samples" / f"{shard}.jsonl"
             header, found = read_shard(path)
@@ -126,14 +133,34 @@ def collect_dataset(settings: Settings, results: Results, task: str, device: str
                 raise InputError(
                     f"{path}: measured under other conditions than shard 0; delete it to have it measured anew"
                 )
-            conditions = header["conditions"]
+            conditions, fingerprint = header["conditions"], header.get("fingerprint")
             samples.extend(found)
         if conditions is None or not samples:
             raise InputError(f"{folder}/samples: no samples there")
         path = folder / "dataset.parquet"
         made = provenance(seed=settings.seed, settings=conditions)
-        write_parquet(path, table(samples, conditions), {"conditions": conditions, "provenance": made})
+        frame = validated(table(samples, conditions, fingerprint), str(folder))
+        write_parquet(path, frame, {"conditions": conditions, "fingerprint": fingerprint, "provenance": made})
     return path
+
+
+def _collect_brought(settings: Settings, results: Results, task: str, device: str) -> Path:
+    """Write latency/dataset.parquet from the file that the device has in place of a host."""
+    chosen, folder = settings.device(device), results.latency(task, device)
+    file = Path(str(chosen.latency))
+    said = {"device": device, "runtime": chosen.runtime, "precision": chosen.precision, "threads": chosen.threads}
+    with only_one(folder, "Collecting samples"):
+        space, workload = settings.space_on(task, device), workload_of(settings, results, task, device)
+        frame = read_brought(file, space, workload, said)
+        if frame.attrs["representative"]:
+            print(
+                f"{file}: has averages over layers, so each row is taken for a network of the same sums over layers;"
+                " what depends on the order of layers cannot be learnt from it",
+                file=sys.stderr,
+            )
+        made = provenance(seed=settings.seed, settings=frame.attrs["brought"])
+        write_parquet(folder / "dataset.parquet", frame, {**frame.attrs, "provenance": made})
+    return folder / "dataset.parquet"
 
 
 def fit_predictor(settings: Settings, results: Results, task: str, device: str) -> Path:
