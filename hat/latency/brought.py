@@ -120,11 +120,11 @@ def _from_published(frame: pd.DataFrame, space: Space, where: str) -> pd.DataFra
         place = f"{where}, row {number}"
         try:
             depth = {side: int(row[column]) for side, column in DEPTHS.items()}
-            layers = {
+            layers: dict[str, Any] = {
                 dimension: _checked_layers(getattr(space, dimension), depth[side], row[column], f"{place}, {column}")
                 for dimension, (column, side) in AVERAGES.items()
             }
-            widths = {name: int(row[name]) for name in ("encoder_embed_dim", "decoder_embed_dim")}
+            widths: dict[str, Any] = {name: int(row[name]) for name in ("encoder_embed_dim", "decoder_embed_dim")}
             mean, deviation = (
                 sum(float(row[f"latency_{what}_{side}"]) ** power for side in DEPTHS) ** (1 / power)
                 for what, power in (("mean", 1), ("std", 2))
@@ -149,7 +149,8 @@ def _from_published(frame: pd.DataFrame, space: Space, where: str) -> pd.DataFra
 def _checked_layers(choices: tuple[int, ...], depth: int, average: float, where: str) -> tuple[int, ...]:
     """Layers of these choices whose average is that, the largest first."""
     total = round(average * depth)
-    layers = _layers(choices, depth, total)
+    # The research code's measurements also have half as many heads as the smallest choice of its spaces.
+    layers = _layers(choices, depth, total) or _layers((*choices, max(1, min(choices) // 2)), depth, total)
     if layers is None or abs(total - average * depth) > 1e-3 * depth:
         raise InputError(f"{where}: {average:.6g} over {depth} layers, which no layers of {sorted(choices)} have")
     return layers

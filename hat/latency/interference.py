@@ -1,10 +1,12 @@
-"""What other processes do to a measurement: how much of the machine they were using meanwhile."""
+"""What other processes do to a measurement: how much of the machine they used, and how long they were waited for."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
 
 STAT = Path("/proc/stat")
+TASKS = Path("/proc/self/task")
 TICKS = os.sysconf("SC_CLK_TCK")
 # Fields of the first line of /proc/stat that are not idle time: user, nice, system, irq, softirq, steal.
 BUSY = (0, 1, 2, 5, 6, 7)
@@ -39,3 +41,18 @@ class Interference:
         except (OSError, ValueError, IndexError):
             return None
         return time.perf_counter(), busy, time.process_time()
+
+
+def waited_ns() -> dict[str, int]:
+    """How long each thread of this process has been ready to run and had no core, ever; empty where nothing tells."""
+    found = {}
+    for path in TASKS.iterdir() if TASKS.is_dir() else ():
+        # Threads end at any time, and some kernels do not count.
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            found[path.name] = int((path / "schedstat").read_text().split()[1])
+    return found
+
+
+def longest_wait_ns(before: dict[str, int], after: dict[str, int]) -> int:
+    """The wait of the thread that waited longest between two :func:`waited_ns`: the work was late by at least that."""
+    return max((waited - before[thread] for thread, waited in after.items() if thread in before), default=0)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from hat.errors import InputError
-from hat.latency.interference import Interference
+from hat.latency.interference import Interference, longest_wait_ns, waited_ns
 from hat.latency.workload import Workload
 from hat.progress import Tracker
 from hat.runtime.base import LoadedModel
@@ -33,7 +33,8 @@ STUDENT = (
 class Measurement:
     """Raw timings of one network, in order, and when and under what load they were taken.
 
-    ``timings_ms`` is wall-clock time and ``processor_ms`` processor time of all threads, one entry a sentence;
+    ``timings_ms`` is wall-clock time, ``processor_ms`` processor time of all threads, and ``waited_ms`` the part of the
+    wall-clock time in which the work stood still because others had the core, one entry a sentence;
     ``load_average`` is that of the last minute, ``measured_at`` is UTC in ISO 8601. The network was visited
     ``len(visits)`` times, for so many sentences each; ``interference`` says how many cores other processes kept busy
     at each visit, None where that is unknown. ``pooled_noise`` is the variance of the logarithm of what a visit
@@ -44,12 +45,14 @@ class Measurement:
     processor_ms: tuple[float, ...]
     load_average: float
     measured_at: str
+    waited_ms: tuple[float, ...] = ()
     visits: tuple[int, ...] = ()
     interference: tuple[float | None, ...] = ()
     pooled_noise: float | None = None
 
     def __post_init__(self) -> None:
         count = len(self.timings_ms)
+        object.__setattr__(self, "waited_ms", self.waited_ms or (0.0,) * count)
         object.__setattr__(self, "visits", self.visits or (count,))
         object.__setattr__(self, "interference", self.interference or (None,) * len(self.visits))
         if not count or count != len(self.processor_ms):
@@ -59,6 +62,10 @@ class Measurement:
             )
         if not all(math.isfinite(value) and value > 0 for value in self.timings_ms):
             raise InputError(f"measurement: timings_ms holds {min(self.timings_ms)}, expected positive numbers")
+        if len(self.waited_ms) != count or not all(
+            0 <= waited < timing for waited, timing in zip(self.waited_ms, self.timings_ms, strict=True)
+        ):
+            raise InputError("measurement: waited_ms, expected a part of each timing")
         if min(self.visits) < 1 or sum(self.visits) != count or len(self.interference) != len(self.visits):
             raise InputError(f"measurement: visits is {list(self.visits)}, expected the parts of {count} timings")
 
@@ -70,22 +77,28 @@ class Measurement:
             processor_ms=tuple(value for visit in visits for value in visit.processor_ms),
             load_average=fmean(visit.load_average for visit in visits),
             measured_at=visits[-1].measured_at,
+            waited_ms=tuple(value for visit in visits for value in visit.waited_ms),
             visits=tuple(count for visit in visits for count in visit.visits),
             interference=tuple(cores for visit in visits for cores in visit.interference),
             pooled_noise=pooled_noise,
         )
 
     @property
+    def own_ms(self) -> tuple[float, ...]:
+        """Wall-clock times without what was waited for a core: those of a machine that does nothing else."""
+        return tuple(timing - waited for timing, waited in zip(self.timings_ms, self.waited_ms, strict=True))
+
+    @property
     def latency_ms(self) -> float:
-        """Median wall-clock time of a sentence: the latency."""
-        return median(self.timings_ms)
+        """Median of :attr:`own_ms`: the latency. Where nothing was waited for it is that of the wall-clock times."""
+        return median(self.own_ms)
 
     @property
     def spread_ms(self) -> float:
-        """Interquartile range of the wall-clock times; 0 for a single timing."""
+        """Interquartile range of :attr:`own_ms`; 0 for a single timing."""
         if len(self.timings_ms) == 1:
             return 0.0
-        first, _, third = quantiles(self.timings_ms, n=4, method="inclusive")
+        first, _, third = quantiles(self.own_ms, n=4, method="inclusive")
         return third - first
 
     @property
@@ -98,10 +111,10 @@ class Measurement:
         count = len(self.visits)
         if count < 2:
             return None
-        ends = np.cumsum(self.visits)
+        ends, own = np.cumsum(self.visits), self.own_ms
         table = np.full((count, max(self.visits)), np.nan)
         for row, end, length in zip(table, ends, self.visits, strict=True):
-            row[:length] = self.timings_ms[end - length : end]
+            row[:length] = own[end - length : end]
         drawn = np.random.default_rng(count).integers(count, size=(BOOTSTRAPS, count))
         medians = np.nanmedian(table[drawn].reshape(BOOTSTRAPS, -1), axis=1)
         # The bootstrap's variance is too small by (count - 1) / count; times count, that of one visit.
@@ -134,7 +147,7 @@ class Measurement:
 
     @property
     def _order_statistics(self) -> tuple[float, float, float]:
-        ordered = sorted(self.timings_ms)
+        ordered = sorted(self.own_ms)
         count = len(ordered)
         rank, outside = 0, 0.5**count
         while rank < (count - 1) // 2:
@@ -165,6 +178,7 @@ class Measurement:
             "latency_low_ms": low,
             "latency_high_ms": high,
             "confidence": confidence,
+            "wall_clock_median_ms": median(self.timings_ms),
             "processor_median_ms": median(self.processor_ms),
         }
 
@@ -182,6 +196,7 @@ class Measurement:
                 processor_ms=tuple(float(value) for value in values["processor_ms"]),
                 load_average=float(values["load_average"]),
                 measured_at=str(values["measured_at"]),
+                waited_ms=tuple(float(value) for value in values.get("waited_ms", ())),
                 visits=tuple(int(value) for value in values.get("visits", ())),
                 interference=tuple(None if value is None else float(value) for value in values.get("interference", ())),
                 pooled_noise=None if pooled is None else float(pooled),
@@ -211,7 +226,7 @@ def measure(
     others = Interference()
     for _ in range(warmup):
         sentence()
-    timings, processor = [], []
+    timings, processor, waits = [], [], []
     gc.collect()
     collecting = gc.isenabled()
     gc.disable()
@@ -219,11 +234,15 @@ def measure(
         for done in range(repeats):
             if tracker is not None:
                 tracker(done)
+            waiting = waited_ns()
             started, started_processor = time.perf_counter_ns(), time.process_time_ns()
             sentence()
             ended, ended_processor = time.perf_counter_ns(), time.process_time_ns()
+            # What was waited while neither clock was read belongs to no sentence.
+            stood_still = max(0, ended - started - (ended_processor - started_processor))
             timings.append((ended - started) / 1e6)
             processor.append((ended_processor - started_processor) / 1e6)
+            waits.append(min(longest_wait_ns(waiting, waited_ns()), stood_still) / 1e6)
         if tracker is not None:
             tracker(repeats)
     finally:
@@ -232,6 +251,7 @@ def measure(
     return Measurement(
         timings_ms=tuple(timings),
         processor_ms=tuple(processor),
+        waited_ms=tuple(waits),
         load_average=os.getloadavg()[0],
         measured_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         interference=(others.cores(),),

@@ -57,7 +57,9 @@ class AgentProcess:
         self.process = ssh.start(agent_command(ssh.device), bufsize=0, **pipes)
         self._errors: deque[str] = deque(maxlen=20)
         threading.Thread(target=self._keep_errors, args=(self.process.stderr,), daemon=True).start()
-        hello = self.request("hello", limit_s=STARTING_S, silence_s=2 * self.chosen.alive_s)
+        hello = self.request(
+            "hello", limit_s=max(STARTING_S, self.chosen.patience_s), silence_s=2 * self.chosen.alive_s
+        )
         found = {key: hello.get(key) for key in ("protocol", "source")} if isinstance(hello, dict) else {}
         if found != {"protocol": PROTOCOL, "source": source_digest()}:
             self.kill()

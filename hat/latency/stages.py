@@ -159,7 +159,8 @@ def _collect_brought(settings: Settings, results: Results, task: str, device: st
                 file=sys.stderr,
             )
         made = provenance(seed=settings.seed, settings=frame.attrs["brought"])
-        write_parquet(folder / "dataset.parquet", frame, {**frame.attrs, "provenance": made})
+        frame.attrs["provenance"] = made
+        write_parquet(folder / "dataset.parquet", frame, {})
     return folder / "dataset.parquet"
 
 

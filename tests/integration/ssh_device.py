@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -41,6 +41,8 @@ class SshDevice:
         before: command that sshd is started by, such as one that enters a mount namespace.
         shell: of the user.
         lines: further lines of sshd_config.
+        environment: variables of the user's commands.
+        jail: folder that the user is confined to, with a system of its own.
     """
 
     def __init__(
@@ -51,22 +53,31 @@ class SshDevice:
         before: Sequence[str | Path] = (),
         shell: str = "/bin/bash",
         lines: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        jail: Path | None = None,
     ) -> None:
         self.folder = folder
         self.name = f"hatdev{number}"
-        self.home = folder / "home"
+        home = folder / "home" if jail is None else Path("/home") / self.name
+        self.home = home if jail is None else jail / home.relative_to("/")
         subnet = list(NETWORK.subnets(new_prefix=30))[number]
         self.here, self.there = (str(host) for host in subnet.hosts())
         self._subnet = str(subnet)
         self._before = [str(word) for word in before]
         self.ssh_config = folder / "ssh_config"
         self.lock = folder / "tmp" / "device.lock"
+        self._environment = {
+            "HAT_DEVICE_LOCK": self.lock if jail is None else "/tmp/device.lock",
+            **(environment or {}),
+        }
         self.stop()
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
         self.lock.parent.mkdir()
         self.lock.parent.chmod(0o1777)
-        run("useradd", "--create-home", "--home-dir", self.home, "--shell", shell, self.name)
+        run("useradd", "--no-create-home", "--home-dir", home, "--shell", shell, self.name)
+        self.home.mkdir(parents=True)
+        shutil.chown(self.home, self.name, self.name)
         # A locked account ('!') would be refused.
         run("usermod", "-p", "*", self.name)
         self._network()
@@ -139,6 +150,8 @@ class SshDevice:
         run("ip", "link", "set", outer, "up")
         # Nothing for a device that is cut off may leave by the default route.
         run("ip", "route", "add", "blackhole", self._subnet, "metric", "4000")
+        # A server in a user namespace may not have port 22 otherwise.
+        run("ip", "netns", "exec", self.name, "sysctl", "-q", "-w", "net.ipv4.ip_unprivileged_port_start=0")
         run("ip", "-n", self.name, "addr", "add", f"{self.there}/30", "dev", "eth0")
         run("ip", "-n", self.name, "link", "set", "lo", "up")
         run("ip", "-n", self.name, "link", "set", "eth0", "up")
@@ -162,7 +175,7 @@ class SshDevice:
             "UsePAM no",
             "StrictModes no",
             "MaxStartups 100",
-            f"SetEnv HAT_DEVICE_LOCK={self.lock}",
+            "SetEnv " + " ".join(f"{key}={value}" for key, value in self._environment.items()),
             *lines,
         ]
         (self.folder / "sshd_config").write_text("\n".join(server) + "\n")
