@@ -120,6 +120,23 @@ class SshDevice:
     def heal(self) -> None:
         run("ip", "-n", self.name, "link", "set", "eth0", "up")
 
+    def limit(self, folder: Path, size: str) -> None:
+        """Give a folder of the user's a disk of its own, of that size; another size where it has one."""
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.chown(folder, self.name, self.name)
+        how = "remount," if self._inside("mountpoint", "-q", folder).returncode == 0 else ""
+        done = self._inside("mount", "-t", "tmpfs", "-o", f"{how}size={size},uid={self.uid},mode=755", "tmpfs", folder)
+        assert done.returncode == 0, done.stderr
+
+    def unlimit(self, folder: Path) -> None:
+        """Take that disk away, with what is on it."""
+        self._inside("umount", "--lazy", folder)
+
+    def _inside(self, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
+        """Run a command where the server's mounts are."""
+        pid = (self.folder / "sshd.pid").read_text().strip()
+        return subprocess.run(["nsenter", "-t", pid, "-m", *words], check=False, capture_output=True)
+
     def processes(self) -> Iterator[tuple[int, list[str]]]:
         """Processes in the device's namespace, and their command lines."""
         found = subprocess.run(["ip", "netns", "pids", self.name], check=False, capture_output=True, text=True)

@@ -82,8 +82,15 @@ def chosen(request, board, tmp_path_factory):
     """Runtime and precision, and the configuration of a device that executes by them."""
     folder = write_configuration(tmp_path_factory.mktemp("configuration") / "config")
     device = {
-        "connection": "ssh", "host": "device", "ssh_config": str(board.ssh_config), "beam": 2, "shortlist": False,
-        "runtime": request.param[0], "precision": request.param[1], "alive_s": 120, "patience_s": 1500,
+        "connection": "ssh",
+        "host": "device",
+        "ssh_config": str(board.ssh_config),
+        "beam": 2,
+        "shortlist": False,
+        "runtime": request.param[0],
+        "precision": request.param[1],
+        "alive_s": 120,
+        "patience_s": 1500,
     }
     latency = {"samples": 5, "shards": 1, "passes": 1, "min_passes": 1, "repeats": 2}
     (folder / f"devices/{request.param[0]}.yaml").write_text(yaml.safe_dump(device))
