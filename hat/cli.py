@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hat.cli_context import AsJson, results_of, settings_of
+from hat.cli_device import device
 from hat.cli_files import config, convert, profile
 from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
@@ -43,6 +44,7 @@ subtransformer = _family("subtransformer", "The network found for a budget.")
 baseline = _family("baseline", "Networks that SubTransformers are compared with.")
 app.command("profile")(profile)
 app.command("serve")(serve)
+app.add_typer(device, name="device")
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
 

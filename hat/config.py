@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hat.config_text import Corpus, Language, Positive, Section, Tokenisation
-from hat.runtime import PRECISIONS
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -112,9 +111,23 @@ class Latency(Section):
 
     samples: Positive = Field(2000, description="Architectures measured")
     shards: Positive = Field(1, description="Files that the samples are spread over; each is resumed by itself")
-    passes: Positive = Field(5, description="How often each Architecture is visited, in changing order, against drift")
+    precision: float = Field(
+        0.01,
+        gt=0,
+        lt=1,
+        description="An Architecture is visited until half its interval (95 %) is within this part of it",
+    )
+    min_passes: Positive = Field(3, description="Visits to each Architecture, in changing order, at least ...")
+    passes: Positive = Field(10, description="... and at most, those that were disturbed included")
     warmup: int = Field(1, ge=0, description="Sentences translated before timing, at each visit")
-    repeats: Positive = Field(2, description="Sentences timed at each visit; the median of all visits counts")
+    repeats: Positive = Field(3, description="Sentences timed at each visit; the median of all visits counts")
+    seconds: float = Field(60.0, gt=0, description="No further visit once so many seconds were timed")
+    interference: float = Field(
+        0.25, gt=0, description="Visits while others kept more cores busy than this are made again"
+    )
+    drift: float = Field(
+        0.05, gt=0, description="Visits while the reference Architecture was off by more than this part are made again"
+    )
     held_out: float = Field(0.2, gt=0, lt=1, description="Part of the samples kept for the predictor's reported error")
     source_length: Positive = Field(30, description="Tokens of the source sentence")
     target_length: Positive = Field(30, description="Decoding steps")
@@ -320,34 +333,6 @@ class Baseline(Section):
     training: dict[str, Any] = Field(
         default_factory=dict, description="Overrides of the task's `subtransformer`, by which it is trained"
     )
-
-
-class Device(Section):
-    """Something that latency is measured on."""
-
-    description: str = Field("", description="One line for people")
-    connection: Literal["local", "ssh"] = Field(description="How it is reached")
-    host: str | None = Field(None, description="Host alias of the OpenSSH configuration, for ssh")
-    runtime: Literal["torch", "torch-published", "onnxruntime", "ctranslate2"] = Field(
-        "torch", description="What executes the model"
-    )
-    precision: Literal["fp32", "int8", "int4"] = Field("fp32", description="Precision of the deployed model")
-    threads: Positive = Field(1, description="CPU threads of a translation")
-    beam: Positive = Field(5, description="Beam size that is deployed and measured")
-    shortlist: bool = Field(True, description="Deploy and measure with the task's shortlist, where it has one")
-
-    @model_validator(mode="after")
-    def _host(self) -> Self:
-        if self.connection == "local" and self.host is not None:
-            raise ValueError("host is given, but connection is 'local'")
-        return self
-
-    @model_validator(mode="after")
-    def _precision(self) -> Self:
-        allowed = PRECISIONS[self.runtime]
-        if self.precision not in allowed:
-            raise ValueError(f"precision is {self.precision!r}, but runtime {self.runtime!r} has {', '.join(allowed)}")
-        return self
 
 
 BudgetName = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s)$")]

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hat.artifacts import write_text
-from hat.config import Baseline, Configuration, Device, Space, Task
+from hat.config import Baseline, Configuration, Space, Task
+from hat.config_device import Device
 from hat.errors import InputError
 
 FILES: dict[str, tuple[type[BaseModel], str]] = {

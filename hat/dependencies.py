@@ -13,10 +13,16 @@ from hat.config_text import BibleCorpus, FileSource
 from hat.settings import Settings, budget_ms
 
 # Settings that change how fast a result is had, or how it is described, and not the result.
-WITHOUT_EFFECT = frozenset({"description", "threads", "keep_checkpoints", "tensorboard", "host", "mirrors"})
+WITHOUT_EFFECT = frozenset(
+    {"description", "threads", "keep_checkpoints", "tensorboard", "mirrors"}
+    | {"note", "host", "ssh_config", "python", "alive_s", "patience_s", "retry_s", "wait_s"}
+)
 
 LANGUAGES = ("task.source_language", "task.target_language")
-MEASUREMENT = ("latency.passes", "latency.warmup", "latency.repeats", "latency.source_length", "latency.target_length")
+MEASUREMENT = (
+    *("latency.precision", "latency.min_passes", "latency.passes", "latency.warmup", "latency.repeats"),
+    *("latency.seconds", "latency.interference", "latency.drift", "latency.source_length", "latency.target_length"),
+)
 # The deployed folder says how it translates; its beam is the device's.
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
 DEPLOYED = ("device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING)
@@ -29,7 +35,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "shortlist": ("space", "task.network", "task.shortlist", *LANGUAGES, *DEPLOYED_DECODING),
     "choose": ("seed", "confined_space", "latency.samples", "latency.shards"),
     "sample": ("seed", "space", "confined_space", "task.network", "device", "device.threads", *MEASUREMENT),
-    "collect": ("latency.shards",),
+    "collect": ("latency.shards", "device.latency"),
     "fit": ("seed", "space", "latency.held_out"),
     "budgets": ("seed", "confined_space", "demo.count"),
     "search": ("seed", "space", "confined_space", "task.network", "task.search"),

@@ -147,7 +147,9 @@ def _check_reachable(settings: Settings, results: Results, task: str, device: st
         if budget in settings.baselines
         else results.latency(task, device) / "dataset.parquet"
     ).exists()
-    if chosen.connection == "ssh" and chosen.host is None and not measured:
+    if chosen.latency is not None and not Path(chosen.latency).exists():
+        raise InputError(f"{settings.folder}/devices/{device}.yaml, latency: {chosen.latency}: no such file")
+    if chosen.connection == "ssh" and chosen.host is None and chosen.latency is None and not measured:
         raise InputError(
             f"{settings.folder}/devices/{device}.yaml, host: no host is configured for {device};"
             " it is reached by ssh, so set host there to an alias of your OpenSSH configuration"

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hat.config import Baseline, Configuration, Device, Space, Task, Training
+from hat.config import Baseline, Configuration, Space, Task, Training
+from hat.config_device import Device
 from hat.errors import InputError
 from hat.layout import OF_A_DEVICE
 from hat.runtime import WITHOUT_SHORTLIST

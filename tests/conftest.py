@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 # The networks of tests are too small to be shared by threads, which would spin while they wait for each other. The
 # processes that tests start inherit this; torch and whoever else imports a BLAS comes later than this file.
 os.environ |= {"OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"}
+# Tests that run side by side measure what does not matter, and need not wait for each other.
+os.environ["HAT_DEVICE_LOCK"] = f"/tmp/hat-device-{os.getpid()}.lock"
 
 WORKFLOW = "tests/workflow/"
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from hat.artifacts import only_one, provenance, read_json, write_json, write_text
 from hat.baselines import AnyArchitecture, describe, described
 from hat.card import CARD, card, file_list
-from hat.config import Device, Task
+from hat.config import Task
+from hat.config_device import Device
 from hat.data.dictionary import Dictionary
 from hat.data.prepare import codes_path, dictionary_path
 from hat.deployed import DESCRIPTION, NETWORK, described_network, dictionary_file

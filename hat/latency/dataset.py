@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from hat.artifacts import atomic, read_jsonl
+from hat.artifacts import atomic, canonical_json, read_jsonl
 from hat.errors import InputError
 from hat.latency.samples import LatencySample
 from hat.space import Architecture
@@ -26,16 +26,19 @@ def read_shard(path: Path) -> tuple[dict[str, Any], list[LatencySample]]:
     return rows[0], [LatencySample.from_dict(row, f"{path}, line {line}") for line, row in enumerate(rows[1:], start=2)]
 
 
-def table(samples: Sequence[LatencySample], conditions: dict[str, Any]) -> pd.DataFrame:
+def table(
+    samples: Sequence[LatencySample], conditions: dict[str, Any], fingerprint: dict[str, Any] | None
+) -> pd.DataFrame:
     """One row for each sample; times in milliseconds, everything of ``conditions`` as columns but the shape."""
     workload = conditions["workload"]
     constant = {key: value for key, value in conditions.items() if key != "workload"}
     constant |= {key: workload[key] for key in ("source_length", "target_length", "beam")}
+    constant["fingerprint"] = None if fingerprint is None else canonical_json(fingerprint)
     rows = []
     for sample in samples:
         row = sample.to_dict()
         row["architecture"] = sample.architecture.to_json()
-        rows.append({**row, **constant})
+        rows.append({**constant, **row, "repeats": len(sample.measurement.timings_ms)})
     return pd.DataFrame(rows)
 
 

@@ -8,9 +8,11 @@ from statistics import median
 from typing import Any, Self
 
 from hat.artifacts import JsonLinesLog, canonical_json, digest, read_jsonl
+from hat.config import Latency
 from hat.errors import InputError
 from hat.latency.connection import Conditions, Connection
 from hat.latency.protocol import Measurement
+from hat.latency.visits import Visits, pooled_noise
 from hat.latency.workload import Workload
 from hat.progress import Tracker
 from hat.space import Architecture, SearchSpace
@@ -19,7 +21,7 @@ from hat.space import Architecture, SearchSpace
 REFERENCE_EVERY = 20
 # A space of at most so many times the wanted Architectures is walked through instead of drawn from.
 FEW = 4
-SAMPLE, REFERENCE, CONDITIONS = "sample", "reference", "conditions"
+SAMPLE, REFERENCE, CONDITIONS, DRIFT = "sample", "reference", "conditions", "drift"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +29,17 @@ class LatencySample:
     """One measured Architecture.
 
     ``conditions`` is the digest of the Conditions it was measured under; ``reference_ms`` the latency of the
-    reference Architecture (the largest of the space) when it was last measured before, which shows drift (the
-    median over the passes).
+    reference Architecture (the largest of the space) when it was last measured before (the median over the visits).
+    ``visit`` names a single visit; ``drift`` is by how much the reference, before or after, differed from
+    its median, None where that is not known.
     """
 
     architecture: Architecture
     measurement: Measurement
     conditions: str
     reference_ms: float
+    visit: str | None = None
+    drift: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-like form: one flat row, the Architecture as an object within it."""
@@ -43,6 +48,8 @@ class LatencySample:
             "architecture": self.architecture.to_dict(),
             "conditions": self.conditions,
             "reference_ms": self.reference_ms,
+            "visit": self.visit,
+            "drift": self.drift,
             **self.measurement.to_dict(),
         }
 
@@ -59,6 +66,8 @@ class LatencySample:
                 measurement=Measurement.from_dict(values, where),
                 conditions=str(values["conditions"]),
                 reference_ms=float(values["reference_ms"]),
+                visit=values.get("visit"),
+                drift=None if (drift := values.get("drift")) is None else float(drift),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: not a latency sample ({error!r})") from None
@@ -85,9 +94,9 @@ def draw_architectures(space: SearchSpace, count: int, seed: int) -> list[Archit
 class SampleFile:
     """Where a shard's measurements are appended, one row each, as they are made.
 
-    Rows are of three kinds: the Conditions (once, under their digest), measurements of the reference, and
-    samples. Rows made under other conditions, or of Architectures no longer asked for, stay in the file and
-    are passed over.
+    Rows are of four kinds: the Conditions (once, under their digest), measurements of the reference, samples, and how
+    far the reference drifted around a sample. Rows made under other conditions, or of Architectures no longer asked
+    for, stay in the file and are passed over.
 
     Args:
         path: the file; created where absent, a last line cut short by a killed writer is dropped.
@@ -106,10 +115,11 @@ class SampleFile:
         self.log.append({**row, "kind": kind, "conditions": conditions})
 
     def passes(self, conditions: str) -> dict[Architecture, list[LatencySample]]:
-        """What has been measured under these conditions: one entry for each pass over an Architecture."""
+        """What has been measured under these conditions: one entry for each visit to an Architecture."""
         found: dict[Architecture, list[LatencySample]] = {}
+        drifts = {row["visit"]: row["drift"] for row in self.rows(DRIFT, conditions)}
         for row in self.rows(SAMPLE, conditions):
-            sample = LatencySample.from_dict(row, str(self.path))
+            sample = LatencySample.from_dict({**row, "drift": drifts.get(row.get("visit"))}, str(self.path))
             found.setdefault(sample.architecture, []).append(sample)
         return found
 
@@ -120,68 +130,138 @@ def measure_missing(
     reference: Architecture,
     connection: Connection,
     workload: Workload,
-    warmup: int,
-    repeats: int,
-    passes: int,
+    rules: Latency,
     file: SampleFile,
     tracker: Tracker,
 ) -> tuple[Conditions, list[LatencySample]]:
     """Measure what ``file`` does not hold yet.
 
     All Architectures are gone through several times, each time in another order: the speed of a shared or warm
-    machine drifts within seconds to minutes, and what one visit catches, the median over all of them does not.
+    machine drifts within seconds to minutes, and what one visit catches, the others do not. An Architecture is left
+    out once its interval is narrow enough. Visits are made again, within the limits, where other processes
+    kept the machine busy or the reference Architecture was slower or faster than usual before or after them.
 
     Args:
         wanted: the Architectures, in the order of the first pass.
-        reference: measured before the first missing one and again every ``REFERENCE_EVERY`` measurements.
+        reference: measured before the first missing one, again every ``REFERENCE_EVERY`` measurements, and at the end.
         connection: the device.
         workload: lengths, beam and shape.
-        warmup: sentences translated before timing, for each Architecture and pass.
-        repeats: sentences timed, for each Architecture and pass.
-        passes: how often each Architecture is visited.
+        rules: the protocol.
         file: where measurements are kept.
-        tracker: told of every measurement.
+        tracker: told of every measurement, as the number of visits that are not needed any more.
 
     Returns:
-        The conditions, and the samples in the order of ``wanted``, each with the timings of all its passes.
+        The conditions, and the samples in the order of ``wanted``, each with the timings of the visits that count.
     """
-    conditions = connection.conditions(workload, warmup, repeats)
+    conditions = connection.conditions(workload, rules.warmup, rules.repeats)
     name = digest(conditions.to_dict())
     if not file.rows(CONDITIONS, name):
-        file.append(CONDITIONS, name, {"values": conditions.to_dict()})
-    found = file.passes(name)
-    missing = [
-        architecture
-        for number in range(passes)
-        for architecture in (random.Random(number).sample(wanted, len(wanted)) if number else wanted)
-        if len(found.get(architecture, [])) <= number
-    ]
-    done = passes * len(wanted) - len(missing)
-    tracker(done)
-    reference_ms = 0.0
-    for index, architecture in enumerate(missing):
-        if index % REFERENCE_EVERY == 0:
-            measured = connection.measure(reference, workload, warmup, repeats)
-            reference_ms = measured.latency_ms
-            file.append(REFERENCE, name, measured.to_dict())
-        sample = LatencySample(
-            architecture=architecture,
-            measurement=connection.measure(architecture, workload, warmup, repeats),
-            conditions=name,
-            reference_ms=reference_ms,
-        )
-        file.append(SAMPLE, name, sample.to_dict())
-        found.setdefault(architecture, []).append(sample)
-        tracker(done + index + 1, f"{sample.measurement.latency_ms:.1f} ms")
-    return conditions, [_merged(found[architecture][:passes]) for architecture in wanted]
+        fingerprint = connection.fingerprint()
+        file.append(CONDITIONS, name, {"values": conditions.to_dict(), "fingerprint": fingerprint})
+    found: dict[Architecture, Visits[LatencySample]] = {architecture: Visits(rules) for architecture in wanted}
+    references = [float(row["latency_ms"]) for row in file.rows(REFERENCE, name)]
+    for architecture, samples in file.passes(name).items():
+        if architecture in found:
+            found[architecture].made.extend(samples)
+
+    def look() -> float:
+        measured = connection.measure(reference, workload, rules.warmup, rules.repeats)
+        file.append(REFERENCE, name, measured.to_dict())
+        references.append(measured.latency_ms)
+        return measured.latency_ms
+
+    # Visits since the reference was last measured: whether it drifted is known when it is measured again.
+    since: list[tuple[Visits[LatencySample], LatencySample]] = []
+
+    def settle() -> None:
+        before, after, usual = references[-2], references[-1], median(references)
+        drift = max(abs(before / usual - 1), abs(after / usual - 1))
+        for visits, sample in since:
+            file.append(DRIFT, name, {"visit": sample.visit, "drift": drift})
+            visits.made[visits.made.index(sample)] = replace(sample, drift=drift)
+        since.clear()
+
+    number, reference_ms = 0, 0.0
+    while True:
+        noise = pooled_noise(found.values())
+        left = [architecture for architecture in wanted if not found[architecture].enough(noise)]
+        if not left:
+            if not since:
+                break
+            look()
+            settle()
+            continue
+        first = min(len(found[architecture].made) for architecture in left)
+        order = random.Random(first).sample(left, len(left)) if first else left
+        for architecture in order:
+            visits = found[architecture]
+            if len(visits.made) > first:
+                continue
+            if number % REFERENCE_EVERY == 0:
+                reference_ms = look()
+                if since:
+                    settle()
+            sample = LatencySample(
+                architecture=architecture,
+                measurement=connection.measure(architecture, workload, rules.warmup, rules.repeats),
+                conditions=name,
+                reference_ms=reference_ms,
+                visit=f"{architecture.digest}-{len(visits.made)}",
+            )
+            file.append(SAMPLE, name, sample.to_dict())
+            visits.made.append(sample)
+            since.append((visits, sample))
+            number += 1
+            needed = sum(rules.passes - len(one.made) for one in found.values() if not one.enough(noise))
+            tracker(rules.passes * len(wanted) - needed, f"{sample.measurement.latency_ms:.1f} ms")
+    noise = pooled_noise(found.values())
+    return conditions, [_merged(found[architecture], noise) for architecture in wanted]
 
 
-def _merged(visits: Sequence[LatencySample]) -> LatencySample:
+def _merged(visits: Visits[LatencySample], noise: float | None) -> LatencySample:
+    counted = visits.counted
     return replace(
-        visits[0],
-        measurement=Measurement.merged([visit.measurement for visit in visits]),
-        reference_ms=median(visit.reference_ms for visit in visits),
+        counted[0],
+        measurement=visits.measurement(noise),
+        reference_ms=median(sample.reference_ms for sample in counted),
+        drift=max((sample.drift for sample in counted if sample.drift is not None), default=None),
+        visit=None,
     )
+
+
+@dataclass(frozen=True)
+class _Visit:
+    measurement: Measurement
+    drift: float | None = None
+
+
+def measure_folder(
+    connection: Connection, folder: Path, workload: Workload, rules: Latency, repeats: int, tracker: Tracker
+) -> Measurement:
+    """Measure a deployed folder by the rules of the samples; at each visit it is loaded anew.
+
+    Args:
+        connection: the device.
+        folder: the deployed folder.
+        workload: lengths, beam and shape.
+        rules: the protocol.
+        repeats: sentences timed at a visit.
+        tracker: told of every sentence.
+
+    Returns:
+        The timings of the visits that count.
+    """
+    visits: Visits[_Visit] = Visits(rules)
+    while not visits.enough(None):
+        before = repeats * len(visits.made)
+
+        def shifted(completed: int, note: str = "", before: int = before) -> None:
+            tracker(before + completed, note)
+
+        measured = connection.measure_deployed(folder, workload, rules.warmup, repeats, shifted)
+        visits.made.append(_Visit(measured))
+    tracker(repeats * rules.passes)
+    return visits.measurement()
 
 
 def write_rows(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -9,11 +9,13 @@ from hat.baselines import architecture_of, describe
 from hat.card import add_figures
 from hat.errors import HatError, InputError
 from hat.latency.accuracy import held_out_errors
+from hat.latency.brought import read_brought
 from hat.latency.budgets import predicted_range, spread_budgets
 from hat.latency.connection import check_reachable, connect
 from hat.latency.dataset import FIRST_ROW, architectures_of, read_parquet, read_shard, table, write_parquet
 from hat.latency.predictor import LatencyPredictor
-from hat.latency.samples import SampleFile, draw_architectures, measure_missing, write_rows
+from hat.latency.samples import SampleFile, draw_architectures, measure_folder, measure_missing, write_rows
+from hat.latency.schema import validated
 from hat.latency.workload import Workload, workload_of
 from hat.layout import Results
 from hat.progress import progress
@@ -22,7 +24,7 @@ from hat.space import Architecture, SearchSpace
 
 # Architectures drawn to see what latencies a space spans.
 RANGE_COUNT = 10_000
-# A deployed model is measured with so many times the repeats of a sample.
+# A deployed model is measured with so many times the sentences of a visit.
 DEPLOYED_REPEATS = 5
 
 
@@ -81,11 +83,11 @@ def sample_shard(settings: Settings, results: Results, task: str, device: str, s
     chosen = settings.task(task).latency
     if not 0 <= shard < chosen.shards:
         raise InputError(f"shard {shard}: expected 0 to {chosen.shards - 1} (latency.shards is {chosen.shards})")
-    connection = connect(settings, device)
+    check_reachable(settings, device)
     folder = results.latency(task, device)
     path = folder / "samples" / f"{shard}.jsonl"
     # Shards share the device, so they exclude each other too.
-    with only_one(folder, f"Measuring on {device}"):
+    with only_one(folder, f"Measuring on {device}"), connect(settings, device) as connection:
         wanted = read_architectures(folder / "architectures.jsonl")[shard :: chosen.shards]
         with progress(
             f"Measuring on {device}, shard {shard}", chosen.passes * len(wanted), background=False
@@ -95,15 +97,15 @@ def sample_shard(settings: Settings, results: Results, task: str, device: str, s
                 reference=SearchSpace(settings.space_on(task, device)).largest,
                 connection=connection,
                 workload=workload_of(settings, results, task, device),
-                warmup=chosen.warmup,
-                repeats=chosen.repeats,
-                passes=chosen.passes,
+                rules=chosen,
                 file=SampleFile(folder / "partial" / f"{shard}.jsonl"),
                 tracker=tracker,
             )
+        fingerprint = connection.fingerprint()
         header = {
             "kind": FIRST_ROW,
             "conditions": conditions.to_dict(),
+            "fingerprint": fingerprint,
             "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
         }
         write_text(path, write_rows([header, *(sample.to_dict() for sample in samples)]))
@@ -113,12 +115,17 @@ def sample_shard(settings: Settings, results: Results, task: str, device: str, s
 def collect_dataset(settings: Settings, results: Results, task: str, device: str) -> Path:
     """Write latency/dataset.parquet from the shards.
 
+    A device that has a file of latencies in place of a host gets its dataset from there.
+
     Raises:
-        InputError: a shard is missing, empty, or was measured under other conditions than the first.
+        InputError: a shard is missing, empty, or was measured under other conditions than the first; or the file is
+            missing or malformed.
     """
     folder = results.latency(task, device)
+    if settings.device(device).latency is not None:
+        return _collect_brought(settings, results, task, device)
     with only_one(folder, "Collecting samples"):
-        samples, conditions = [], None
+        samples, conditions, fingerprint = [], None, None
         for shard in range(settings.task(task).latency.shards):
             path = folder / "samples" / f"{shard}.jsonl"
             header, found = read_shard(path)
@@ -126,14 +133,35 @@ def collect_dataset(settings: Settings, results: Results, task: str, device: str
                 raise InputError(
                     f"{path}: measured under other conditions than shard 0; delete it to have it measured anew"
                 )
-            conditions = header["conditions"]
+            conditions, fingerprint = header["conditions"], header.get("fingerprint")
             samples.extend(found)
         if conditions is None or not samples:
             raise InputError(f"{folder}/samples: no samples there")
         path = folder / "dataset.parquet"
         made = provenance(seed=settings.seed, settings=conditions)
-        write_parquet(path, table(samples, conditions), {"conditions": conditions, "provenance": made})
+        frame = validated(table(samples, conditions, fingerprint), str(folder))
+        write_parquet(path, frame, {"conditions": conditions, "fingerprint": fingerprint, "provenance": made})
     return path
+
+
+def _collect_brought(settings: Settings, results: Results, task: str, device: str) -> Path:
+    """Write latency/dataset.parquet from the file that the device has in place of a host."""
+    chosen, folder = settings.device(device), results.latency(task, device)
+    file = Path(str(chosen.latency))
+    said = {"device": device, "runtime": chosen.runtime, "precision": chosen.precision, "threads": chosen.threads}
+    with only_one(folder, "Collecting samples"):
+        space, workload = settings.space_on(task, device), workload_of(settings, results, task, device)
+        frame = read_brought(file, space, workload, said)
+        if frame.attrs["representative"]:
+            print(
+                f"{file}: has averages over layers, so each row is taken for a network of the same sums over layers;"
+                " what depends on the order of layers cannot be learnt from it",
+                file=sys.stderr,
+            )
+        made = provenance(seed=settings.seed, settings=frame.attrs["brought"])
+        frame.attrs["provenance"] = made
+        write_parquet(folder / "dataset.parquet", frame, {})
+    return folder / "dataset.parquet"
 
 
 def fit_predictor(settings: Settings, results: Results, task: str, device: str) -> Path:
@@ -211,18 +239,20 @@ def measure_model(settings: Settings, results: Results, task: str, device: str, 
         InputError: the budget is neither a budget nor a baseline, or a file is missing.
     """
     limit_ms = settings.limit_ms(budget)
-    connection = connect(settings, device)
+    check_reachable(settings, device)
     chosen = settings.task(task).latency
-    repeats = DEPLOYED_REPEATS * chosen.repeats * chosen.passes
+    repeats = DEPLOYED_REPEATS * chosen.repeats
     place, model = results.budget(task, device, budget), results.model(task, device, budget)
     winner = None if limit_ms is None else read_json(place / "architecture.json")
     workload = workload_of(settings, results, task, device, budget if winner is None else None)
     if not model.is_dir():
         raise HatError(f"{model}: no such folder; it is made by the steps that train and export the network")
-    with only_one(results.latency(task, device), f"Measuring on {device}"):
+    with only_one(results.latency(task, device), f"Measuring on {device}"), connect(settings, device) as connection:
         conditions = connection.conditions(workload, chosen.warmup, repeats)
-        with progress(f"Measuring the model for {budget} on {device}", repeats, background=False) as tracker:
-            measured = connection.measure_deployed(model, workload, chosen.warmup, repeats, tracker)
+        title, total = f"Measuring the model for {budget} on {device}", repeats * chosen.passes
+        with progress(title, total, background=False) as tracker:
+            measured = measure_folder(connection, model, workload, chosen, repeats, tracker)
+        fingerprint = connection.fingerprint()
     content: dict[str, Any] = measured.to_dict()
     if winner is None or limit_ms is None:
         architecture = architecture_of(settings.baseline(budget).network)
@@ -242,6 +272,7 @@ def measure_model(settings: Settings, results: Results, task: str, device: str, 
         }
     content |= {
         "conditions": conditions.to_dict(),
+        "fingerprint": fingerprint,
         "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
     }
     shown = {"latency_ms": measured.latency_ms, "spread_ms": measured.spread_ms}

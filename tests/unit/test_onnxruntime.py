@@ -13,7 +13,8 @@ import torch
 from pydantic import ValidationError
 
 from hat.baselines import EvolvedArchitecture
-from hat.config import Device, Network, Space
+from hat.config import Network, Space
+from hat.config_device import Device
 from hat.errors import InputError
 from hat.runtime import runtime
 from hat.runtime.base import Blueprint, Decoding, LoadedModel, Shape, Weights, shared_names

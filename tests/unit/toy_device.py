@@ -157,6 +157,7 @@ def write_configuration(folder: Path, space: Space = SMALL) -> Path:
             "samples": 12,
             "shards": 2,
             "passes": 1,
+            "min_passes": 1,
             "warmup": 1,
             "repeats": 3,
             "source_length": 5,

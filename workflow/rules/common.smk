@@ -155,7 +155,11 @@ def of_a_baseline(path):
     )
 
 
-def shards(wildcards):
+def measurements(wildcards):
+    """The samples of a device, or the file of latencies that it has in place of a host."""
+    brought = SETTINGS.device(wildcards.device).latency
+    if brought is not None:
+        return [brought]
     return [
         f"results/{wildcards.task}/{wildcards.device}/latency/samples/{shard}.jsonl"
         for shard in range(SETTINGS.task(wildcards.task).latency.shards)

@@ -46,7 +46,9 @@ rule sample_latency:
 
 rule collect_dataset:
     input:
-        samples=shards,
+        samples=measurements,
+        data=rules.binarise_corpus.output.counts,
+        shortlist=deployed_shortlist,
     output:
         dataset="results/{task}/{device}/latency/dataset.parquet",
     log:
