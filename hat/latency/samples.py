@@ -191,6 +191,7 @@ def measure_missing(
             look()
             settle()
             continue
+        done = rules.passes * len(wanted) - sum(rules.passes - len(found[architecture].made) for architecture in left)
         first = min(len(found[architecture].made) for architecture in left)
         order = random.Random(first).sample(left, len(left)) if first else left
         for architecture in order:
@@ -212,8 +213,8 @@ def measure_missing(
             visits.made.append(sample)
             since.append((visits, sample))
             number += 1
-            needed = sum(rules.passes - len(one.made) for one in found.values() if not one.enough(noise))
-            tracker(rules.passes * len(wanted) - needed, f"{sample.measurement.latency_ms:.1f} ms")
+            done += 1
+            tracker(done, f"{sample.measurement.latency_ms:.1f} ms")
     noise = pooled_noise(found.values())
     return conditions, [_merged(found[architecture], noise) for architecture in wanted]
 

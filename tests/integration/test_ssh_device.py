@@ -9,6 +9,9 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,7 @@ from hat.latency.connection import connect
 from hat.latency.device_check import check_device
 from hat.latency.device_setup import setup_device
 from hat.latency.received import listing
+from hat.latency.requirements import LOCK, pins
 from hat.layout import Results
 from hat.runtime import runtime
 from hat.settings import Settings
@@ -42,6 +46,7 @@ BOARD = {
     "retry_s": 120,
     "wait_s": 60,
 }
+INDEX_PORT = 8765
 LATENCY = {"samples": 6, "shards": 1, "passes": 2, "min_passes": 2, "source_length": 25, "target_length": 25}
 
 
@@ -50,7 +55,11 @@ def board(tmp_path_factory):
     """A device, with the configuration of one that is set up, `board`, and of `fresh`, which is not."""
     worker = int("0" + "".join(filter(str.isdigit, os.environ.get("PYTEST_XDIST_WORKER", ""))))
     place = Path(f"/tmp/hat-test-{os.getpid()}")
-    found = SshDevice(place, worker)
+    # The device's package index is a server at this end of its link, where there is one.
+    here = f"198.51.100.{4 * worker + 1}"
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"http://{here}:{INDEX_PORT}/", "PIP_TRUSTED_HOST": here}
+    found = SshDevice(place, worker, environment=index)
+    assert found.here == here
     try:
         folder = write_configuration(tmp_path_factory.mktemp("configuration") / "config")
         for name in ("board", "fresh"):
@@ -199,7 +208,10 @@ def test_agent_of_a_dead_link_ends_and_frees_the_device(board, results):
     connection.close()
 
 
-@pytest.mark.parametrize("fault", ["sshd killed", "agent killed", "agent hangs"])
+@pytest.mark.parametrize(
+    "fault",
+    ["agent killed", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("sshd killed", "agent hangs"))],
+)
 def test_going_on_after(board, results, capsys, fault):
     def cause():
         if fault == "sshd killed":
@@ -225,6 +237,7 @@ def test_going_on_after(board, results, capsys, fault):
     wait_until(lambda: not board.agents(), 30)
 
 
+@pytest.mark.slow
 def test_device_that_stays_away(board, results):
     chosen = settings(board, retry_s=1)
     stages.choose_architectures(chosen, results, "toy", "board")
@@ -268,6 +281,7 @@ def test_python_that_is_not_there(board):
     assert not (board.home / "ran").exists()
 
 
+@pytest.mark.slow
 def test_other_versions(board, monkeypatch):
     (package,) = board.home.glob(".hat/board/venv/lib/python3*/site-packages/hat/__init__.py")
     content = package.read_text()
@@ -280,12 +294,16 @@ def test_other_versions(board, monkeypatch):
         check_device(settings(board), "board")
 
 
-def test_one_at_a_time(board, results, tmp_path):
+def test_somebody_else_measures(board):
     with connect(settings(board), "board") as first:
         first.agent.greeted()
         with pytest.raises(HatError, match=r"is measuring on it.*waited 0\.5 s") as refused:
             check_device(settings(board, wait_s=0.5), "board")
         assert first.agent.holder in str(refused.value)
+
+
+@pytest.mark.slow
+def test_two_workflows_at_once(board, tmp_path):
     command = [sys.executable, "-m", "hat", "--config-dir", board.configuration]
     processes = []
     for name in ("one", "two"):
@@ -306,6 +324,7 @@ def test_one_at_a_time(board, results, tmp_path):
     assert spans[0][1] <= spans[1][0]
 
 
+@pytest.mark.slow
 def test_what_a_login_shell_prints(board, results):
     startup = board.home / ".bashrc"
     try:
@@ -390,6 +409,7 @@ def samples_workload(deployed):
     return Workload(shape=deployed.blueprint.shape, source_length=6, target_length=6, beam=2)
 
 
+@pytest.mark.slow
 def test_no_room_for_an_environment(board, monkeypatch):
     place = board.home / ".hat/fresh"
     board.limit(place, "2m")
@@ -404,3 +424,28 @@ def test_no_room_for_an_environment(board, monkeypatch):
     monkeypatch.setitem(device_setup.SPACE_MB, "onnxruntime", 1 << 40)
     with pytest.raises(HatError, match=r"MB are free in the home folder there, expected at least"):
         setup_device(settings(board), "fresh", offline=True)
+
+
+@pytest.mark.slow
+def test_set_up_from_a_package_index(board, tmp_path):
+    """The device's own pip installs, from a server that it reaches."""
+    chosen = settings(board)
+    with pytest.raises(
+        HatError, match=r"setting up failed there .*where the device reaches no package index use --off"
+    ):
+        setup_device(chosen, "fresh", offline=False)
+    wheels, pinned = tmp_path / "wheels", f"onnxruntime=={pins()['onnxruntime']}"
+    needed = [line for line in requires("hat") or () if "extra" not in line]
+    command = [sys.executable, "-m", "pip", "download", "-q", "-d", wheels, "--constraint", LOCK, pinned, *needed]
+    subprocess.run(command, check=True)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(wheels))
+    with ThreadingHTTPServer((board.here, INDEX_PORT), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            assert setup_device(chosen, "fresh", offline=False)["changed"]
+        finally:
+            server.shutdown()
+    assert not setup_device(chosen, "fresh", offline=False)["changed"]
+    found = check_device(chosen, "fresh")
+    assert found["fingerprint"]["versions"]["onnxruntime"] == pins()["onnxruntime"]
+    shutil.rmtree(board.home / ".hat/fresh")
