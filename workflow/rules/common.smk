@@ -11,6 +11,7 @@ from hat.dependencies import own_files, stage_digest, wanted_budgets
 from hat.errors import HatError
 from hat.layout import Results
 from hat.locks import clear_stale_locks
+from hat.machines import launcher, training_resources
 from hat.overrides import layered, read_file
 from hat.quantise import BITS
 from hat.requests import (
@@ -86,6 +87,7 @@ THE_DEVICE = {f"device_{device}": exclusive(device) for device in SETTINGS.devic
 
 
 def all_cores(wildcards):
+    """The cores of this machine; on a cluster, where `cores` are those of all jobs, `max-threads` of the profile."""
     return workflow.cores
 
 
@@ -93,6 +95,19 @@ def measuring_cores(wildcards):
     """Nothing else of the workflow runs on this machine while it is measured."""
     local = SETTINGS.device(wildcards.device).connection == "local"
     return workflow.cores if local else 1
+
+
+def growing(mem_mb):
+    """Memory of a job: a job that is tried again, as those of clusters are that took too much, gets more."""
+    return lambda wildcards, attempt: mem_mb * attempt
+
+
+_chosen = SETTINGS.configuration
+# A job with GPUs gets the cores of its `threads` for all of them together, and not for each.
+TRAINING = training_resources(_chosen.gpus, _chosen.nodes, _chosen.gpu_type) | (
+    {"cpus_per_task": lambda wildcards, threads: threads} if _chosen.gpus else {}
+)
+LAUNCHER = launcher(_chosen.nodes)
 
 
 def settings_of(stage):

@@ -14,7 +14,7 @@ rule quantise:
         "results/benchmarks/{task}/{device}/{budget}/quantise-{bits}bit.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         settings=settings_of("quantise"),
@@ -38,7 +38,7 @@ rule score_quantised:
         "results/benchmarks/{task}/{device}/{budget}/score-{bits}bit.tsv"
     threads: all_cores
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=480,
     params:
         settings=settings_of("score"),

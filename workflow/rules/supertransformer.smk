@@ -14,13 +14,13 @@ rule train_supertransformer:
         "results/benchmarks/{task}/supertransformer.tsv"
     threads: all_cores
     resources:
-        mem_mb=8000,
+        **TRAINING,
+        mem_mb=growing(8000),
         runtime=2880,
-        gpus=SETTINGS.configuration.gpus,
     params:
         settings=settings_of("supertransformer"),
     message:
         "{wildcards.task}: train the SuperTransformer"
     shell:
-        "hat --log {log} supertransformer train {wildcards.task}"
+        LAUNCHER + "hat --log {log} supertransformer train {wildcards.task}"
         " --threads {threads} --gpus {resources.gpus}"
