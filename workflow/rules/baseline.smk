@@ -22,5 +22,6 @@ rule train_baseline:
     message:
         "{wildcards.task}: train the baseline {wildcards.baseline}"
     shell:
-        LAUNCHER + "hat --log {log} baseline train {wildcards.task} {wildcards.baseline}"
+        LAUNCHER
+        + "hat --log {log} baseline train {wildcards.task} {wildcards.baseline}"
         " --threads {threads} --gpus {resources.gpus}"

@@ -3,10 +3,12 @@ import json
 import os
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.resources import Resource
 
+from hat.artifacts import digest
 from hat.dependencies import own_files, stage_digest, wanted_budgets
 from hat.errors import HatError
 from hat.layout import Results
@@ -19,12 +21,15 @@ from hat.requests import (
     check_targets,
     command_line_targets,
     is_compression,
+    is_cost,
     pattern,
     reported,
 )
 from hat.settings import Settings
 
 RESULTS = Results("results")
+# Data and SuperTransformers are shared with other workflows.
+CACHED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 
 try:
     OVERRIDES = layered(
@@ -112,9 +117,15 @@ LAUNCHER = launcher(_chosen.nodes)
 
 def settings_of(stage):
     """Digest of the settings that a stage depends on: its rule re-runs when it changes."""
-    return lambda wildcards: stage_digest(
-        SETTINGS, stage, wildcards.task, wildcards.get("device"), baseline_of(wildcards)
+    return lambda wildcards: known_digest(
+        stage, wildcards.task, wildcards.get("device"), baseline_of(wildcards)
     )
+
+
+@cache
+def known_digest(stage, task, device, baseline):
+    """The digest that all budgets of a task and device have in common."""
+    return stage_digest(SETTINGS, stage, task, device, baseline)
 
 
 def baseline_of(wildcards):
@@ -187,6 +198,9 @@ def for_each_budget(*names):
 def print_tables():
     """Print the summaries that were asked for."""
     for table in [name for name in TARGETS if name.startswith("results/tables/")]:
+        if is_cost(table):
+            shell("hat cost")
+            continue
         task, device = reported(table, SETTINGS, RESULTS)
         verb = "compression" if is_compression(table) else "table"
         shell(f"hat {verb} {task} {device}")

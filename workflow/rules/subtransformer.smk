@@ -26,5 +26,6 @@ rule train_subtransformer:
     message:
         "{wildcards.task}, {wildcards.device}, {wildcards.budget}: train the SubTransformer"
     shell:
-        LAUNCHER + "hat --log {log} subtransformer train {wildcards.task} {wildcards.device} {wildcards.budget}"
+        LAUNCHER
+        + "hat --log {log} subtransformer train {wildcards.task} {wildcards.device} {wildcards.budget}"
         " --threads {threads} --gpus {resources.gpus}"
