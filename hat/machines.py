@@ -56,10 +56,9 @@ def training_resources(gpus: int, nodes: int, gpu_type: str) -> dict[str, Any]:
         gpu_type: model, as the cluster calls it; empty for any.
 
     Returns:
-        ``gpus`` for the command. For one machine with GPUs what SLURM (``gpu``, ``gpu_model``) and Kubernetes (``gpu``,
-        ``gpu_manufacturer``, and no ``scale``: it grants GPUs by limits) read; none of it without GPUs, where
-        ``gpu=0`` would already be a request. For several machines those of SLURM, which counts ``gres`` by machine;
-        with ``mpi`` the rule's command starts its processes itself (:func:`launcher`).
+        ``gpus``, of a machine, for the command and for submit commands. For one machine with GPUs what SLURM's executor
+        reads (``gpu``, ``gpu_model``); none of it without GPUs. For several machines ``gres``, which SLURM counts by
+        machine; with ``mpi`` the rule's command starts its processes itself (:func:`launcher`).
     """
     if nodes > 1:
         found: dict[str, Any] = {"gpus": gpus, "nodes": nodes, "tasks": nodes, "tasks_per_gpu": 0, "mpi": "srun"}
@@ -68,8 +67,7 @@ def training_resources(gpus: int, nodes: int, gpu_type: str) -> dict[str, Any]:
         return found
     if not gpus:
         return {"gpus": 0}
-    found = {"gpus": gpus, "gpu": gpus, "gpu_manufacturer": "nvidia", "scale": 0}
-    return found | ({"gpu_model": gpu_type} if gpu_type else {})
+    return {"gpus": gpus, "gpu": gpus} | ({"gpu_model": gpu_type} if gpu_type else {})
 
 
 def launcher(nodes: int) -> str:

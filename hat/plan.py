@@ -35,6 +35,7 @@ class Job:
     wildcards: Mapping[str, str]
     threads: int
     gpus: int
+    resources: Mapping[str, Any]
     benchmark: str | None
     outputs: tuple[str, ...]
 
@@ -79,6 +80,7 @@ def planned_jobs(targets: Sequence[str], options: Sequence[str] = ()) -> list[Jo
                 wildcards=dict(values["wildcards"] or {}),
                 threads=values["threads"],
                 gpus=gpus,
+                resources={name: value for name, value in values["resources"].items() if not name.startswith("_")},
                 benchmark=values["benchmark"],
                 outputs=tuple(values["output"]),
             )
@@ -274,7 +276,8 @@ def print_plan(content: dict[str, Any]) -> None:
         [
             one["rule"],
             str(one["jobs"]),
-            *(f"{one[name]:,.2f}" for name in ("gpu_hours", "cpu_hours", "storage_gb")),
+            # Of a rule of which nothing is known there is no 0 to show.
+            *(f"{one[name]:,.2f}" if one["sources"] else "-" for name in ("gpu_hours", "cpu_hours", "storage_gb")),
             "; ".join(one["sources"]) + (f" ({one['unknown']} not known)" if one["unknown"] else ""),
         ]
         for one in content["rules"]

@@ -1,7 +1,7 @@
 """What a search cost, beside one full training per candidate and what was published: results/tables/cost.*."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +70,14 @@ class Amount:
     gpu_hours: float = 0.0
     cpu_hours: float = 0.0
     energy_kwh: float = 0.0
+    price_usd: float = 0.0
 
     def __add__(self, other: "Amount") -> "Amount":
-        return Amount(
-            self.gpu_hours + other.gpu_hours, self.cpu_hours + other.cpu_hours, self.energy_kwh + other.energy_kwh
-        )
+        return Amount(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
 
     def times(self, factor: float) -> "Amount":
         """This, so many times."""
-        return Amount(self.gpu_hours * factor, self.cpu_hours * factor, self.energy_kwh * factor)
+        return Amount(*(factor * one for one in astuple(self)))
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,10 @@ def stages(results: Results, cost: Cost) -> list[Stage]:
         total, how = Amount(), ""
         for row in runs:
             kwh, how = energy(row, cost)
-            total += Amount(row["gpus"] * row["seconds"] / 3600, row["cpu_seconds"] / 3600, kwh)
+            gpu_hours, cpu_hours = row["gpus"] * row["seconds"] / 3600, row["cpu_seconds"] / 3600
+            # The price of a GPU has that of the machine's cores in it.
+            price = gpu_hours * cost.prices.gpu_hour_usd or cpu_hours * cost.prices.core_hour_usd
+            total += Amount(gpu_hours, cpu_hours, kwh, price)
         seconds = sum(row["seconds"] for row in runs)
         found.append(Stage(folder.relative_to(results.usage).parts, len(runs), seconds, total, how))
     return found
@@ -136,8 +138,7 @@ def write_cost(settings: Settings, results: Results) -> dict[str, Any]:
     intensity = carbon_kg_per_kwh(cost.country, cost.region)
 
     def priced(amount: Amount) -> Row:
-        hours = amount.gpu_hours * cost.prices.gpu_hour_usd or amount.cpu_hours * cost.prices.core_hour_usd
-        return {**vars(amount), "carbon_kg": amount.energy_kwh * intensity, "price_usd": hours}
+        return {**vars(amount), "carbon_kg": amount.energy_kwh * intensity}
 
     rows = [row for task in settings.tasks for device in settings.devices for row in _rows(results, noted, task, device)]
     complete = [

@@ -38,7 +38,7 @@ def test_the_first_process_of_the_first_machine_reports():
 
 def test_resources_of_training():
     assert training_resources(0, 1, "a100") == {"gpus": 0}
-    assert training_resources(8, 1, "") == {"gpus": 8, "gpu": 8, "gpu_manufacturer": "nvidia", "scale": 0}
+    assert training_resources(8, 1, "") == {"gpus": 8, "gpu": 8}
     assert training_resources(8, 1, "a100")["gpu_model"] == "a100"
     two = training_resources(8, 2, "a100")
     assert (two["gres"], two["nodes"], two["tasks"], two["mpi"]) == ("gpu:a100:8", 2, 2, "srun")
