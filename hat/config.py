@@ -373,7 +373,9 @@ class Configuration(Section):
         0, ge=0, description="GPUs of a training job on each machine, each for a process of its own; 0 for the CPU"
     )
     nodes: Positive = Field(1, description="Machines of a training job; more than one needs SLURM (docs/cluster.md)")
-    gpu_type: str = Field("", description="Model of GPU that training asks a cluster for, as it calls it; empty for any")
+    gpu_type: str = Field(
+        "", description="Model of GPU that training asks a cluster for, as it calls it; empty for any"
+    )
     demo: Budgets = Field(default_factory=Budgets, description="The default target")
     cost: Cost = Field(default_factory=Cost, description="What `hat cost` and `hat plan` estimate with")
     storage: Storage = Field(default_factory=Storage, description="Where finished results are copied to")

@@ -32,7 +32,9 @@ class Cost(Section):
         300, gt=0, description="Power of a GPU under load, where its driver does not count energy, and for plans"
     )
     gpu_tflops: float = Field(
-        20, gt=0, description="Operations a second that training reaches on a GPU, in 10^12, for plans of what was never run"
+        20,
+        gt=0,
+        description="Operations a second that training reaches on a GPU, in 10^12, for plans of what was never run",
     )
     prices: Prices = Field(default_factory=Prices, description="Cloud prices")
 

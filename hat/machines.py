@@ -77,4 +77,6 @@ def launcher(nodes: int) -> str:
     """
     if nodes == 1:
         return ""
-    return f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpus-per-task={{threads}} --kill-on-bad-exit=1 "
+    return (
+        f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpus-per-task={{threads}} --kill-on-bad-exit=1 "
+    )

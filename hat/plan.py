@@ -288,7 +288,7 @@ def print_plan(content: dict[str, Any]) -> None:
     header = ("rule", "jobs", "GPU hours", "CPU hours", "storage, GB", "estimated from")
     print_table("Planned jobs; hours and storage are estimates", header, rows)
     print(
-        f"Estimated price: {total['price_usd']:,.2f} USD, and {total['storage_usd_per_month']:,.2f} USD a month to store"
+        f"Estimated price: {total['price_usd']:,.2f} USD, and {total['storage_usd_per_month']:,.2f} USD a month stored"
         f" ({content['prices']})."
     )
     if total["unknown"]:

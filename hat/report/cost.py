@@ -108,7 +108,9 @@ def stages(results: Results, cost: Cost) -> list[Stage]:
     found = []
     for folder in sorted({path.parent for path in results.usage.rglob("*.jsonl")}):
         # Of the rows of a run the last one holds.
-        runs = [row for path in sorted(folder.glob("*.jsonl")) for row in {r["run"]: r for r in read_jsonl(path)}.values()]
+        runs = [
+            row for path in sorted(folder.glob("*.jsonl")) for row in {r["run"]: r for r in read_jsonl(path)}.values()
+        ]
         total, how = Amount(), ""
         for row in runs:
             kwh, how = energy(row, cost)
@@ -140,7 +142,9 @@ def write_cost(settings: Settings, results: Results) -> dict[str, Any]:
     def priced(amount: Amount) -> Row:
         return {**vars(amount), "carbon_kg": amount.energy_kwh * intensity}
 
-    rows = [row for task in settings.tasks for device in settings.devices for row in _rows(results, noted, task, device)]
+    rows = [
+        row for task in settings.tasks for device in settings.devices for row in _rows(results, noted, task, device)
+    ]
     complete = [
         {name: ({**row, **priced(row["amount"])} if "amount" in row else row).get(name) for name in NAMES}
         for row in (*rows, *PUBLISHED)
@@ -164,8 +168,12 @@ def write_cost(settings: Settings, results: Results) -> dict[str, Any]:
 
 
 def _rows(results: Results, noted: Sequence[Stage], task: str, device: str) -> Iterator[Row]:
-    searches = [path for path in (results.root / task / device).glob("*/search.parquet") if BUDGET.match(path.parent.name)]
-    trainings = [one.amount for one in noted if one.parts[:2] == (task, device) and one.parts[3:] == ("subtransformer",)]
+    searches = [
+        path for path in (results.root / task / device).glob("*/search.parquet") if BUDGET.match(path.parent.name)
+    ]
+    trainings = [
+        one.amount for one in noted if one.parts[:2] == (task, device) and one.parts[3:] == ("subtransformer",)
+    ]
     if not searches:
         return
     place = {"task": task, "device": device}

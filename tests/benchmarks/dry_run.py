@@ -2,9 +2,9 @@
 
     python tests/benchmarks/dry_run.py
 
-In a copy of the workflow and its configuration, where nothing has been made. Two cases: the 44 published budgets spread
-over four tasks and three devices, and all 44 for each of the twelve pairs. Devices that are not configured are copies of
-``rpi4``. Processor time of Snakemake, the median of three; the aim is ten seconds.
+In a copy of the workflow and its configuration, where nothing has been made. Two cases: the 44 published budgets
+spread over four tasks and three devices, and all 44 for each of the twelve pairs. Devices that are not configured are
+copies of ``rpi4``. Processor time of Snakemake, the median of three; the aim is ten seconds.
 """
 
 import argparse

@@ -55,9 +55,9 @@ def test_carbon_of_places():
     assert 0.3 < carbon_kg_per_kwh("USA", None) < 0.5
     assert carbon_kg_per_kwh("USA", "california") < carbon_kg_per_kwh("USA", None)
     assert carbon_kg_per_kwh("FRA", None) < 0.1
-    with pytest.raises(InputError, match="cost.country: 'XXX' is unknown"):
+    with pytest.raises(InputError, match=r"cost\.country: 'XXX' is unknown"):
         carbon_kg_per_kwh("XXX", None)
-    with pytest.raises(InputError, match="cost.region: 'narnia' is unknown in USA"):
+    with pytest.raises(InputError, match=r"cost\.region: 'narnia' is unknown in USA"):
         carbon_kg_per_kwh("USA", "narnia")
 
 
@@ -106,7 +106,12 @@ def test_search_beside_a_training_for_each_candidate_and_the_published(results):
     assert hat["carbon_kg"] / KG_PER_LB == pytest.approx(52, abs=0.01)
     assert round(EVOLVED_LBS / 52) == HAT_TIMES_LESS
     with open(results.tables / "cost.csv") as stream:
-        assert [row["kind"] for row in csv.DictReader(stream)] == ["estimated", "extrapolated", "published", "published"]
+        assert [row["kind"] for row in csv.DictReader(stream)] == [
+            "estimated",
+            "extrapolated",
+            "published",
+            "published",
+        ]
     assert "2005.14187" in (results.tables / "cost.md").read_text()
     (training,) = [row for row in content["stages"] if row["stage"] == "demo/supertransformer"]
     assert (training["runs"], training["estimate"]) == (2, True)

@@ -135,7 +135,9 @@ def test_the_demo_runs_in_slurm_with_one_job_at_a_time_on_the_device(project):
     submitted = re.findall(r"submitted with SLURM jobid (\d+)", output)
     assert 0 < len(submitted) < int(re.search(r"^total +(\d+)$", output, re.MULTILINE)[1])
     shards = [
-        json.loads(next((project.folder / f"results/usage/smoke/local/sample-{shard}").glob("*")).read_text().splitlines()[-1])
+        json.loads(
+            next((project.folder / f"results/usage/smoke/local/sample-{shard}").glob("*")).read_text().splitlines()[-1]
+        )
         for shard in (0, 1)
     ]
     began = [time.mktime(time.strptime(row["run"].split()[1], "%Y-%m-%dT%H:%M:%SZ")) for row in shards]

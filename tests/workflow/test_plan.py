@@ -40,7 +40,9 @@ def test_a_plan_counts_what_a_dry_run_counts_and_estimates_from_earlier_runs(fin
 
 
 def test_refused_targets_and_overrides(project):
-    assert hat_plan(project, "plan", "results/nosuch/local/9ms/bleu.txt", code=2).startswith("hat: task 'nosuch' is unk")
+    assert hat_plan(project, "plan", "results/nosuch/local/9ms/bleu.txt", code=2).startswith(
+        "hat: task 'nosuch' is unk"
+    )
     output = hat_plan(project, "plan", "nosuch", code=1)
     assert output.startswith("hat: snakemake: ")
     assert "Traceback" not in output
