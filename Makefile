@@ -53,10 +53,10 @@ $(STAMP): requirements.lock pyproject.toml
 # torch needs on some platforms only are left out, so that the lock installs everywhere.
 lock:
 	@"$(PYTHON)" -m venv --clear build/lock
-	@build/lock/bin/python -m pip install -qq --disable-pip-version-check '.[workflow,test]' 'torch==2.13.0' 'setuptools>=77'
+	@build/lock/bin/python -m pip install -qq --disable-pip-version-check '.[workflow,cluster,cost,test]' 'torch==2.13.0' 'setuptools>=77'
 	@{ echo "# Exact versions of everything that .venv holds; made by \`make lock\`."; \
 	    build/lock/bin/python -m pip freeze --all --exclude hat --exclude pip | sed 's/+[a-z0-9.]*$$//' \
-	    | grep -Ev '^(nvidia-|cuda-|triton)' | LC_ALL=C sort -f; } > build/requirements.lock
+	    | grep -Ev '^(nvidia-[^m]|cuda-|triton)' | LC_ALL=C sort -f; } > build/requirements.lock
 	@mv build/requirements.lock requirements.lock
 
 clean:

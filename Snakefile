@@ -19,6 +19,7 @@ localrules:
     tables,
     figures,
     compression,
+    cost,
 
 
 rule demo:
@@ -29,7 +30,15 @@ rule demo:
         "{DEMO.task}, {DEMO.device}: everything is made"
 
 
-include: "workflow/rules/data.smk"
+if CACHED:
+
+    include: "workflow/rules/data_cached.smk"
+
+else:
+
+    include: "workflow/rules/data.smk"
+
+
 include: "workflow/rules/supertransformer.smk"
 include: "workflow/rules/shortlist.smk"
 include: "workflow/rules/latency.smk"
@@ -39,6 +48,8 @@ include: "workflow/rules/baseline.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/quantize.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/cost.smk"
+include: "workflow/rules/store.smk"
 
 
 onsuccess:

@@ -39,14 +39,19 @@ def provenance(*, seed: int | None, settings: Any) -> dict[str, Any]:
         "seed": seed,
         "configuration": digest(settings),
         "hat_version": version("hat"),
-        "machine": {
-            "host": platform.node(),
-            "architecture": platform.machine(),
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-        },
+        "machine": machine(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """The machine that this runs on."""
+    return {
+        "host": platform.node(),
+        "architecture": platform.machine(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
     }
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hat.cli_context import AsJson, results_of, settings_of
+from hat.cli_context import USAGE, AsJson, results_of, settings_of, usage_file
 from hat.cli_device import device
 from hat.cli_files import config, convert, profile
+from hat.cli_plan import cost, plan
 from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
+from hat.machines import reports
+from hat.usage import noted
 
 if TYPE_CHECKING:
     from hat.config import Training
@@ -45,6 +48,8 @@ baseline = _family("baseline", "Networks that SubTransformers are compared with.
 app.command("profile")(profile)
 app.command("serve")(serve)
 app.add_typer(device, name="device")
+app.command("plan")(plan)
+app.command("cost")(cost)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
 
@@ -80,11 +85,13 @@ def _options(
     ] = None,
 ) -> None:
     # Of several processes that train together the first reports.
-    if log is not None and os.environ.get("RANK", "0") == "0":
+    if log is not None and reports():
         from hat.log import log_to
 
         log_to(log)
     context.obj = (values or [], files or [], folder, results)
+    if "RANK" not in os.environ:
+        context.meta[USAGE] = context.with_resource(noted(usage_file(log, results)))
 
 
 def _show_file(path: Path, title: str, *, as_json: bool) -> None:
@@ -131,14 +138,18 @@ def _training_resources(
     context: typer.Context, training: "Training", threads: int | None, gpus: int | None
 ) -> "TrainingResources | None":
     """What a training verb may use; None where it has been done by processes that were started for it."""
+    from hat.machines import machines
     from hat.train.processes import TrainingResources, launch, launched, own_resources
 
     gpus = settings_of(context).configuration.gpus if gpus is None else gpus
     resources = TrainingResources(threads=threads or own_resources(training).threads, gpus=gpus)
     count = resources.processes(training)
-    if count == 1 or launched():
+    place = machines()
+    if not launched():
+        context.meta[USAGE].count_gpus(gpus)
+    if (count == 1 and place.count == 1) or launched():
         return resources
-    launch(count, sys.argv[1:])
+    launch(count, sys.argv[1:], place)
     return None
 
 

@@ -1,6 +1,8 @@
 """What verbs read of the options before them; heavy imports stay inside, as in :mod:`hat.cli`."""
 
 import os
+import platform
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +12,8 @@ if TYPE_CHECKING:
     from hat.settings import Settings
 
 OVERRIDES = "HAT_OVERRIDES"
+# Where a verb finds what is noted of its use of the machine.
+USAGE = "hat.usage"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -27,3 +31,12 @@ def results_of(context: typer.Context) -> "Results":
     from hat.layout import Results
 
     return Results(context.obj[3])
+
+
+def usage_file(log: Path | None, results: Path) -> Path | None:
+    """Where what a stage uses is noted, one file for each machine: as its log, below results/usage; None without."""
+    if log is None or results / "logs" not in log.parents:
+        return None
+    from hat.layout import Results
+
+    return Results(results).usage / log.relative_to(results / "logs").with_suffix("") / f"{platform.node()}.jsonl"

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from hat.config_cost import Cost, Storage
 from hat.config_text import Corpus, Language, Positive, Section, Tokenisation
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -353,8 +354,16 @@ class Configuration(Section):
     """config/config.yaml: what is true for all tasks, and overrides of the other files."""
 
     seed: int = Field(1, ge=0, description="Seed of everything random")
-    gpus: int = Field(0, ge=0, description="GPUs of a training job, each for a process of its own; 0 for the CPU")
+    gpus: int = Field(
+        0, ge=0, description="GPUs of a training job on each machine, each for a process of its own; 0 for the CPU"
+    )
+    nodes: Positive = Field(1, description="Machines of a training job; more than one needs SLURM (docs/cluster.md)")
+    gpu_type: str = Field(
+        "", description="Model of GPU that training asks a cluster for, as it calls it; empty for any"
+    )
     demo: Budgets = Field(default_factory=Budgets, description="The default target")
+    cost: Cost = Field(default_factory=Cost, description="What `hat cost` and `hat plan` estimate with")
+    storage: Storage = Field(default_factory=Storage, description="Where finished results are copied to")
     latency: dict[str, Any] = Field(default_factory=dict, description="Overrides of `latency` in every task")
     search: dict[str, Any] = Field(default_factory=dict, description="Overrides of `search` in every task")
     scoring: dict[str, Any] = Field(default_factory=dict, description="Overrides of `scoring` in every task")

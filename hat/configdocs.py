@@ -47,16 +47,19 @@ def default_file() -> str:
         "#   search: {iterations: 10}",
         "#   tasks: {bibleende: {supertransformer: {updates: 20000}}}",
     ]
-    for name, field in Configuration.model_fields.items():
-        lines.append(f"# {field.description}")
+    return "\n".join([*lines, *_commented(Configuration)]) + "\n"
+
+
+def _commented(model: type[BaseModel], indent: str = "") -> Iterator[str]:
+    """Lines of a model's keys with their defaults, each explained by a comment."""
+    for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
+        yield f"{indent}# {field.description}"
         if isinstance(default, BaseModel):
-            lines.append(f"{name}:")
-            for key, inner in type(default).model_fields.items():
-                lines += [f"  # {inner.description}", f"  {key}: {_yaml(getattr(default, key))}"]
+            yield f"{indent}{name}:"
+            yield from _commented(type(default), indent + "  ")
         else:
-            lines.append(f"{name}: {_yaml(default)}")
-    return "\n".join(lines) + "\n"
+            yield f"{indent}{name}: {_yaml(default)}"
 
 
 def key_tables() -> str:

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from hat.artifacts import disk_error
 from hat.errors import HatError, InputError
+from hat.machines import reports
 
 # Parts of artifacts that say how they were made, and lists too long for a cell.
 UNSHOWN = frozenset({"provenance", "conditions"})
@@ -89,7 +90,7 @@ class Verbs(TyperGroup):
             return super().invoke(ctx)
         except HatError as error:
             # Of several processes that train together the first speaks for all.
-            for line in str(error).splitlines() if os.environ.get("RANK", "0") == "0" else ():
+            for line in str(error).splitlines() if reports() else ():
                 print(f"hat: {line}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:

@@ -72,6 +72,16 @@ class Results:
         return whole if form is None else whole / form
 
     @property
+    def usage(self) -> Path:
+        """What each stage used of the machines that it ran on, in folders as the logs."""
+        return self.root / "usage"
+
+    @property
+    def benchmarks(self) -> Path:
+        """Snakemake's measurement of each job's time and memory, in folders as the logs."""
+        return self.root / "benchmarks"
+
+    @property
     def figures(self) -> Path:
         """Figures, as PDF, PNG and CSV."""
         return self.root / "figures"

@@ -17,7 +17,7 @@ OF_A_SEARCH = frozenset({"architecture.json", "search.parquet"})
 # Folders of a budget that are no form.
 OF_A_BUDGET = frozenset({"model", "subtransformer", "partial"})
 COMPRESSION = "-compression"
-SHARED = frozenset({"downloads", "figures", "tables", "logs", "benchmarks"})
+SHARED = frozenset({"downloads", "figures", "tables", "logs", "benchmarks", "usage"})
 
 
 def pattern(names: Iterable[str]) -> str:
@@ -88,12 +88,12 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
 
 
 def reported(target: str, settings: Settings, results: Results) -> tuple[str, str] | None:
-    """Task and device that a figure or table is about; None where the target is neither.
+    """Task and device that a figure or table is about; None where the target is neither, or is that of costs.
 
     Raises:
         InputError: the names are unknown.
     """
-    if not target.startswith((f"{results.tables}/", f"{results.figures}/")):
+    if not target.startswith((f"{results.tables}/", f"{results.figures}/")) or is_cost(target):
         return None
     pairs = {f"{task}-{device}": (task, device) for task in settings.tasks for device in settings.devices}
     name = PurePosixPath(target).relative_to(results.root.as_posix()).parts[1].split(".")[0]
@@ -105,6 +105,11 @@ def reported(target: str, settings: Settings, results: Results) -> tuple[str, st
             f" and a device of {', '.join(settings.devices)}"
         )
     return pairs[name]
+
+
+def is_cost(target: str) -> bool:
+    """Whether a table is that of costs, which is about all tasks and devices."""
+    return PurePosixPath(target).stem == "cost"
 
 
 def is_compression(target: str) -> bool:

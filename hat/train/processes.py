@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hat.config import Training
 from hat.errors import HatError, InputError
+from hat.machines import Machines
 
 # A process may wait for another machine's file system, or for an earlier run to end, as long as that takes.
 PATIENCE = timedelta(days=7)
@@ -72,8 +73,13 @@ def own_resources(training: Training) -> TrainingResources:
     return TrainingResources(threads=training.threads or len(os.sched_getaffinity(0)))
 
 
-def launch(count: int, arguments: list[str]) -> None:
+def launch(count: int, arguments: list[str], place: Machines) -> None:
     """Run ``hat ARGUMENTS`` in that many processes on this machine, as ``torchrun`` does, and wait for them.
+
+    Args:
+        count: processes on this machine, and on each of the others.
+        arguments: of ``hat``.
+        place: this machine among those of the job, each of which calls this.
 
     Raises:
         SystemExit: with the exit code of the process that failed first, which has said why.
@@ -85,12 +91,15 @@ def launch(count: int, arguments: list[str]) -> None:
     # The process that failed has said why in a sentence.
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     settings = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
+        min_nodes=place.count,
+        max_nodes=place.count,
         nproc_per_node=count,
-        run_id=str(os.getpid()),
+        run_id=place.job,
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
+        rdzv_endpoint=f"{place.host}:{place.port}" if place.host else "localhost:0",
+        rdzv_configs={"is_host": place.number == 0},
+        # The interface that other machines reach this one by.
+        local_addr=place.host if place.host and place.number == 0 else None,
         max_restarts=0,
     )
     try:

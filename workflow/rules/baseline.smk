@@ -14,13 +14,14 @@ rule train_baseline:
         "results/benchmarks/{task}/baselines/{baseline}.tsv"
     threads: all_cores
     resources:
-        mem_mb=8000,
+        **TRAINING,
+        mem_mb=growing(8000),
         runtime=2880,
-        gpus=SETTINGS.configuration.gpus,
     params:
         settings=settings_of("baseline"),
     message:
         "{wildcards.task}: train the baseline {wildcards.baseline}"
     shell:
-        "hat --log {log} baseline train {wildcards.task} {wildcards.baseline}"
+        LAUNCHER
+        + "hat --log {log} baseline train {wildcards.task} {wildcards.baseline}"
         " --threads {threads} --gpus {resources.gpus}"

@@ -3,27 +3,33 @@ import json
 import os
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.resources import Resource
 
+from hat.artifacts import digest
 from hat.dependencies import own_files, stage_digest, wanted_budgets
 from hat.errors import HatError
 from hat.forms import FORMS, in_form
 from hat.layout import Results
 from hat.locks import clear_stale_locks
+from hat.machines import launcher, training_resources
 from hat.overrides import layered, read_file
 from hat.requests import (
     BUDGET_PATTERN,
     check_targets,
     command_line_targets,
     is_compression,
+    is_cost,
     pattern,
     reported,
 )
 from hat.settings import Settings
 
 RESULTS = Results("results")
+# Data and SuperTransformers are shared with other workflows.
+CACHED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 
 try:
     OVERRIDES = layered(
@@ -86,6 +92,7 @@ THE_DEVICE = {f"device_{device}": exclusive(device) for device in SETTINGS.devic
 
 
 def all_cores(wildcards):
+    """The cores of this machine; on a cluster, where `cores` are those of all jobs, `max-threads` of the profile."""
     return workflow.cores
 
 
@@ -95,21 +102,35 @@ def measuring_cores(wildcards):
     return workflow.cores if local else 1
 
 
+def growing(mem_mb):
+    """Memory of a job: a job that is tried again, as those of clusters are that took too much, gets more."""
+    return lambda wildcards, attempt: mem_mb * attempt
+
+
+_chosen = SETTINGS.configuration
+# A job with GPUs gets the cores of its `threads` for all of them together, and not for each.
+TRAINING = training_resources(_chosen.gpus, _chosen.nodes, _chosen.gpu_type) | (
+    {"cpus_per_task": lambda wildcards, threads: threads} if _chosen.gpus else {}
+)
+LAUNCHER = launcher(_chosen.nodes)
+
+
 def settings_of(stage):
     """Digest of the settings that a stage depends on: its rule re-runs when it changes."""
-    return lambda wildcards: stage_digest(
-        settings_for(wildcards),
+    return lambda wildcards: known_digest(
         stage,
         wildcards.task,
         wildcards.get("device"),
         baseline_of(wildcards),
+        wildcards.get("form"),
     )
 
 
-def settings_for(wildcards):
-    """The settings, with a device that executes the form of a network that a job is about."""
-    device, form = wildcards.get("device"), wildcards.get("form")
-    return in_form(SETTINGS, wildcards.task, device, form) if form else SETTINGS
+@cache
+def known_digest(stage, task, device, baseline, form):
+    """The digest that all budgets of a task and device have in common."""
+    settings = in_form(SETTINGS, task, device, form)
+    return stage_digest(settings, stage, task, device, baseline)
 
 
 def baseline_of(wildcards):
@@ -138,8 +159,8 @@ def inherited(wildcards):
 
 def deployed_shortlist(wildcards):
     """The shortlist of a task, where what is deployed for a device has it."""
-    settings = settings_for(wildcards)
-    wanted = settings.uses_shortlist(wildcards.task, wildcards.device)
+    place = wildcards.task, wildcards.device, wildcards.get("form")
+    wanted = in_form(SETTINGS, *place).uses_shortlist(wildcards.task, wildcards.device)
     return str(RESULTS.shortlist(wildcards.task) / "shortlist.json") if wanted else []
 
 
@@ -187,6 +208,9 @@ def for_each_budget(*names):
 def print_tables():
     """Print the summaries that were asked for."""
     for table in [name for name in TARGETS if name.startswith("results/tables/")]:
+        if is_cost(table):
+            shell("hat cost")
+            continue
         task, device = reported(table, SETTINGS, RESULTS)
         verb = "compression" if is_compression(table) else "table"
         shell(f"hat {verb} {task} {device}")

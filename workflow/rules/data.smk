@@ -13,7 +13,7 @@ rule fetch_sources:
         "results/benchmarks/{task}/data/fetch.tsv"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
         runtime=240,
     params:
         settings=settings_of("fetch"),
@@ -35,7 +35,7 @@ rule extract_corpus:
         "results/benchmarks/{task}/data/extract.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
     params:
         settings=settings_of("extract"),
@@ -56,7 +56,7 @@ rule tokenise_corpus:
         "results/benchmarks/{task}/data/tokenise.tsv"
     threads: all_cores
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=480,
     params:
         settings=settings_of("tokenise"),
@@ -77,7 +77,7 @@ rule binarise_corpus:
         "results/benchmarks/{task}/data/binarise.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=240,
     params:
         settings=settings_of("binarise"),

@@ -16,7 +16,7 @@ rule export_model:
         "results/benchmarks/{task}/{device}/{budget}/export.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         settings=settings_of("export"),
@@ -40,7 +40,7 @@ rule export_elastic:
         "results/benchmarks/{task}/{device}/elastic/export.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         settings=settings_of("export"),
@@ -69,7 +69,7 @@ rule score:
         "results/benchmarks/{task}/{device}/{budget}/score.tsv"
     threads: all_cores
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=480,
     params:
         settings=settings_of("score"),

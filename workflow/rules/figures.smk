@@ -21,7 +21,7 @@ rule figures:
         "results/benchmarks/figures/{task}-{device}.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         budgets=lambda wildcards: budgets(wildcards.task, wildcards.device),
@@ -47,7 +47,7 @@ rule tables:
         "results/benchmarks/tables/{task}-{device}.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         budgets=lambda wildcards: budgets(wildcards.task, wildcards.device),
@@ -73,7 +73,7 @@ rule compression:
         "results/benchmarks/tables/{task}-{device}-compression.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         budgets=lambda wildcards: budgets(wildcards.task, wildcards.device),

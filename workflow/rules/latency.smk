@@ -10,7 +10,7 @@ rule choose_architectures:
         "results/benchmarks/{task}/{device}/choose.tsv"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
         runtime=10,
     params:
         settings=settings_of("choose"),
@@ -34,7 +34,7 @@ rule sample_latency:
     threads: measuring_cores
     resources:
         **THE_DEVICE,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=1440,
     params:
         settings=settings_of("sample"),
@@ -57,7 +57,7 @@ rule collect_dataset:
         "results/benchmarks/{task}/{device}/collect.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         settings=settings_of("collect"),
@@ -79,7 +79,7 @@ rule fit_predictor:
         "results/benchmarks/{task}/{device}/fit.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     params:
         settings=settings_of("fit"),
@@ -100,7 +100,7 @@ checkpoint choose_budgets:
         "results/benchmarks/{task}/{device}/budgets.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         settings=settings_of("budgets"),
@@ -123,7 +123,7 @@ rule measure_model:
     threads: measuring_cores
     resources:
         **THE_DEVICE,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         settings=settings_of("measure"),

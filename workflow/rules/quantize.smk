@@ -15,7 +15,7 @@ rule export_form:
         "results/benchmarks/{task}/{device}/{budget}/export-{form}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         settings=settings_of("export_form"),
@@ -39,7 +39,7 @@ rule score_form:
         "results/benchmarks/{task}/{device}/{budget}/score-{form}.tsv"
     threads: all_cores
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=480,
     params:
         settings=settings_of("score"),

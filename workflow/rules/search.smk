@@ -17,7 +17,7 @@ rule search:
         budget=BUDGET_PATTERN,
     threads: all_cores
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=480,
     params:
         settings=settings_of("search"),

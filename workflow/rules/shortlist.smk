@@ -14,7 +14,7 @@ rule make_shortlist:
         "results/benchmarks/{task}/shortlist.tsv"
     threads: all_cores
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=720,
     params:
         settings=settings_of("shortlist"),

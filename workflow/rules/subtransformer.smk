@@ -18,13 +18,14 @@ rule train_subtransformer:
         budget=BUDGET_PATTERN,
     threads: all_cores
     resources:
-        mem_mb=8000,
+        **TRAINING,
+        mem_mb=growing(8000),
         runtime=2880,
-        gpus=SETTINGS.configuration.gpus,
     params:
         settings=settings_of("subtransformer"),
     message:
         "{wildcards.task}, {wildcards.device}, {wildcards.budget}: train the SubTransformer"
     shell:
-        "hat --log {log} subtransformer train {wildcards.task} {wildcards.device} {wildcards.budget}"
+        LAUNCHER
+        + "hat --log {log} subtransformer train {wildcards.task} {wildcards.device} {wildcards.budget}"
         " --threads {threads} --gpus {resources.gpus}"

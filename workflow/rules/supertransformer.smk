@@ -12,15 +12,22 @@ rule train_supertransformer:
         "results/logs/{task}/supertransformer.log",
     benchmark:
         "results/benchmarks/{task}/supertransformer.tsv"
+    # With `--cache`, between workflows: docs/cluster.md.
+    cache: CACHED
     threads: all_cores
     resources:
-        mem_mb=8000,
+        **TRAINING,
+        mem_mb=growing(8000),
         runtime=2880,
-        gpus=SETTINGS.configuration.gpus,
     params:
         settings=settings_of("supertransformer"),
     message:
         "{wildcards.task}: train the SuperTransformer"
     shell:
-        "hat --log {log} supertransformer train {wildcards.task}"
+        LAUNCHER + "hat --log {log} supertransformer train {wildcards.task}"
         " --threads {threads} --gpus {resources.gpus}"
+
+
+# Snakemake refuses to measure what may come from a cache, and a rule can leave no directive out.
+if CACHED:
+    workflow.get_rule("train_supertransformer")._benchmark = None

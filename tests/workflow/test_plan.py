@@ -1,0 +1,107 @@
+"""`hat plan`: what Snakemake would run, and what that is estimated to take."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hat.layout import Results
+from hat.plan import Job, estimate
+from hat.settings import Settings
+
+
+def hat_plan(project, *arguments, code=0):
+    ran = subprocess.run(
+        [sys.executable, "-m", "hat", *arguments], check=False, cwd=project.folder, capture_output=True, text=True
+    )
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def test_a_plan_counts_what_a_dry_run_counts_and_estimates_from_earlier_runs(finished):
+    target = "results/smoke/local/77ms/bleu.txt"
+    content = json.loads(hat_plan(finished, "plan", target, "--json"))
+    dry = finished.snakemake("-n", target)
+    assert {one["rule"]: one["jobs"] for one in content["rules"]} == {
+        rule: int(count) for rule, count in re.findall(r"^(\w+) +([0-9]+)$", dry, re.MULTILINE) if rule != "total"
+    }
+    assert content["estimate"]
+    # The budgets that were made take the place of this one.
+    (training,) = [one for one in content["rules"] if one["rule"] == "train_subtransformer"]
+    assert training["sources"] == ["the same task and device (2)"]
+    assert training["cpu_hours"] > 0
+    assert training["storage_gb"] * 1e9 > 10_000
+    assert content["total"]["unknown"] == 0
+    again = hat_plan(finished, "plan", "results/tables/smoke-local.md")
+    assert "Nothing to be done" in again
+
+
+def test_refused_targets_and_overrides(project):
+    assert hat_plan(project, "plan", "results/nosuch/local/9ms/bleu.txt", code=2).startswith(
+        "hat: task 'nosuch' is unk"
+    )
+    output = hat_plan(project, "plan", "nosuch", code=1)
+    assert output.startswith("hat: snakemake: ")
+    assert "Traceback" not in output
+    shards = ["--set", "tasks.smoke.latency.shards=3"]
+    content = json.loads(hat_plan(project, *shards, "plan", "results/smoke/local/budgets.json", "--json"))
+    assert {one["rule"]: one["jobs"] for one in content["rules"]}["sample_latency"] == 3
+
+
+HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+@pytest.fixture
+def history(tmp_path, monkeypatch):
+    (tmp_path / "config").symlink_to(Path(__file__).parents[2] / "config")
+    monkeypatch.chdir(tmp_path)
+
+    def benchmark(name, seconds, cpu):
+        path = tmp_path / "results/benchmarks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(HEADER + f"{seconds}\t-\t1\t1\t1\t1\t0\t0\t50\t{cpu}\n")
+
+    return benchmark
+
+
+def search_job(budget="60ms", device="rpi4"):
+    wildcards = {"task": "demo", "device": device, "budget": budget}
+    name = f"results/benchmarks/demo/{device}/{budget}/search.tsv"
+    return Job("search", wildcards, 1, 0, {}, name, (f"results/demo/{device}/{budget}/architecture.json",))
+
+
+def test_the_most_similar_runs_count(history):
+    settings, results = Settings(), Results("results")
+    (one,) = estimate([search_job()], settings, results)
+    assert (one.unknown, one.cpu_hours) == (1, 0)
+    history("demo/local/50ms/search.tsv", 3600, 1800)
+    (one,) = estimate([search_job()], settings, results)
+    assert (one.sources, one.cpu_hours) == ({"the same task (1)"}, 0.5)
+    for number, cpu in enumerate((3600, 7200, 36_000)):
+        history(f"demo/rpi4/{number + 1}ms/search.tsv", 3600, cpu)
+    (one,) = estimate([search_job(), search_job("70ms")], settings, results)
+    assert (one.sources, one.cpu_hours, one.jobs) == ({"the same task and device (3)"}, 4, 2)
+    history("demo/rpi4/60ms/search.tsv", 1, 360)
+    (one,) = estimate([search_job()], settings, results)
+    assert (one.sources, one.cpu_hours) == ({"an earlier run (1)"}, 0.1)
+    # Unfinished, as of a killed run.
+    history("demo/rpi4/60ms/search.tsv", "", "")
+    (one,) = estimate([search_job()], settings, results)
+    assert one.sources == {"the same task and device (3)"}
+
+
+def test_a_training_that_was_never_run_is_estimated_from_its_settings(history):
+    wildcards = {"task": "wmt14ende"}
+    job = Job("train_supertransformer", wildcards, 16, 8, {}, "results/benchmarks/wmt14ende/supertransformer.tsv", ())
+    (one,) = estimate([job], Settings({"cost": {"gpu_tflops": 40}}), Results("results"))
+    (half,) = estimate([job], Settings({"cost": {"gpu_tflops": 20}}), Results("results"))
+    assert one.sources == {"settings, at 40 TFLOP/s on a GPU"}
+    assert half.gpu_hours == pytest.approx(2 * one.gpu_hours)
+    # Ten to a thousand GPU hours: 40,000 updates of half a million tokens each.
+    assert 10 < one.gpu_hours < 1000
+    history("wmt14ende/supertransformer.tsv", 7200, 3600)
+    (one,) = estimate([job], Settings(), Results("results"))
+    assert (one.gpu_hours, one.cpu_hours) == (16, 1)

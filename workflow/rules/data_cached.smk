@@ -1,0 +1,47 @@
+# Text, where the environment variable SNAKEMAKE_OUTPUT_CACHE names a folder that workflows share: all of a task's
+# data is one file there, by the digest of its settings, and is unpacked.
+
+
+rule pack_data:
+    input:
+        lambda wildcards: own_files(SETTINGS.task(wildcards.task)),
+    output:
+        archive="results/{task}/data.tar",
+    log:
+        "results/logs/{task}/data/pack.log",
+    cache: True
+    threads: all_cores
+    resources:
+        mem_mb=growing(4000),
+        runtime=1440,
+    params:
+        # What the archive is found by, beside the text of files of this machine.
+        settings=lambda wildcards: [
+            settings_of(stage)(wildcards)
+            for stage in ("fetch", "extract", "tokenise", "binarise")
+        ],
+    message:
+        "{wildcards.task}: make the data, for all workflows that share the cache"
+    shell:
+        "for step in fetch extract tokenise binarise; do hat --log {log} data $step {wildcards.task}; done;"
+        " tar -C results/{wildcards.task} --exclude=partial -cf {output.archive} data"
+
+
+rule binarise_corpus:
+    input:
+        archive=rules.pack_data.output.archive,
+    output:
+        counts="results/{task}/data/binary/counts.json",
+    log:
+        "results/logs/{task}/data/unpack.log",
+    benchmark:
+        "results/benchmarks/{task}/data/unpack.tsv"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=60,
+    message:
+        "{wildcards.task}: unpack the data"
+    # With the time of unpacking, which is later than that of the archive.
+    shell:
+        "tar -C results/{wildcards.task} -xmf {input.archive} > {log} 2>&1"
