@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hat.cli_context import AsJson, results_of, settings_of
+from hat.cli_context import AsJson, Budgets, results_of, settings_of
 from hat.cli_files import config, convert, profile
+from hat.cli_report import VERBS as REPORT_VERBS
 from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
@@ -43,6 +44,8 @@ subtransformer = _family("subtransformer", "The network found for a budget.")
 baseline = _family("baseline", "Networks that SubTransformers are compared with.")
 app.command("profile")(profile)
 app.command("serve")(serve)
+for _name, _verb in REPORT_VERBS.items():
+    app.command(_name)(_verb)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
 
@@ -52,9 +55,6 @@ Bits = Annotated[int, typer.Option("--bits", help="4 or 8.")]
 BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms or 3.5s.")]
 BaselineName = Annotated[str, typer.Argument(metavar="BASELINE", help="Name of a file in config/baselines.")]
 ModelName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms, or name of a baseline.")]
-Budgets = Annotated[
-    list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that the workflow made by default.")
-]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads, of all processes together.")]
 Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="GPUs, each for a process of its own.")]
 
@@ -337,54 +337,6 @@ def _translate(
     else:
         for translation in translations:
             print(translation, flush=True)
-
-
-@app.command("figures")
-def _figures(
-    context: typer.Context, task: TaskName, device: DeviceName, budgets: Budgets = None, as_json: AsJson = False
-) -> None:
-    """Draw the figures of a task on a device."""
-    from hat.report.figures import draw_figures
-
-    folder = draw_figures(settings_of(context), results_of(context), task, device, budgets or [])
-    written = sorted(str(path) for path in folder.iterdir())
-    print_json(written) if as_json else print("\n".join(written))
-
-
-@app.command("table")
-def _table(
-    context: typer.Context,
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="That of the default target by default.")] = None,
-    device: Annotated[
-        str | None, typer.Argument(metavar="[DEVICE]", help="That of the default target by default.")
-    ] = None,
-    budgets: Budgets = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print the summary of a task on a device, and write it to results/tables."""
-    from hat.report.table import print_summary, write_summary
-
-    settings = settings_of(context)
-    demo = settings.configuration.demo
-    summary = write_summary(settings, results_of(context), task or demo.task, device or demo.device, budgets or [])
-    print_json(summary) if as_json else print_summary(summary)
-
-
-@app.command("compression")
-def _compression(
-    context: typer.Context,
-    task: TaskName,
-    device: DeviceName,
-    budgets: Annotated[
-        list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that have been quantised and scored.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print size and scores per precision against Transformer-Big, and write them to results/tables."""
-    from hat.report.compression import print_compression, write_compression
-
-    table = write_compression(settings_of(context), results_of(context), task, device, budgets or [])
-    print_json(table) if as_json else print_compression(table)
 
 
 def main() -> None:

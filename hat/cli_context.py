@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from hat.settings import Settings
 
 OVERRIDES = "HAT_OVERRIDES"
+Budgets = Annotated[
+    list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that the workflow made by default.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

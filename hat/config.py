@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from hat.config_report import ReportSettings
 from hat.config_text import Corpus, Language, Positive, Section, Tokenisation
 from hat.runtime import PRECISIONS
 
@@ -370,6 +371,9 @@ class Configuration(Section):
     seed: int = Field(1, ge=0, description="Seed of everything random")
     gpus: int = Field(0, ge=0, description="GPUs of a training job, each for a process of its own; 0 for the CPU")
     demo: Budgets = Field(default_factory=Budgets, description="The default target")
+    report: ReportSettings = Field(
+        default_factory=ReportSettings, description="What figures, tables and the report cover"
+    )
     latency: dict[str, Any] = Field(default_factory=dict, description="Overrides of `latency` in every task")
     search: dict[str, Any] = Field(default_factory=dict, description="Overrides of `search` in every task")
     scoring: dict[str, Any] = Field(default_factory=dict, description="Overrides of `scoring` in every task")

@@ -13,6 +13,7 @@ from hat.layout import OF_A_DEVICE, Results
 from hat.profile import BITS, Profile
 from hat.quantise import BITS as QUANTISED_BITS
 from hat.report.document import NONE, Columns, cells, markdown, write_document
+from hat.report.gathered import Place, compared
 from hat.report.summary import Row
 from hat.settings import Settings
 from hat.shapes import task_shape
@@ -38,6 +39,7 @@ COLUMNS: Columns = {
     "as published, MB": _megabytes("published_bytes"),
     "as published, times smaller": _times("published_times_smaller"),
     "BLEU": lambda row: f"{row['bleu']:.2f}",
+    "p": lambda row: NONE if row["p_value"] is None else f"{row['p_value']:.3f}",
     "chrF": lambda row: f"{row['chrf']:.2f}",
     "measured, ms": lambda row: NONE if row["latency_ms"] is None else f"{row['latency_ms']:.1f}",
 }
@@ -46,6 +48,7 @@ LEGEND = (
     " of other precisions their bits times all parameters. As published: bits times the parameters without embeddings"
     " and output projection, code books not counted. Times smaller: than {reference} in fp32, counted alike, with this"
     " task's dictionaries: {params:,} parameters, {inner:,} without embeddings. MB are millions of bytes."
+    " p: probability of such a difference in BLEU from the first of the same budget by chance (paired bootstrap)."
 )
 
 
@@ -139,7 +142,14 @@ def _rows(
     inner = next((model["parameters_without_embeddings"] for model in models if "bits" in model), None)
     if inner is None:
         raise InputError(f"{folder}: nothing has been quantised and scored there; run hat quantise and hat score")
-    return [_row(place, budget, model, inner, reference) for place, model in zip(places, models, strict=True)]
+    # The one that is deployed comes first; the others are compared with it.
+    folders = {place.name: place for place in places}
+    tested = compared(Place(settings, results, task, device), folders, f"{budget}-precisions")
+    chance = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == folder.name}
+    return [
+        _row(place, budget, model, inner, reference) | {"p_value": chance.get(place.name)}
+        for place, model in zip(places, models, strict=True)
+    ]
 
 
 def _row(place: Path, budget: str, model: dict[str, Any], inner: int, reference: dict[str, Any]) -> Row:
