@@ -31,8 +31,6 @@ SETTINGS: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.4,
-    # Text stays text in the PDF.
-    "pdf.fonttype": 42,
 }
 # Characters of a caption on an inch of the figure's width, and inches of one of its lines.
 CAPTION_CHARACTERS, CAPTION_INCHES = 17.5, 0.155
@@ -114,6 +112,9 @@ def save(folder: Path, drawing: Drawing) -> list[Path]:
     figure.text(0.012, 0.04 / (height + room), "\n".join(lines), fontsize=7.5, color="0.25", va="bottom")
     write_text(folder / f"{drawing.name}.csv", drawing.data.to_csv(index=False))
     write_text(folder / f"{drawing.name}.txt", f"{drawing.title}\n\n{drawing.caption}\n")
+    # Laid out once for both files.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"CreationDate": None, "Title": drawing.title, "Subject": drawing.caption},
         "png": {"Title": drawing.title, "Description": drawing.caption, "Software": None},
