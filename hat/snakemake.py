@@ -21,7 +21,7 @@ def ask(*arguments: str) -> str:
     """
     if not SNAKEFILE.exists():
         raise InputError(f"{Path.cwd()}: no Snakefile; run in the project's folder")
-    command = [sys.executable, "-m", "snakemake", "--nolock", *arguments]
+    command = [sys.executable, "-m", "snakemake", "--nolock", "--dry-run", *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
         lines = [line for line in ran.stderr.splitlines() if line.strip()]

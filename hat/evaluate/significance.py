@@ -58,13 +58,16 @@ def compare(hypotheses: Mapping[str, Sequence[str]], references: Sequence[str], 
                 "bleu_high": float(result.mean + result.ci),
             }
         for (second, _), result in zip(named[1:], results[1:], strict=False):
+            # Of systems that say the same sacreBLEU reports the smallest p there is.
+            same = list(hypotheses[first]) == list(hypotheses[second])
+            p_value = 1.0 if same else float(result.p_value)
             pairs.append(
                 {
                     "first": first,
                     "second": second,
                     "difference": float(result.score - results[0].score),
-                    "p_value": float(result.p_value),
-                    "significant": bool(result.p_value < ALPHA),
+                    "p_value": p_value,
+                    "significant": p_value < ALPHA,
                 }
             )
     return {"systems": systems, "pairs": pairs, "signature": signature, "samples": SAMPLES}
@@ -73,6 +76,8 @@ def compare(hypotheses: Mapping[str, Sequence[str]], references: Sequence[str], 
 def verdict(pair: Mapping[str, Any]) -> str:
     """A comparison in words, such as ``60ms is 0.77 BLEU better than 40ms (p = 0.003)``."""
     better, worse = pair["second"], pair["first"]
+    if pair["difference"] == 0:
+        return f"{better} and {worse} do not differ in BLEU"
     if pair["difference"] < 0:
         better, worse = worse, better
     said = f"{better} is {abs(pair['difference']):.2f} BLEU better than {worse}"

@@ -123,7 +123,8 @@ def draw_all(settings: Settings, results: Results) -> list[Gallery]:
     shared = Gallery(results.figures / "overall")
     if SNAKEFILE.exists():
         demo = settings.configuration.demo
-        place = results.root / demo.task / demo.device
+        # Rules know no other folder.
+        place = Results().root / demo.task / demo.device
         names = ("100ms", "100ms/quantized-4bit", *({REFERENCE} & set(settings.baselines)))
         targets = [f"{place}/{name}/bleu.txt" for name in names]
         write_text(results.figures / GRAPH, rule_graph([*targets, f"{place}/100ms/latency.json"]))
