@@ -111,7 +111,7 @@ def workflow():
     from hat.report.drawings.workflow import workflow_of
     from hat.report.style import save, styled
 
-    command = [sys.executable, "-m", "snakemake", "--nolock", "--rulegraph", "dot", "--"]
+    command = [sys.executable, "-m", "snakemake", "--nolock", "--dry-run", "--rulegraph", "dot", "--"]
     targets = [f"results/demo/local/100ms/{name}" for name in ("bleu.txt", "latency.json", "quantized-4bit/bleu.txt")]
     shown = subprocess.run([*command, *targets], cwd=ROOT, capture_output=True, text=True, check=True)
     with tempfile.TemporaryDirectory() as folder:

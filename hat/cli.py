@@ -59,6 +59,14 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threa
 Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="GPUs, each for a process of its own.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"hat {version('hat')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     context: typer.Context,
@@ -73,6 +81,9 @@ def _options(
     log: Annotated[
         Path | None, typer.Option("--log", metavar="FILE", help="Write what is printed to this file too.")
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
 ) -> None:
     # Of several processes that train together the first reports.
     if log is not None and os.environ.get("RANK", "0") == "0":

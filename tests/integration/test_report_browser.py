@@ -138,8 +138,8 @@ def test_pictures_and_controls_have_names(page):
     assert page.locator("html").get_attribute("lang") == "en"
     assert page.locator("figure img").count() >= 8
     broken = page.evaluate(
-        "Promise.all([...document.images].map(one => { one.loading = 'eager'; return one.decode().then(() => 0, () => 1);"
-        " })).then(found => found.reduce((sum, one) => sum + one, 0))"
+        "Promise.all([...document.images].map(one => { one.loading = 'eager';"
+        " return one.decode().then(() => 0, () => 1); })).then(found => found.reduce((sum, one) => sum + one, 0))"
     )
     assert broken == 0
 
