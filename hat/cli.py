@@ -51,7 +51,10 @@ app.add_typer(config, name="config")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
 DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
-Bits = Annotated[int, typer.Option("--bits", help="4 or 8.")]
+Form = Annotated[
+    str | None,
+    typer.Option("--form", help="Not what is deployed, but fp32, int8, int4, quantized-8bit or quantized-4bit."),
+]
 BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms or 3.5s.")]
 BaselineName = Annotated[str, typer.Argument(metavar="BASELINE", help="Name of a file in config/baselines.")]
 ModelName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms, or name of a baseline.")]
@@ -286,11 +289,11 @@ def _baseline_train(
 
 
 @app.command("export")
-def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName) -> None:
-    """Write the folder that is deployed."""
+def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, form: Form = None) -> None:
+    """Write the folder that is deployed, or another form of it."""
     from hat.evaluate.export import export_model
 
-    export_model(settings_of(context), results_of(context), task, device, budget)
+    export_model(settings_of(context), results_of(context), task, device, budget, form)
 
 
 @app.command("export-elastic")
@@ -301,27 +304,19 @@ def _export_elastic(context: typer.Context, task: TaskName, device: DeviceName, 
     export_elastic(settings_of(context), results_of(context), task, device, budgets or [])
 
 
-@app.command("quantise")
-def _quantise(context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, bits: Bits) -> None:
-    """Write the folder with weights quantised by k-means."""
-    from hat.evaluate.export import export_model
-
-    export_model(settings_of(context), results_of(context), task, device, budget, bits)
-
-
 @app.command("score")
 def _score(
     context: typer.Context,
     task: TaskName,
     device: DeviceName,
     budget: ModelName,
-    bits: Annotated[int | None, typer.Option("--bits", help="Score what `hat quantise` wrote with these.")] = None,
+    form: Form = None,
     as_json: AsJson = False,
 ) -> None:
     """Translate the test split and score it."""
     from hat.evaluate.stages import score
 
-    path = score(settings_of(context), results_of(context), task, device, budget, bits)
+    path = score(settings_of(context), results_of(context), task, device, budget, form)
     _show_file(path, f"Score of {task} on {device} for {budget}", as_json=as_json)
 
 

@@ -72,7 +72,7 @@ def compression(
     task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")],
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")],
     budgets: Annotated[
-        list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that have been quantised and scored.")
+        list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that have been scored in several forms.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -19,7 +19,7 @@ LANGUAGES = ("task.source_language", "task.target_language")
 MEASUREMENT = ("latency.passes", "latency.warmup", "latency.repeats", "latency.source_length", "latency.target_length")
 # The deployed folder says how it translates; its beam is the device's.
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
-QUANTISED = ("device.threads", "device.beam", *LANGUAGES, *DEPLOYED_DECODING, "task.compression")
+DEPLOYED = ("device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING)
 STAGES: Mapping[str, tuple[str, ...]] = {
     "fetch": ("task.corpus",),
     "extract": ("task.corpus", *LANGUAGES),
@@ -34,8 +34,8 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "budgets": ("seed", "confined_space", "demo.count"),
     "search": ("seed", "space", "confined_space", "task.network", "task.search"),
     "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
-    "export": ("space", "task.network", "device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING),
-    "quantise": ("space", "task.network", *QUANTISED),
+    "export": ("space", "task.network", *DEPLOYED),
+    "export_form": ("space", "task.network", "task.compression", *DEPLOYED),
     "measure": ("device", "device.threads", *MEASUREMENT),
     "score": ("seed", "task.scoring", "device"),
 }
@@ -44,8 +44,8 @@ BASELINE = ("baseline.network", "task.network.share_embeddings")
 BASELINE_STAGES: Mapping[str, tuple[str, ...]] = {
     **STAGES,
     "baseline": ("seed", *BASELINE, "baseline.training"),
-    "export": (*BASELINE, "device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING),
-    "quantise": (*BASELINE, *QUANTISED),
+    "export": (*BASELINE, *DEPLOYED),
+    "export_form": (*BASELINE, "task.compression", *DEPLOYED),
 }
 
 
@@ -71,7 +71,8 @@ def stage_settings(
     }
     names = (STAGES if baseline is None else BASELINE_STAGES)[stage]
     if device is not None:
-        sections["device"] = settings.device(device).model_dump(mode="json")
+        # Another form than what is deployed may have a precision that no file of a device has.
+        sections["device"] = settings.device(device).model_dump(mode="json", warnings=False)
         if "confined_space" in names:
             sections["confined_space"] = settings.space_on(task, device).model_dump(mode="json")
     if baseline is not None:

@@ -66,10 +66,10 @@ class Results:
         """The deployed folder: `hat translate` needs nothing else."""
         return self.budget(task, device, budget) / "model"
 
-    def place(self, task: str, device: str, budget: str, bits: int | None = None) -> Path:
-        """Folder of ``model`` and of its scores: that of the budget, or of its k-means quantisation to so many bits."""
+    def place(self, task: str, device: str, budget: str, form: str | None = None) -> Path:
+        """Folder of ``model`` and of its scores: that of the budget, or of another form beside what is deployed."""
         whole = self.budget(task, device, budget)
-        return whole if bits is None else whole / f"quantized-{bits}bit"
+        return whole if form is None else whole / form
 
     @property
     def figures(self) -> Path:

@@ -7,14 +7,15 @@ from pathlib import Path, PurePosixPath
 
 from hat.baselines import architecture_of, shape_of
 from hat.errors import InputError
+from hat.forms import FORMS, in_form
 from hat.layout import OF_A_DEVICE, OF_A_TASK, Results
-from hat.quantise import BITS
 from hat.runtime import runtime
 from hat.settings import Settings
 
 BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
 OF_A_SEARCH = frozenset({"architecture.json", "search.parquet"})
-QUANTISED = re.compile(r"quantized-(?P<bits>.*)\Z")
+# Folders of a budget that are no form.
+OF_A_BUDGET = frozenset({"model", "subtransformer", "partial"})
 COMPRESSION = "-compression"
 SHARED = frozenset({"downloads", "figures", "tables", "logs", "benchmarks", "report.html"})
 
@@ -53,7 +54,7 @@ def requested(target: str, results: Results) -> tuple[str, str | None, str | Non
 
 
 def check_targets(targets: Iterable[str], settings: Settings, results: Results, *, will_run: bool) -> None:
-    """Refuse targets that name an unknown task, device, budget, baseline or quantisation, or an unreachable device.
+    """Refuse targets that name an unknown task, device, budget, baseline or form, or an unreachable device.
 
     Args:
         targets: paths and rule names that Snakemake is asked for.
@@ -76,11 +77,11 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
                 raise InputError(
                     f"{target}: a baseline is not searched; {settings.folder}/baselines/{budget}.yaml is it"
                 )
-            quantised = _check_quantised(target)
-            if budget in settings.baselines and device is not None and not quantised:
-                _check_expressible(settings, task, device, budget)
-            # A baseline is trained, quantised and scored without the device.
-            if will_run and device is not None and not (quantised and budget in settings.baselines):
+            form = _form(target, results) if budget is not None and device is not None else None
+            if budget in settings.baselines and device is not None:
+                _check_expressible(in_form(settings, task, device, form), task, device, budget)
+            # A baseline is trained, and a form of it exported and scored, without the device.
+            if will_run and device is not None and not (form and budget in settings.baselines):
                 _check_reachable(settings, results, task, device, budget)
         elif (report := reported(target, settings, results)) is not None and will_run:
             _check_reachable(settings, results, *report)
@@ -125,18 +126,18 @@ def _check_expressible(settings: Settings, task: str, device: str, baseline: str
         )
 
 
-def _check_quantised(target: str) -> bool:
-    """Whether a target is of a quantised model.
+def _form(target: str, results: Results) -> str | None:
+    """The form of a network that a target is of; None where it is of what is deployed.
 
     Raises:
-        InputError: there is no such quantisation.
+        InputError: there is no such form.
     """
-    found = [match for part in PurePosixPath(target).parts if (match := QUANTISED.match(part))]
-    for match in found:
-        if match["bits"] not in {f"{bits}bit" for bits in BITS}:
-            known = " or ".join(f"quantized-{bits}bit" for bits in BITS)
-            raise InputError(f"{target}: {match[0]!r} is unknown, expected {known}")
-    return bool(found)
+    place = PurePosixPath(target).relative_to(results.root.as_posix()).parts[3:-1]
+    if not place or place[0] in OF_A_BUDGET:
+        return None
+    if place[0] not in FORMS:
+        raise InputError(f"{target}: {place[0]!r} is unknown, expected {', '.join(FORMS[:-1])} or {FORMS[-1]}")
+    return place[0]
 
 
 def _check_reachable(settings: Settings, results: Results, task: str, device: str, budget: str | None = None) -> None:

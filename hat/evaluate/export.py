@@ -14,8 +14,8 @@ from hat.data.dictionary import Dictionary
 from hat.data.prepare import codes_path, dictionary_path
 from hat.deployed import DESCRIPTION, NETWORK, described_network, dictionary_file
 from hat.errors import InputError
+from hat.forms import KMEANS, in_form
 from hat.layout import Results
-from hat.quantise import quantisation
 from hat.quantise.stored import TABLES, counted_size
 from hat.runtime import runtime
 from hat.runtime.base import Blueprint, Decoding, Shape, shared_names
@@ -62,7 +62,7 @@ def deployed_decoding(task: Task, device: Device) -> Decoding:
 
 
 def export_model(
-    settings: Settings, results: Results, task: str, device: str, budget: str, bits: int | None = None
+    settings: Settings, results: Results, task: str, device: str, budget: str, form: str | None = None
 ) -> Path:
     """Write the folder of a budget or baseline: runtime files, tokeniser, card, ``model.json``, written last.
 
@@ -72,18 +72,15 @@ def export_model(
         task: name of the task.
         device: name of the device.
         budget: the budget, or name of a baseline.
-        bits: quantise by k-means to so many, for the torch Runtime and without a shortlist; in the device's Runtime and
-            precision where absent.
+        form: one of :data:`hat.forms.FORMS`, beside what is deployed; what is deployed where absent.
 
     Raises:
         InputError: the budget is neither a budget nor a baseline, the trained network or the shortlist is missing or
-            malformed, or there is no quantisation to so many bits.
+            malformed, or there is no such form.
     """
-    target = settings.device(device)
+    settings = in_form(settings, task, device, form)
+    target, bits = settings.device(device), None if form is None else KMEANS.get(form)
     executor = Executor(target.runtime, target.precision)
-    if bits is not None:
-        embeddings = settings.task(task).compression.embeddings
-        executor = Executor("torch", quantisation(bits, embeddings=embeddings).precision)
     baseline = settings.limit_ms(budget) is None
     trained = results.trained(task, device, budget, baseline=baseline)
     checkpoint = checkpoints.load(trained / "checkpoint.pt")
@@ -93,18 +90,16 @@ def export_model(
 
     def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> dict[str, Any]:
         runtime(*executor, target.threads).write(folder, blueprint, weights, shortlist)
-        if bits is None:
-            return {}
+        counted = {} if bits is None else {"bits": bits, "counted_size": counted_size(folder / WEIGHTS).to_dict()}
         inner = sum(tensor.size for name, tensor in weights.items() if name not in TABLES)
-        counted = counted_size(folder / WEIGHTS).to_dict()
-        return {"bits": bits, "parameters_without_embeddings": inner, "counted_size": counted}
+        return {"parameters_without_embeddings": inner, **counted}
 
     export = _Export(
         task=task,
         device=device,
-        place=results.place(task, device, budget, bits),
+        place=results.place(task, device, budget, form),
         executor=executor,
-        shortlist=None if bits is not None else deployed_shortlist(settings, results, task, device),
+        shortlist=deployed_shortlist(settings, results, task, device),
         architecture=described(training, str(trained / "config.json")),
         shape=task_shape(settings, results, task, budget if baseline else None),
     )

@@ -29,12 +29,12 @@ from hat.train.evaluator import untrained_loss
 from hat.translator import Translator
 
 
-def score(settings: Settings, results: Results, task: str, device: str, budget: str, bits: int | None = None) -> Path:
+def score(settings: Settings, results: Results, task: str, device: str, budget: str, form: str | None = None) -> Path:
     """Translate the test split with the deployed folder and score it.
 
     Writes ``bleu.txt`` (score, signature), ``score.json`` and ``hypotheses.txt`` beside the folder. Detokenised text is
     compared with the raw reference. Translations made before a kill are kept. Losses are those of the trained network,
-    and not reported of a quantised one.
+    and not reported of another form.
 
     Args:
         settings: the configuration.
@@ -42,7 +42,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
         task: name of the task.
         device: name of the device.
         budget: the budget, or name of a baseline.
-        bits: those of the quantised model that is scored; what is deployed where absent.
+        form: the one of :data:`hat.forms.FORMS` that is scored; what is deployed where absent.
 
     Raises:
         InputError: the folder or the test split is missing or malformed.
@@ -51,7 +51,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
     from sacrebleu.metrics.chrf import CHRF
 
     chosen, scoring = settings.task(task), settings.task(task).scoring
-    raw, place = results.data(task) / "raw", results.place(task, device, budget, bits)
+    raw, place = results.data(task) / "raw", results.place(task, device, budget, form)
     pairs = list(read_pairs(raw / f"test.{chosen.source_language}", raw / f"test.{chosen.target_language}"))[
         : scoring.max_sentences
     ]
@@ -78,7 +78,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
             "decoding": asdict(translator.decoding),
             "decoding_as_measured": translator.decoding.beam == translator.description["decoding"]["beam"],
             "parameters": translator.description["parameters"],
-            **(_losses(settings, results, task, device, budget) if bits is None else {}),
+            **(_losses(settings, results, task, device, budget) if form is None else {}),
             "provenance": provenance(seed=settings.seed, settings=resolved),
         }
         write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))

@@ -9,9 +9,9 @@ from hat.baselines import architecture_of
 from hat.console import print_table
 from hat.deployed import DESCRIPTION, NETWORK
 from hat.errors import InputError
+from hat.forms import FORMS
 from hat.layout import OF_A_DEVICE, Results
 from hat.profile import BITS, Profile
-from hat.quantise import BITS as QUANTISED_BITS
 from hat.report.document import NONE, Columns, cells, markdown, write_document
 from hat.report.gathered import Place, compared
 from hat.report.summary import Row
@@ -62,13 +62,13 @@ def write_compression(
         results: where the artifacts are.
         task: name of the task.
         device: name of the device.
-        budgets: budgets and baselines of the table; all that have been quantised and scored where empty.
+        budgets: budgets and baselines of the table; all that have been scored in several forms where empty.
 
     Returns:
         The content of the JSON file: ``task``, ``device``, ``reference``, ``rows``, ``provenance``.
 
     Raises:
-        InputError: an artifact is missing, or nothing has been quantised.
+        InputError: an artifact is missing, or nothing has been scored in several forms.
     """
     settings.task(task)
     settings.device(device)
@@ -123,9 +123,12 @@ def _shown(settings: Settings, results: Results, task: str, device: str, named: 
         return float("inf") if limit is None else limit, budget
 
     folder = results.root / task / device
-    found = {path.parent.parent.name for path in folder.glob("*/quantized-*bit/score.json")} - OF_A_DEVICE
+    scored = (path.parent for path in folder.glob("*/*/score.json"))
+    found = {place.parent.name for place in scored if place.name in FORMS} - OF_A_DEVICE
     if not named and not found:
-        raise InputError(f"{folder}: nothing has been quantised and scored there yet; run hat quantise and hat score")
+        raise InputError(
+            f"{folder}: nothing has been scored in another form yet; run hat export and hat score with --form"
+        )
     return sorted(set(named) or found, key=order)
 
 
@@ -133,33 +136,29 @@ def _rows(
     settings: Settings, results: Results, task: str, device: str, budget: str, reference: dict[str, Any]
 ) -> list[Row]:
     """Rows of one budget: what is deployed, then its other forms that have been scored."""
-    folder = results.budget(task, device, budget)
-    quantised = [results.place(task, device, budget, bits) for bits in sorted(QUANTISED_BITS, reverse=True)]
-    scored = (path.parent for path in folder.glob("*/score.json"))
-    others = {place for place in scored if (place / "model" / DESCRIPTION).exists()}
-    places = [folder, *sorted(others - set(quantised)), *(place for place in quantised if place in others)]
-    models = [read_json(place / "model" / DESCRIPTION) for place in places]
-    inner = next((model["parameters_without_embeddings"] for model in models if "bits" in model), None)
-    if inner is None:
-        raise InputError(f"{folder}: nothing has been quantised and scored there; run hat quantise and hat score")
-    # The one that is deployed comes first; the others are compared with it.
-    folders = {place.name: place for place in places}
-    tested = compared(Place(settings, results, task, device), folders, f"{budget}-precisions")
-    chance = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == folder.name}
+    forms = [results.place(task, device, budget, form) for form in FORMS]
+    deployed = results.budget(task, device, budget)
+    places = [deployed, *(place for place in forms if (place / "score.json").exists())]
+    # What is deployed comes first; the others are compared with it.
+    tested = compared(Place(settings, results, task, device), {one.name: one for one in places}, f"{budget}-forms")
+    chance = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == deployed.name}
     return [
-        _row(place, budget, model, inner, reference) | {"p_value": chance.get(place.name)}
-        for place, model in zip(places, models, strict=True)
+        _row(place, budget, read_json(place / "model" / DESCRIPTION), reference) | {"p_value": chance.get(place.name)}
+        for place in places
     ]
 
 
-def _row(place: Path, budget: str, model: dict[str, Any], inner: int, reference: dict[str, Any]) -> Row:
+def _row(place: Path, budget: str, model: dict[str, Any], reference: dict[str, Any]) -> Row:
     score, latency = read_json(place / "score.json"), place / "latency.json"
     bits = model.get("bits") or BITS.get(model["precision"])
     if bits is None:
         file = place / "model" / DESCRIPTION
         raise InputError(f"{file}, precision: {model['precision']!r}, expected one of {', '.join(BITS)}, or bits")
     counted = model["counted_size"]["total_bytes"] if "counted_size" in model else model["parameters"] * bits // 8
-    published = inner * bits / 8
+    if "parameters_without_embeddings" not in model:
+        file = place / "model" / DESCRIPTION
+        raise InputError(f"{file}: parameters_without_embeddings is missing, as in earlier versions; export it again")
+    published = model["parameters_without_embeddings"] * bits / 8
     return {
         "budget": budget,
         "runtime": model["runtime"],

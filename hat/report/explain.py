@@ -34,7 +34,7 @@ WORDS = {
 def components(predictor: LatencyPredictor, architecture: Architecture) -> dict[str, float]:
     """Milliseconds of each component; they add up to the prediction.
 
-    The one place that knows how a predictor divides its prediction: features times their costs.
+    The one place that knows how a predictor divides its prediction: into features times their costs.
     """
     row = features([architecture], predictor.workload)[0]
     return {name: float(count * predictor.cost_ms[name]) for name, count in zip(FEATURES, row, strict=True)}

@@ -18,7 +18,7 @@ SHOWN = (
     "*/*/score.json",
     "*/*/latency.json",
     "*/*/architecture.json",
-    "*/*/quantized-*bit/score.json",
+    "*/*/*/score.json",
     "*/predictor/errors.json",
     "*/latency/dataset.parquet",
     "supertransformer/metrics.jsonl",

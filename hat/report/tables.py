@@ -10,6 +10,7 @@ import pandas as pd
 from hat.artifacts import provenance, read_json
 from hat.deployed import DESCRIPTION
 from hat.evaluate.significance import verdict
+from hat.forms import FORMS
 from hat.layout import Results
 from hat.report.document import NONE, Columns, markdown, write_document
 from hat.report.gathered import Place, compared, places, rows_of, significance
@@ -105,18 +106,19 @@ def _flat(architecture: Architecture) -> dict[str, Any]:
 
 
 def _quantisation(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
-    """Each deployed model and its quantised forms that were scored, with the change of BLEU."""
+    """Each deployed model and its other forms that were scored, with the change of BLEU."""
     found: list[Row] = []
     for row in rows:
         folder = results.budget(row["task"], row["device"], row["model"])
-        scored = [path.parent for path in sorted(folder.glob("quantized-*bit/score.json"), reverse=True)]
+        named = (results.place(row["task"], row["device"], row["model"], form) for form in FORMS)
+        scored = [place for place in named if (place / "score.json").exists()]
         if not scored or row["bleu"] is None:
             continue
         forms = (folder, *scored)
         tested = compared(
             Place(settings, results, row["task"], row["device"]),
             {form.name: form for form in forms},
-            f"{row['model']}-kmeans",
+            f"{row['model']}-forms",
         )
         chance = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == folder.name}
         for place in forms:

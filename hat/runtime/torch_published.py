@@ -1,8 +1,10 @@
 """The torch-published Runtime: the same networks, executed the way the research code does, to compare with.
 
-Time first, attention by bmm with a softmax in fp32, caches that are copied whole to grow by a position, encoder outputs
-and cross-attention keys repeated for every beam, all of which are gathered anew after each step (fairseq 0.8, as HAT
-has it). Weights and results are those of the torch Runtime.
+Time first, attention by bmm with a softmax in fp32, caches that are copied whole to grow by a position, the outputs of
+all encoder layers and cross-attention keys repeated for every beam, all of which are gathered anew after each step, and
+those that a layer attends to joined in each step (fairseq 0.8, as HAT has it). The output projection gets the features
+of each beam as a sentence of its own, [N, 1, D], which takes PyTorch twice the time of [N, D]. Weights and results are
+those of the torch Runtime.
 """
 
 from typing import TYPE_CHECKING, cast
@@ -53,15 +55,18 @@ class _PublishedStepper(TorchStepper):
         super().__init__(range(model.output_weight.size(0)), beam)
         self.model = model
         self.position = 0
-        encoded, mask = self._encode(source)
+        outputs, mask = self._encode(source)
+        encoded = model.attended(outputs)
         every = torch.arange(source.size(0)).repeat_interleave(beam)
         self.encoded = [output.index_select(1, every) for output in encoded]
+        # The last output twice: by itself, and among those of all layers.
+        self.unattended = [output.index_select(1, every) for output in outputs[: len(outputs) - len(encoded) + 1]]
         self.refused = None if mask is None else ~mask[:, 0, 0].index_select(0, every)
         self.own: list[KeysValues | None] = [None] * len(model.active_decoder)
         self.cross: list[KeysValues | None] = [None] * len(model.active_decoder)
 
     def _encode(self, source: Tensor) -> tuple[list[Tensor], Tensor | None]:
-        """Outputs of the encoder layers [S, B, D], as :meth:`hat.model.transformer.Transformer.encode` gives them."""
+        """Outputs of all encoder layers, each [S, B, D], and a mask that is true on tokens, [B, 1, 1, S]."""
         model = self.model
         rows, mask = model.embed_source(source)
         x = rows.view(*source.shape, -1).transpose(0, 1)
@@ -74,15 +79,16 @@ class _PublishedStepper(TorchStepper):
             x = layer.attention_residual.join(x, layer.attention.out(attended))
             x = layer.ffn_residual.join(x, layer.ffn(layer.ffn_residual.prepare(x)))
             encoded.append(x)
-        return model.attended(encoded), mask
+        return encoded, mask
 
     @staticmethod
     def _project(attention: SelfAttention, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         query, keys, values = (_split(part, attention.heads) for part in attention.qkv(x).chunk(3, dim=-1))
         return query, keys, values
 
-    def _cross_project(self, attention: CrossAttention, encoded: list[Tensor]) -> KeysValues:
-        keys, values = attention.key_value(torch.cat(encoded)).chunk(2, dim=-1)
+    @staticmethod
+    def _cross_project(attention: CrossAttention, encoded: Tensor) -> KeysValues:
+        keys, values = attention.key_value(encoded).chunk(2, dim=-1)
         return _split(keys, attention.heads), _split(values, attention.heads)
 
     def step(self, tokens: Tensor) -> Tensor:
@@ -97,8 +103,10 @@ class _PublishedStepper(TorchStepper):
             attended = _attend(query, keys, values, None, layer.attention.heads)
             x = layer.attention_residual.join(x, layer.attention.out(attended))
             cross = layer.cross_attention
+            # Joined in every step, used in the first.
+            encoded = torch.cat(memories) if len(memories := layer.memories_of(self.encoded)) > 1 else memories[0]
             if (memory := self.cross[number]) is None:
-                memory = self.cross[number] = self._cross_project(cross, layer.memories_of(self.encoded))
+                memory = self.cross[number] = self._cross_project(cross, encoded)
             refused = None if self.refused is None else self.refused.repeat(1, layer.cross_span)
             query = _split(cross.query(layer.cross_attention_residual.prepare(x)), cross.heads)
             x = layer.cross_attention_residual.join(x, cross.out(_attend(query, *memory, refused, cross.heads)))
@@ -106,12 +114,13 @@ class _PublishedStepper(TorchStepper):
         if model.decoder_norm is not None:
             x = model.decoder_norm(x)
         self.position += 1
-        return F.log_softmax(model.logits(x[0]).float(), dim=-1)
+        return F.log_softmax(model.logits(x.transpose(0, 1)).float(), dim=-1)[:, -1]
 
     def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """Go on with these rows: everything that is kept is gathered."""
         kept = torch.as_tensor(hypotheses)
         self.encoded = [output.index_select(1, kept) for output in self.encoded]
+        self.unattended = [output.index_select(1, kept) for output in self.unattended]
         self.refused = None if self.refused is None else self.refused.index_select(0, kept)
         for number, layer in enumerate(self.model.active_decoder):
             self.own[number] = _gathered(self.own[number], kept, layer.attention.heads)

@@ -17,6 +17,7 @@ from toy_model import write_model
 from hat.runtime import PRECISIONS
 from hat.translator import Translator
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 # Bytes of all files in site-packages after translating: with the bytecode of what ran, without that of what never did
 # (`pip install --no-compile`), without pip and setuptools, which a device can borrow.

@@ -58,16 +58,16 @@ def trained(project):
 def test_a_trained_network_is_quantised_scored_and_compared(trained):
     settings, results = trained
     place = results.budget("toy", "local", "50ms")
-    with pytest.raises(InputError, match="nothing has been quantised and scored there yet"):
+    with pytest.raises(InputError, match="nothing has been scored in another form yet"):
         write_compression(settings, results, "toy", "local", [])
     export_model(settings, results, "toy", "local", "50ms")
     fp32 = {"bleu": 1.0, "chrf": 2.0, "sentences": 2, "bleu_signature": "a", "chrf_signature": "b"}
     (place / "score.json").write_text(json.dumps(fp32))
     (place / "latency.json").write_text('{"latency_ms": 5.0}')
-    for bits in (4, 8):
-        folder = export_model(settings, results, "toy", "local", "50ms", bits)
-        assert folder == place / f"quantized-{bits}bit" / "model"
-        assert score(settings, results, "toy", "local", "50ms", bits) == folder.parent / "score.json"
+    for form in ("quantized-4bit", "quantized-8bit", "int8"):
+        folder = export_model(settings, results, "toy", "local", "50ms", form)
+        assert folder == place / form / "model"
+        assert score(settings, results, "toy", "local", "50ms", form) == folder.parent / "score.json"
         assert {path.name for path in folder.parent.iterdir()} >= {"bleu.txt", "score.json", "hypotheses.txt"}
         assert len((folder.parent / "hypotheses.txt").read_text().splitlines()) == 2
     table = write_compression(settings, results, "toy", "local", [])
@@ -75,8 +75,13 @@ def test_a_trained_network_is_quantised_scored_and_compared(trained):
     reference = {"name": "transformer-big", "params": layers + 40 * 16, "params_without_embeddings": layers}
     assert table["reference"] == reference
     model = read_json(place / "model/model.json")
-    assert [row["precision"] for row in table["rows"]] == ["fp32", "kmeans8", "kmeans4"]
-    assert [row["latency_ms"] for row in table["rows"]] == [5.0, None, None]
+    assert [row["precision"] for row in table["rows"]] == ["fp32", "int8", "kmeans8", "kmeans4"]
+    assert [row["runtime"] for row in table["rows"]] == ["torch", "onnxruntime", "torch", "torch"]
+    assert [row["latency_ms"] for row in table["rows"]] == [5.0, None, None, None]
+    eight = table["rows"].pop(1)
+    assert eight["counted_bytes"] == model["parameters"]
+    files = (place / "int8/model/network").iterdir()
+    assert eight["network_bytes"] == sum(file.stat().st_size for file in files)
     for row, name in zip(table["rows"], ("", "quantized-8bit", "quantized-4bit"), strict=True):
         file = place / name / "model/network/weights.npz"
         assert row["network_bytes"] == file.stat().st_size
@@ -92,14 +97,14 @@ def test_a_trained_network_is_quantised_scored_and_compared(trained):
     assert "| 5.0 |" in written.read_text()
 
 
-def test_verbs_of_quantisation(trained):
+def test_forms_are_exported_by_name(trained):
     settings, results = trained
     options = ["--config-dir", str(settings.folder), "--results", str(results.root)]
-    ran = CliRunner().invoke(app, [*options, "quantise", "toy", "local", "50ms", "--bits", "5"])
+    ran = CliRunner().invoke(app, [*options, "export", "toy", "local", "50ms", "--form", "int5"])
     assert ran.exit_code == 2
-    assert "quantisation to 5 bits is unknown, expected 4 or 8" in ran.output
+    assert "'int5' is unknown, expected fp32, int8, int4, quantized-8bit or quantized-4bit" in ran.output
     published = ["--set", "tasks.toy.compression.embeddings=false"]
-    ran = CliRunner().invoke(app, [*options, *published, "quantise", "toy", "local", "50ms", "--bits", "4"])
+    ran = CliRunner().invoke(app, [*options, *published, "export", "toy", "local", "50ms", "--form", "quantized-4bit"])
     assert ran.exit_code == 0, ran.output
-    model = read_json(results.place("toy", "local", "50ms", 4) / "model/model.json")
+    model = read_json(results.place("toy", "local", "50ms", "quantized-4bit") / "model/model.json")
     assert (model["precision"], model["runtime"], model["bits"]) == ("kmeans4-published", "torch", 4)

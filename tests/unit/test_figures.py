@@ -199,13 +199,17 @@ def test_cost_is_read_from_its_table(tmp_path):
     path = tmp_path / "cost.csv"
     with pytest.raises(InputError, match=r"cost.csv is missing; `snakemake .*cost.csv` makes it"):
         cost_of(path)
-    path.write_text("what,carbon_kg,source\nHAT,2.5,estimate\nEvolved Transformer,1000,published\nnone,,estimate\n")
+    path.write_text(
+        "method,kind,carbon_kg,task,device\nHAT,estimated,2.5,demo,local\nEvolved Transformer,published,1000,,\nnone,estimated,,,\n"
+    )
     with styled():
         drawing = cost_of(path)
     assert [bar.get_width() for bar in drawing.figure.axes[0].patches] == [1000, 2.5]
-    assert "Hatched: published figures." in drawing.caption
+    assert "Hatched: published figures" in drawing.caption
+    labels = [label.get_text() for label in drawing.figure.axes[0].get_yticklabels()]
+    assert labels == ["Evolved Transformer (published)", "demo on local: HAT (estimated)"]
     path.write_text("stage,hours\na,1\n")
-    with pytest.raises(InputError, match="has no column what, carbon_kg"):
+    with pytest.raises(InputError, match="has no column method, carbon_kg, kind"):
         cost_of(path)
 
 

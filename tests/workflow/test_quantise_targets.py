@@ -1,22 +1,22 @@
-"""Quantised models and their table, made from what the whole DAG made."""
+"""Other forms of models and their table, made from what the whole DAG made."""
 
 import json
 
 import pytest
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]
 
 
-def test_quantised_models_are_scored_and_compared(finished):
+def test_other_forms_are_scored_and_compared(finished):
     budgets = json.loads((finished.results / "budgets.json").read_text())["budgets"]
     target = f"results/smoke/local/{budgets[0]}/quantized-4bit/bleu.txt"
-    assert finished.would_run(target) == {"quantise", "score_quantised"}
+    assert finished.would_run(target) == {"export_form", "score_form"}
     table = "results/tables/smoke-local-compression"
     output = finished.snakemake(f"{table}.md")
     assert "Compression: smoke on local" in output
     rows = json.loads((finished.folder / f"{table}.json").read_text())["rows"]
-    assert [(row["budget"], row["bits"]) for row in rows] == [
-        (budget, bits) for budget in budgets for bits in (32, 8, 4)
+    assert [(row["budget"], row["precision"]) for row in rows] == [
+        (budget, form) for budget in budgets for form in ("fp32", "fp32", "int8", "int4", "kmeans8", "kmeans4")
     ]
     for budget in budgets:
         folder = finished.results / budget

@@ -25,7 +25,7 @@ from hat.settings import Settings
         ("results/demo/local/transformer/bleu.txt", "hat: budget 'transformer': .*, or a baseline, one of evolved-tra"),
         (
             "results/demo/local/50ms/quantized-5bit/bleu.txt",
-            "'quantized-5bit' is unknown, expected quantized-4bit or quantized-8bit",
+            "'quantized-5bit' is unknown, expected fp32, int8, int4, quantized-8bit or quantized-4bit",
         ),
         ("results/tables/demo-nosuch-compression.md", "demo-nosuch-compression.md: expected TASK-DEVICE with a task"),
         ("results/tables/demo-nosuch.md", "hat: results/tables/demo-nosuch.md: expected TASK-DEVICE with a task of"),

@@ -9,10 +9,10 @@ from snakemake.resources import Resource
 
 from hat.dependencies import own_files, stage_digest, wanted_budgets
 from hat.errors import HatError
+from hat.forms import FORMS, in_form
 from hat.layout import Results
 from hat.locks import clear_stale_locks
 from hat.overrides import layered, read_file
-from hat.quantise import BITS
 from hat.report.places import FIGURE_FILES, FIGURES, artifact_state
 from hat.requests import (
     BUDGET_PATTERN,
@@ -69,7 +69,7 @@ wildcard_constraints:
     baseline=pattern(SETTINGS.baselines) or "(?!)",
     shard="[0-9]+",
     split="train|validation|test",
-    bits="|".join(map(str, BITS)),
+    form=pattern(FORMS),
 
 
 # A device is measured by one job at a time. The limit stands here and not in a profile, where another
@@ -99,8 +99,18 @@ def measuring_cores(wildcards):
 def settings_of(stage):
     """Digest of the settings that a stage depends on: its rule re-runs when it changes."""
     return lambda wildcards: stage_digest(
-        SETTINGS, stage, wildcards.task, wildcards.get("device"), baseline_of(wildcards)
+        settings_for(wildcards),
+        stage,
+        wildcards.task,
+        wildcards.get("device"),
+        baseline_of(wildcards),
     )
+
+
+def settings_for(wildcards):
+    """The settings, with a device that executes the form of a network that a job is about."""
+    device, form = wildcards.get("device"), wildcards.get("form")
+    return in_form(SETTINGS, wildcards.task, device, form) if form else SETTINGS
 
 
 def baseline_of(wildcards):
@@ -129,7 +139,8 @@ def inherited(wildcards):
 
 def deployed_shortlist(wildcards):
     """The shortlist of a task, where what is deployed for a device has it."""
-    wanted = SETTINGS.uses_shortlist(wildcards.task, wildcards.device)
+    settings = settings_for(wildcards)
+    wanted = settings.uses_shortlist(wildcards.task, wildcards.device)
     return str(RESULTS.shortlist(wildcards.task) / "shortlist.json") if wanted else []
 
 

@@ -112,7 +112,7 @@ rule compression:
         budgets=for_each_budget(
             "score.json",
             "latency.json",
-            *(f"quantized-{bits}bit/score.json" for bits in BITS),
+            *(f"{form}/score.json" for form in FORMS),
         ),
         data=rules.binarise_corpus.output.counts,
     output:

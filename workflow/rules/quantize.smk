@@ -1,41 +1,42 @@
-# Trained networks quantised by k-means to 4 or 8 bits, scored as what is deployed is.
+# Other forms of trained networks beside what is deployed: in other precisions, or quantised by k-means.
 
 
-rule quantise:
+rule export_form:
     input:
         checkpoint=trained("checkpoint.pt"),
         data=rules.binarise_corpus.output.counts,
+        shortlist=deployed_shortlist,
     # model.json is written last and stands for the whole folder.
     output:
-        model="results/{task}/{device}/{budget}/quantized-{bits}bit/model/model.json",
+        model="results/{task}/{device}/{budget}/{form}/model/model.json",
     log:
-        "results/logs/{task}/{device}/{budget}/quantise-{bits}bit.log",
+        "results/logs/{task}/{device}/{budget}/export-{form}.log",
     benchmark:
-        "results/benchmarks/{task}/{device}/{budget}/quantise-{bits}bit.tsv"
+        "results/benchmarks/{task}/{device}/{budget}/export-{form}.tsv"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=settings_of("quantise"),
+        settings=settings_of("export_form"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: quantise to {wildcards.bits} bits"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: export it as {wildcards.form}"
     shell:
-        "hat --log {log} quantise {wildcards.task} {wildcards.device} {wildcards.budget} --bits {wildcards.bits}"
+        "hat --log {log} export {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.form}"
 
 
-rule score_quantised:
+rule score_form:
     input:
-        model=rules.quantise.output.model,
+        model=rules.export_form.output.model,
         data=rules.binarise_corpus.output.counts,
     output:
-        bleu="results/{task}/{device}/{budget}/quantized-{bits}bit/bleu.txt",
-        score="results/{task}/{device}/{budget}/quantized-{bits}bit/score.json",
-        hypotheses="results/{task}/{device}/{budget}/quantized-{bits}bit/hypotheses.txt",
+        bleu="results/{task}/{device}/{budget}/{form}/bleu.txt",
+        score="results/{task}/{device}/{budget}/{form}/score.json",
+        hypotheses="results/{task}/{device}/{budget}/{form}/hypotheses.txt",
     log:
-        "results/logs/{task}/{device}/{budget}/score-{bits}bit.log",
+        "results/logs/{task}/{device}/{budget}/score-{form}.log",
     benchmark:
-        "results/benchmarks/{task}/{device}/{budget}/score-{bits}bit.tsv"
+        "results/benchmarks/{task}/{device}/{budget}/score-{form}.tsv"
     threads: all_cores
     resources:
         mem_mb=4000,
@@ -43,6 +44,6 @@ rule score_quantised:
     params:
         settings=settings_of("score"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: score it in {wildcards.bits} bits"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: score it as {wildcards.form}"
     shell:
-        "hat --log {log} score {wildcards.task} {wildcards.device} {wildcards.budget} --bits {wildcards.bits}"
+        "hat --log {log} score {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.form}"
