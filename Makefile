@@ -1,6 +1,7 @@
 # make demo   set up, run the whole pipeline on this machine, print the summary
 # make test   set up, lint, test
 # make lint   the linters only
+# make docs   build the documentation into build/docs, strictly
 # make venv   set up only: .venv from requirements.lock
 # make lock   make requirements.lock anew from the versions that pyproject.toml allows
 # make clean  remove caches; .venv and results/ stay
@@ -16,7 +17,7 @@ STAMP := $(VENV)/.complete
 # Any Python from 3.11 on; `make PYTHON=/path/to/python3` chooses one.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)) python3)
 
-.PHONY: help demo test lint venv lock clean
+.PHONY: help demo test lint docs venv lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -24,6 +25,7 @@ help:
 demo: venv
 	@$(BIN)/snakemake --no-hooks
 	@$(BIN)/hat table
+	@$(BIN)/hat report
 
 test: lint
 	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
@@ -33,6 +35,10 @@ lint: venv
 	@$(BIN)/ruff format --check hat tests
 	@$(BIN)/snakefmt --check Snakefile workflow
 	@$(BIN)/mypy
+
+docs: venv
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/docs/index.html"
 
 venv: $(STAMP)
 

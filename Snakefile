@@ -4,11 +4,16 @@
 #   snakemake results/bibleende/local/60ms/bleu.txt one budget of any task and device
 #   snakemake results/bibleende/local/transformer-base/bleu.txt
 #                                                   a baseline (config/baselines/) in place of a budget
+#   snakemake figures                               all figures and tables, from the artifacts that there are
+#   snakemake results/report.html                   one page with everything that was found
 #
 # Settings: config/README.md. Rules hold no logic; every one of them calls a verb of `hat`.
 from snakemake.utils import min_version
 
 min_version("9.0")
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
@@ -17,7 +22,9 @@ include: "workflow/rules/common.smk"
 localrules:
     demo,
     tables,
+    draw_figures,
     figures,
+    report,
     compression,
     cost,
 

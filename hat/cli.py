@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hat.cli_context import USAGE, AsJson, results_of, settings_of, usage_file
+from hat.cli_context import USAGE, AsJson, Budgets, results_of, settings_of, usage_file
 from hat.cli_device import device
 from hat.cli_files import config, convert, profile
 from hat.cli_plan import cost, plan
+from hat.cli_report import VERBS as REPORT_VERBS
 from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
@@ -50,6 +51,8 @@ app.command("serve")(serve)
 app.add_typer(device, name="device")
 app.command("plan")(plan)
 app.command("cost")(cost)
+for _name, _verb in REPORT_VERBS.items():
+    app.command(_name)(_verb)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
 
@@ -62,11 +65,16 @@ Form = Annotated[
 BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms or 3.5s.")]
 BaselineName = Annotated[str, typer.Argument(metavar="BASELINE", help="Name of a file in config/baselines.")]
 ModelName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms, or name of a baseline.")]
-Budgets = Annotated[
-    list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that the workflow made by default.")
-]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads, of all processes together.")]
 Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="GPUs, each for a process of its own.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"hat {version('hat')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -83,6 +91,9 @@ def _options(
     log: Annotated[
         Path | None, typer.Option("--log", metavar="FILE", help="Write what is printed to this file too.")
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
 ) -> None:
     # Of several processes that train together the first reports.
     if log is not None and reports():
@@ -345,54 +356,6 @@ def _translate(
     else:
         for translation in translations:
             print(translation, flush=True)
-
-
-@app.command("figures")
-def _figures(
-    context: typer.Context, task: TaskName, device: DeviceName, budgets: Budgets = None, as_json: AsJson = False
-) -> None:
-    """Draw the figures of a task on a device."""
-    from hat.report.figures import draw_figures
-
-    folder = draw_figures(settings_of(context), results_of(context), task, device, budgets or [])
-    written = sorted(str(path) for path in folder.iterdir())
-    print_json(written) if as_json else print("\n".join(written))
-
-
-@app.command("table")
-def _table(
-    context: typer.Context,
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="That of the default target by default.")] = None,
-    device: Annotated[
-        str | None, typer.Argument(metavar="[DEVICE]", help="That of the default target by default.")
-    ] = None,
-    budgets: Budgets = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print the summary of a task on a device, and write it to results/tables."""
-    from hat.report.table import print_summary, write_summary
-
-    settings = settings_of(context)
-    demo = settings.configuration.demo
-    summary = write_summary(settings, results_of(context), task or demo.task, device or demo.device, budgets or [])
-    print_json(summary) if as_json else print_summary(summary)
-
-
-@app.command("compression")
-def _compression(
-    context: typer.Context,
-    task: TaskName,
-    device: DeviceName,
-    budgets: Annotated[
-        list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that have been scored in several forms.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print size and scores per precision against Transformer-Big, and write them to results/tables."""
-    from hat.report.compression import print_compression, write_compression
-
-    table = write_compression(settings_of(context), results_of(context), task, device, budgets or [])
-    print_json(table) if as_json else print_compression(table)
 
 
 def main() -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 OVERRIDES = "HAT_OVERRIDES"
 # Where a verb finds what is noted of its use of the machine.
 USAGE = "hat.usage"
+Budgets = Annotated[
+    list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that the workflow made by default.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

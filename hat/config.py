@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hat.config_cost import Cost, Storage
+from hat.config_report import ReportSettings
 from hat.config_text import Corpus, Language, Positive, Section, Tokenisation
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -364,6 +365,9 @@ class Configuration(Section):
     demo: Budgets = Field(default_factory=Budgets, description="The default target")
     cost: Cost = Field(default_factory=Cost, description="What `hat cost` and `hat plan` estimate with")
     storage: Storage = Field(default_factory=Storage, description="Where finished results are copied to")
+    report: ReportSettings = Field(
+        default_factory=ReportSettings, description="What figures, tables and the report cover"
+    )
     latency: dict[str, Any] = Field(default_factory=dict, description="Overrides of `latency` in every task")
     search: dict[str, Any] = Field(default_factory=dict, description="Overrides of `search` in every task")
     scoring: dict[str, Any] = Field(default_factory=dict, description="Overrides of `scoring` in every task")

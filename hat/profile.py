@@ -243,14 +243,14 @@ def _shape(
             return Shape(**values["shape"])
         except TypeError as error:
             raise InputError(f"{path}, shape: {error}") from None
-    name = task or values.get("task") or _task_of(path, results)
+    name = task or values.get("task") or task_of(path, results)
     if name is None:
         return PUBLISHED_SHAPE
     # Published dictionaries of WMT are the same for both languages.
     return task_shape(settings(), results, name, missing=PUBLISHED_SHAPE.source_vocabulary)
 
 
-def _task_of(path: Path, results: Results) -> str | None:
+def task_of(path: Path, results: Results) -> str | None:
     """The task in whose folder an artifact lies."""
     root, place = results.root.resolve(), path.resolve().parent
     return place.relative_to(root).parts[0] if root in place.parents else None

@@ -13,6 +13,7 @@ from hat.forms import FORMS
 from hat.layout import OF_A_DEVICE, Results
 from hat.profile import BITS, Profile
 from hat.report.document import NONE, Columns, cells, markdown, write_document
+from hat.report.gathered import Place, compared
 from hat.report.summary import Row
 from hat.settings import Settings
 from hat.shapes import task_shape
@@ -38,6 +39,7 @@ COLUMNS: Columns = {
     "as published, MB": _megabytes("published_bytes"),
     "as published, times smaller": _times("published_times_smaller"),
     "BLEU": lambda row: f"{row['bleu']:.2f}",
+    "p": lambda row: NONE if row["p_value"] is None else f"{row['p_value']:.3f}",
     "chrF": lambda row: f"{row['chrf']:.2f}",
     "measured, ms": lambda row: NONE if row["latency_ms"] is None else f"{row['latency_ms']:.1f}",
 }
@@ -46,6 +48,7 @@ LEGEND = (
     " of other precisions their bits times all parameters. As published: bits times the parameters without embeddings"
     " and output projection, code books not counted. Times smaller: than {reference} in fp32, counted alike, with this"
     " task's dictionaries: {params:,} parameters, {inner:,} without embeddings. MB are millions of bytes."
+    " p: probability of such a difference in BLEU from the first of the same budget by chance (paired bootstrap)."
 )
 
 
@@ -134,8 +137,15 @@ def _rows(
 ) -> list[Row]:
     """Rows of one budget: what is deployed, then its other forms that have been scored."""
     forms = [results.place(task, device, budget, form) for form in FORMS]
-    places = [results.budget(task, device, budget), *(place for place in forms if (place / "score.json").exists())]
-    return [_row(place, budget, read_json(place / "model" / DESCRIPTION), reference) for place in places]
+    deployed = results.budget(task, device, budget)
+    places = [deployed, *(place for place in forms if (place / "score.json").exists())]
+    # What is deployed comes first; the others are compared with it.
+    tested = compared(Place(settings, results, task, device), {one.name: one for one in places}, f"{budget}-forms")
+    chance = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == deployed.name}
+    return [
+        _row(place, budget, read_json(place / "model" / DESCRIPTION), reference) | {"p_value": chance.get(place.name)}
+        for place in places
+    ]
 
 
 def _row(place: Path, budget: str, model: dict[str, Any], reference: dict[str, Any]) -> Row:

@@ -1,150 +1,186 @@
-"""The figures of a task on a device, from artifacts only: each as PDF, PNG and the CSV of what it shows."""
+"""All figures, from artifacts only: those of a task on a device, those of several, those of published data alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pandas as pd
-
-from hat.artifacts import atomic, read_json, write_text
+from hat.artifacts import write_json, write_text
+from hat.errors import InputError
 from hat.layout import Results
-from hat.report.summary import Row, gather
+from hat.report.drawings.cost import cost_of
+from hat.report.drawings.latency import dimensions, dimensions_of, predictor_of
+from hat.report.drawings.networks import networks, networks_of
+from hat.report.drawings.quality import inherited_of, published_points, trade_off, trade_off_of
+from hat.report.drawings.search import search_of
+from hat.report.drawings.training import training_of
+from hat.report.drawings.workflow import workflow_of
+from hat.report.gathered import Place, places, rows_of
+from hat.report.lacking import Lacking
+from hat.report.published import LENGTH, latency_files, read_latencies, read_models
+from hat.report.style import KINDS, Drawing, save, styled
 from hat.settings import Settings
+from hat.snakemake import SNAKEFILE, rule_graph
+from hat.space import Architecture
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-# Okabe and Ito: told apart by people with every kind of colour vision, and in print by the markers.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
+INDEX = "figures.json"
+# The rule graph as Snakemake prints it, in the folder of figures.
+GRAPH = "workflow.dot"
+# A baseline that every Runtime executes, for that graph.
+REFERENCE = "transformer-base"
 
 
-def draw_figures(settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]) -> Path:
-    """Draw predictor, trade-off and search into results/figures/TASK-DEVICE.
+class Gallery:
+    """Draws figures into a folder, notes what they lack, and writes an index of both.
+
+    Args:
+        folder: of the figures.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.drawn: list[dict[str, Any]] = []
+        self.lacking: list[dict[str, str]] = []
+
+    def add(self, name: str, draw: Callable[[], Drawing]) -> None:
+        """Draw a figure, or note the target that makes what it lacks."""
+        try:
+            with styled():
+                drawing = draw()
+                save(self.folder, drawing)
+        except Lacking as error:
+            self.lacking.append({"name": name, "missing": error.missing, "target": error.target})
+            # What an earlier run drew from an artifact that has gone is no longer true.
+            for kind in KINDS:
+                (self.folder / f"{name}.{kind}").unlink(missing_ok=True)
+        else:
+            self.drawn.append({"name": drawing.name, "title": drawing.title, "caption": drawing.caption})
+
+    def write(self) -> None:
+        """Write the index."""
+        if self.drawn or self.lacking:
+            write_json(self.folder / INDEX, {"figures": self.drawn, "lacking": self.lacking})
+
+    @property
+    def files(self) -> list[Path]:
+        """Files of what was drawn."""
+        return [self.folder / f"{figure['name']}.{kind}" for figure in self.drawn for kind in KINDS]
+
+    def sentences(self) -> list[str]:
+        """What could not be drawn, and what makes it."""
+        return [
+            f"{self.folder}/{one['name']}: {one['missing']} is missing; `snakemake {one['target']}` makes it"
+            for one in self.lacking
+        ]
+
+
+def draw_figures(settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]) -> Gallery:
+    """Draw the figures of a task on a device into results/figures/TASK-DEVICE.
 
     Args:
         settings: the configuration.
         results: where the artifacts are.
         task: name of the task.
         device: name of the device.
-        budgets: those shown; those that the workflow made where empty.
+        budgets: budgets and baselines shown; all that were made where empty.
 
     Returns:
-        The folder.
+        What was drawn and what is lacking.
 
     Raises:
-        InputError: an artifact is missing.
+        InputError: a name is unknown, or an artifact is malformed.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    rows = gather(settings, results, task, device, budgets)
-    folder = results.figures / f"{task}-{device}"
-    where = f"{task} on {device}"
-    errors = read_json(results.predictor(task, device) / "errors.json")
-    _save(folder / "predictor", predictor_figure(errors, where), pd.DataFrame(errors["held_out"]))
-    columns = ["budget", "budget_ms", "latency_ms", "spread_ms", "predicted_latency_ms", "bleu", "chrf"]
-    _save(folder / "trade-off", trade_off_figure(rows, where), pd.DataFrame(rows)[columns])
-    progress = pd.concat(
-        search_progress(results.budget(task, device, row["budget"]) / "search.parquet", row["budget"])
-        for row in rows
-        if row["budget_ms"] is not None
-    )
-    _save(folder / "search", search_figure(progress, where), progress)
-    return folder
-
-
-def predictor_figure(errors: dict[str, Any], where: str) -> "Figure":
-    """Predicted against measured latency of the Architectures that the predictor was not fitted to."""
-    pairs = pd.DataFrame(errors["held_out"])
-    figure, axes = _axes(f"Latency predictor, {where}", "measured latency, ms", "predicted latency, ms")
-    values = pairs[["measured_ms", "predicted_ms"]].to_numpy()
-    margin = 0.05 * (values.max() - values.min())
-    ends = (values.min() - margin, values.max() + margin)
-    axes.plot(ends, ends, color="0.6", linewidth=1, label="equal")
-    axes.scatter(values[:, 0], values[:, 1], color=COLOURS[0], s=18, label=f"held out ({len(pairs)})")
-    axes.set(xlim=ends, ylim=ends, box_aspect=1)
-    text = f"RMSE {errors['rmse_ms']:.2g} ms, MAPE {errors['mape_percent']:.1f} %"
-    axes.annotate(text, (0.97, 0.03), xycoords="axes fraction", ha="right", va="bottom")
-    axes.legend(loc="upper left", frameon=False)
-    return figure
+    settings.task(task)
+    settings.device(device)
+    for budget in budgets:
+        settings.limit_ms(budget)
+    place = Place(settings, results, task, device)
+    among = (*budgets, *settings.baselines) if budgets else ()
+    names, rows = place.names(among), rows_of(place, among)
+    gallery = Gallery(results.figures / f"{task}-{device}")
+    gallery.add("latency-dimensions", lambda: dimensions_of(place))
+    gallery.add("predictor", lambda: predictor_of(place))
+    gallery.add("trade-off", lambda: trade_off_of(place, rows))
+    gallery.add("architectures", lambda: networks_of([place], among))
+    gallery.add("search", lambda: search_of(place, names))
+    gallery.add("inherited", lambda: inherited_of(place, rows))
+    gallery.add("training", lambda: training_of(place, names))
+    gallery.write()
+    return gallery
 
 
-def trade_off_figure(rows: Sequence[Row], where: str) -> "Figure":
-    """BLEU over the measured latency of the deployed models, with their budgets, and of baselines."""
-    figure, axes = _axes(f"What a budget buys, {where}", "latency measured on the device, ms", "BLEU on the test split")
-    found = [row for row in rows if row["budget_ms"] is not None]
-    axes.plot([row["latency_ms"] for row in found], [row["bleu"] for row in found], color="0.7", linewidth=1, zorder=1)
-    for number, row in enumerate(rows):
-        colour = COLOURS[number % len(COLOURS)]
-        if row["budget_ms"] is not None:
-            axes.axvline(row["budget_ms"], linestyle=":", linewidth=1.2, color=colour)
-        axes.errorbar(
-            row["latency_ms"],
-            row["bleu"],
-            xerr=row["spread_ms"] / 2,
-            color=colour,
-            marker=MARKERS[number % len(MARKERS)],
-            markersize=8,
-            capsize=3,
-            linestyle="none",
-            label=f"{row['budget']}: {row['latency_ms']:.1f} ms, BLEU {row['bleu']:.1f}",
+def draw_all(settings: Settings, results: Results) -> list[Gallery]:
+    """Draw everything that the configuration's ``report`` covers.
+
+    Returns:
+        What was drawn and what is lacking, folder by folder.
+
+    Raises:
+        InputError: a name is unknown, or an artifact is malformed.
+    """
+    chosen = settings.configuration.report
+    found = places(settings, results)
+    galleries = [draw_figures(settings, results, one.task, one.device, chosen.budgets) for one in found]
+    shared = Gallery(results.figures / "overall")
+    if SNAKEFILE.exists():
+        demo = settings.configuration.demo
+        # Rules know no other folder.
+        place = Results().root / demo.task / demo.device
+        names = ("100ms", "100ms/quantized-4bit", *({REFERENCE} & set(settings.baselines)))
+        targets = [f"{place}/{name}/bleu.txt" for name in names]
+        write_text(results.figures / GRAPH, rule_graph([*targets, f"{place}/100ms/latency.json"]))
+    shared.add("workflow", lambda: workflow_of(results.figures / GRAPH))
+    shared.add("cost", lambda: cost_of(results.tables / "cost.csv"))
+    shared.write()
+    galleries.append(shared)
+    for task in dict.fromkeys(place.task for place in found):
+        own = [place for place in found if place.task == task]
+        if len(own) > 1:
+            gallery = Gallery(results.figures / "tasks" / task)
+            gallery.add("architectures", lambda own=own: networks_of(own, chosen.budgets))  # type: ignore[misc]
+            gallery.write()
+            galleries.append(gallery)
+    galleries += _published(settings, results)
+    if not any(gallery.drawn for gallery in galleries):
+        raise InputError(f"{results.root}: there is nothing to draw yet; `snakemake` makes the demo")
+    return galleries
+
+
+def _published(settings: Settings, results: Results) -> list[Gallery]:
+    """Figures of published data alone, which say so."""
+    chosen = settings.configuration.report
+    galleries = []
+    for path in latency_files(chosen):
+        gallery = Gallery(results.figures / "published" / path.stem)
+        frame = read_latencies(path)
+        said = (
+            f"{len(frame):,} published networks, not measured here; each is a mean, layers were averaged, FLOPs at"
+            f" {LENGTH} tokens. Data: {path}."
         )
-    axes.plot([], [], color="0.3", linestyle=":", label="budget")
-    axes.legend(loc="best", frameon=False)
-    return figure
-
-
-def search_progress(path: Path, budget: str) -> pd.DataFrame:
-    """Best validation loss after each evaluation of a search."""
-    candidates = pd.read_parquet(path).sort_values("order")
-    return pd.DataFrame(
-        {
-            "budget": budget,
-            "evaluations": range(1, len(candidates) + 1),
-            "generation": candidates["generation"].to_numpy(),
-            "validation_loss": candidates["validation_loss"].to_numpy(),
-            "best_validation_loss": candidates["validation_loss"].cummin().to_numpy(),
+        title = f"Latency of Transformers, published, {path.stem}"
+        gallery.add("latency-dimensions", lambda frame=frame, title=title, said=said: dimensions(frame, title, said))  # type: ignore[misc]
+        gallery.write()
+        galleries.append(gallery)
+    if chosen.published_models is None:
+        return galleries
+    rows = read_models(Path(chosen.published_models))
+    for task, device in dict.fromkeys((row["task"], row["device"]) for row in rows):
+        own = [row for row in rows if (row["task"], row["device"]) == (task, device)]
+        gallery = Gallery(results.figures / "published" / f"{task}-{device}")
+        title, data = f"{task} on {device}, published", f"Data: {chosen.published_models}"
+        points = published_points([row for row in own if row["bleu"] is not None])
+        if points:
+            gallery.add(
+                "trade-off",
+                lambda points=points, title=title, data=data: trade_off(points, f"BLEU against latency, {title}", data),  # type: ignore[misc]
+            )
+        drawable: dict[str, Architecture] = {
+            f"{row['kind']}, {row['budget']}": row["architecture"] for row in own if row["architecture"] is not None
         }
-    )
-
-
-def search_figure(progress: pd.DataFrame, where: str) -> "Figure":
-    """Best validation loss over the evaluations, for each budget."""
-    figure, axes = _axes(f"Search, {where}", "Architectures evaluated", "best validation loss, nats a token")
-    for number, (budget, rows) in enumerate(progress.groupby("budget", sort=False)):
-        axes.step(
-            rows["evaluations"],
-            rows["best_validation_loss"],
-            where="post",
-            color=COLOURS[number % len(COLOURS)],
-            marker=MARKERS[number % len(MARKERS)],
-            markevery=max(1, len(rows) // 6),
-            label=f"{budget} ({rows['best_validation_loss'].iloc[-1]:.3f})",
-        )
-    axes.legend(title="budget (best)", frameon=False)
-    return figure
-
-
-def _axes(title: str, x: str, y: str) -> tuple["Figure", "Axes"]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title, fontsize=11)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(color="0.92")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _save(path: Path, figure: "Figure", shown: pd.DataFrame) -> None:
-    write_text(f"{path}.csv", shown.to_csv(index=False))
-    # Without a date the same artifacts give the same bytes.
-    metadata: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "png": {}}
-    for kind, content in metadata.items():
-        with atomic(f"{path}.{kind}", "wb") as stream:
-            figure.savefig(stream, format=kind, dpi=160, metadata=content)
+        if drawable:
+            gallery.add(
+                "architectures",
+                lambda drawable=drawable, title=title, data=data: networks(drawable, f"Architectures, {title}", data),  # type: ignore[misc]
+            )
+        gallery.write()
+        galleries.append(gallery)
+    return galleries

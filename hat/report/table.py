@@ -1,13 +1,16 @@
 """The summary table of a task on a device: printed, and written as CSV, Markdown and JSON."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from hat.artifacts import provenance
 from hat.console import print_table
+from hat.evaluate.significance import verdict
 from hat.layout import Results
 from hat.report.document import NONE, Columns, cells, markdown, write_document
-from hat.report.summary import comparisons, gather
+from hat.report.gathered import Place, significance
+from hat.report.summary import Row, comparisons, gather
 from hat.settings import Settings
 
 COLUMNS: Columns = {
@@ -44,18 +47,21 @@ def write_summary(
         budgets: those of the table; those that the workflow made where empty.
 
     Returns:
-        The content of the JSON file: ``task``, ``device``, ``rows``, ``comparisons``, ``provenance``.
+        The content of the JSON file: ``task``, ``device``, ``rows``, ``comparisons``, ``significance``,
+        ``provenance``.
 
     Raises:
         InputError: an artifact is missing.
     """
     rows = gather(settings, results, task, device, budgets)
+    tested = significance(Place(settings, results, task, device), [row["budget"] for row in rows])
     made = provenance(seed=None, settings={"budgets": [row["budget"] for row in rows]})
     summary: dict[str, Any] = {
         "task": task,
         "device": device,
         "rows": rows,
-        "comparisons": comparisons(rows),
+        "comparisons": comparisons(rows) + differences(rows, tested),
+        "significance": tested,
         "provenance": made,
     }
     below = [LEGEND, "", *(f"- {sentence}" for sentence in summary["comparisons"]), ""]
@@ -63,6 +69,13 @@ def write_summary(
     text = markdown(f"{task} on {device}", COLUMNS, rows, below)
     write_document(results.tables / f"{task}-{device}", summary, text)
     return summary
+
+
+def differences(rows: Sequence[Row], tested: dict[str, Any]) -> list[str]:
+    """Whether each model is better than the one before it, or by chance only."""
+    pairs = {(pair["first"], pair["second"]): pair for pair in tested["pairs"]}
+    names = [row["budget"] for row in rows]
+    return [f"{verdict(pairs[pair])}." for pair in pairwise(names) if pair in pairs]
 
 
 def print_summary(summary: dict[str, Any]) -> None:

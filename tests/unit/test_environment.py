@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Names that conda-forge has for packages of the Python package index.
 CONDA_NAMES = {"torch": "pytorch"}
-EXTRAS = ("ctranslate2", "onnxruntime", "serve", "workflow", "cluster", "cost", "test")
+EXTRAS = ("ctranslate2", "onnxruntime", "serve", "workflow", "cluster", "cost", "docs", "test")
 
 
 def wanted():

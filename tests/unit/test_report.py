@@ -2,18 +2,16 @@ import csv
 import json
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from made_results import write_results
 
 from hat.errors import InputError
 from hat.layout import Results
-from hat.report.figures import draw_figures
 from hat.report.summary import comparisons
 from hat.report.table import write_summary
 from hat.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-BUDGETS = ("40ms", "60ms", "0.1s")
 
 
 @pytest.fixture(scope="module")
@@ -23,45 +21,7 @@ def settings():
 
 @pytest.fixture
 def results(tmp_path):
-    made = Results(tmp_path)
-    predictor = made.predictor("demo", "local")
-    predictor.mkdir(parents=True)
-    pairs = [{"digest": "x", "measured_ms": 10.0 * n, "predicted_ms": 10.0 * n + 1} for n in range(1, 6)]
-    (predictor / "errors.json").write_text(json.dumps({"rmse_ms": 1.0, "mape_percent": 4.0, "held_out": pairs}))
-    for number, budget in enumerate(BUDGETS):
-        folder = made.subtransformer("demo", "local", budget)
-        folder.mkdir(parents=True)
-        rows = [
-            {"event": "train", "tokens": 1000, "tokens_per_s": 500.0},
-            {"event": "validate", "loss": 1.0},
-            {"event": "train", "tokens": 1000, "tokens_per_s": 250.0},
-        ]
-        (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        latency = {
-            "latency_ms": 38.0 + 20 * number,
-            "spread_ms": 2.0,
-            "predicted_latency_ms": 39.0 + 20 * number,
-            "within_budget": True,
-        }
-        score = {
-            "bleu": 4.0 + number,
-            "chrf": 20.0 + number,
-            "validation_loss": 4.5 - number / 10,
-            "inherited_loss": 5.0,
-            "untrained_loss": 8.5,
-            "unigram_loss": 6.5,
-            "parameters": 1_500_000,
-            "sentences": 100,
-            "bleu_signature": "nrefs:1|case:mixed",
-            "chrf_signature": "nrefs:1|nc:6",
-        }
-        (folder.parent / "latency.json").write_text(json.dumps(latency))
-        (folder.parent / "score.json").write_text(json.dumps(score))
-        (folder.parent / "architecture.json").write_text("{}")
-        losses = [5.0, 4.9, 4.95, 4.7]
-        candidates = [{"order": n, "generation": n // 2, "validation_loss": loss} for n, loss in enumerate(losses)]
-        pd.DataFrame(candidates).sample(frac=1, random_state=1).to_parquet(folder.parent / "search.parquet")
-    return made
+    return write_results(tmp_path)
 
 
 def test_summary_of_everything_scored(settings, results):
@@ -98,22 +58,6 @@ def test_comparisons_are_honest(settings, results):
     assert "2 of 3 deployed models were measured within their budget." in sentences
 
 
-def test_figures_come_with_what_they_show(settings, results):
-    folder = draw_figures(settings, results, "demo", "local", [])
-    names = {f"{name}.{kind}" for name in ("predictor", "trade-off", "search") for kind in ("pdf", "png", "csv")}
-    assert {path.name for path in folder.iterdir()} == names
-    assert all(path.stat().st_size > 50 for path in folder.iterdir())
-    progress = pd.read_csv(folder / "search.csv")
-    assert progress[progress["budget"] == "40ms"]["best_validation_loss"].tolist() == [5.0, 4.9, 4.9, 4.7]
-
-
-def test_figures_do_not_change_by_themselves(settings, results):
-    folder = draw_figures(settings, results, "demo", "local", [])
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    draw_figures(settings, results, "demo", "local", [])
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-
-
 def test_nothing_scored_yet(settings, tmp_path):
     with pytest.raises(InputError, match="no budget has been scored and measured there yet"):
         write_summary(settings, Results(tmp_path), "demo", "local", [])
@@ -137,5 +81,13 @@ def test_baselines_that_were_scored_are_shown(settings, results):
         in Path(f"{results.tables}/demo-local.md").read_text()
     )
     assert "Larger budgets are better by BLEU: yes (4.00, 5.00)." in summary["comparisons"]
-    folder = draw_figures(settings, results, "demo", "local", [])
-    assert pd.read_csv(folder / "trade-off.csv")["budget"].tolist() == [*BUDGETS, "transformer-base"]
+
+
+def test_differences_are_tested(settings, results):
+    summary = write_summary(settings, results, "demo", "local", [])
+    assert "60ms is" in summary["comparisons"][-2] and "(p = 0.0" in summary["comparisons"][-2]
+    # With the same translations there is no difference.
+    same = (results.budget("demo", "local", "60ms") / "hypotheses.txt").read_text()
+    (results.budget("demo", "local", "0.1s") / "hypotheses.txt").write_text(same)
+    summary = write_summary(settings, results, "demo", "local", [])
+    assert summary["comparisons"][-1] == "0.1s and 60ms do not differ in BLEU."

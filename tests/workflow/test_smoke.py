@@ -1,6 +1,7 @@
 """The whole DAG on a made corpus, with real training, measuring, searching, scoring."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,9 @@ def test_everything_is_made(finished):
         "figures/smoke-local/predictor.pdf",
         "figures/smoke-local/trade-off.png",
         "figures/smoke-local/search.csv",
+        "figures/smoke-local/latency-dimensions.png",
+        "figures/smoke-local/architectures.pdf",
+        "figures/smoke-local/training.txt",
     ):
         assert (shared / name).stat().st_size > 0, name
     wanted = json.loads((finished.results / "budgets.json").read_text())["budgets"]
@@ -43,6 +47,18 @@ def test_each_budget_is_scored_and_measured(finished):
         assert score["validation_loss"] < score["untrained_loss"]
         assert json.loads((folder / "latency.json").read_text())["latency_ms"] > 0
         assert json.loads((folder / "model" / "model.json").read_text())
+
+
+def test_artifacts_hold_what_is_documented(finished):
+    documented = (Path(__file__).parents[2] / "docs" / "artifacts.md").read_text()
+    budget = finished.results / finished.budgets()[0]
+    for path in (
+        *(budget / name for name in ("architecture.json", "latency.json", "score.json")),
+        finished.results / "predictor/errors.json",
+    ):
+        part = documented.partition(f"## `{path.name}`")[2].partition("\n## ")[0]
+        keys = set(json.loads(path.read_text())) - {"provenance"}
+        assert {key for key in keys if f"`{key}`" not in part} == set(), path.name
 
 
 def test_summary_is_printed(finished):
@@ -66,14 +82,23 @@ def test_another_budget_searches_and_what_follows(finished):
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("scoring={beam: 2}", {"score", "figures", "tables", "demo"}),
+        ("scoring={beam: 2}", {"score", "draw_figures", "tables", "demo"}),
         (
             "search={iterations: 3}",
-            {"search", "train_subtransformer", "export_model", "score", "measure_model", "figures", "tables", "demo"},
+            {
+                "search",
+                "train_subtransformer",
+                "export_model",
+                "score",
+                "measure_model",
+                "draw_figures",
+                "tables",
+                "demo",
+            },
         ),
         (
             "devices={local: {beam: 3}}",
-            {"sample_latency", "collect_dataset", "fit_predictor", "choose_budgets", "figures", "tables", "demo"},
+            {"sample_latency", "collect_dataset", "fit_predictor", "choose_budgets", "draw_figures", "tables", "demo"},
         ),
         (
             "tasks={smoke: {shortlist: {validation_sentences: 9}}}",
@@ -83,7 +108,7 @@ def test_another_budget_searches_and_what_follows(finished):
                 "collect_dataset",
                 "fit_predictor",
                 "choose_budgets",
-                "figures",
+                "draw_figures",
                 "tables",
                 "demo",
             },

@@ -16,6 +16,7 @@ from hat.layout import Results
 from hat.locks import clear_stale_locks
 from hat.machines import launcher, training_resources
 from hat.overrides import layered, read_file
+from hat.report.places import FIGURE_FILES, FIGURES, artifact_state
 from hat.requests import (
     BUDGET_PATTERN,
     check_targets,

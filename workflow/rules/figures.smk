@@ -1,20 +1,32 @@
-# Figures and tables, from artifacts only.
+# Figures, tables and the report, from artifacts only.
 
 
-rule figures:
+def drawn(name, ending):
+    """A file of a figure; a picture is part of Snakemake's report."""
+    path = f"results/figures/{{task}}-{{device}}/{name}.{ending}"
+    if ending != "png":
+        return path
+    return report(
+        path,
+        caption=f"../report/{name}.rst",
+        category="{task}",
+        subcategory="{device}",
+        labels={"figure": name},
+    )
+
+
+rule draw_figures:
     input:
         errors=rules.fit_predictor.output.errors,
-        budgets=for_each_budget("score.json", "latency.json", "search.parquet"),
+        dataset=rules.collect_dataset.output.dataset,
+        budgets=for_each_budget(
+            "score.json",
+            "latency.json",
+            "search.parquet",
+            "subtransformer/metrics.jsonl",
+        ),
     output:
-        accuracy=multiext(
-            "results/figures/{task}-{device}/predictor", ".pdf", ".png", ".csv"
-        ),
-        trade_off=multiext(
-            "results/figures/{task}-{device}/trade-off", ".pdf", ".png", ".csv"
-        ),
-        progress=multiext(
-            "results/figures/{task}-{device}/search", ".pdf", ".png", ".csv"
-        ),
+        [drawn(name, ending) for name in FIGURES for ending in FIGURE_FILES],
     log:
         "results/logs/figures/{task}-{device}.log",
     benchmark:
@@ -31,6 +43,37 @@ rule figures:
         "hat --log {log} figures {wildcards.task} {wildcards.device} {params.budgets}"
 
 
+# What there are artifacts for, and nothing made: of what is lacking it says which target makes it.
+rule figures:
+    log:
+        "results/logs/figures/all.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    message:
+        "Draw all figures and write all tables that there are artifacts for"
+    shell:
+        "hat --log {log} figures && hat --log {log} tables"
+
+
+rule report:
+    output:
+        page="results/report.html",
+    log:
+        "results/logs/report.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        made=lambda wildcards: artifact_state(RESULTS),
+    message:
+        "Write one page with everything that was found"
+    shell:
+        "hat --log {log} report"
+
+
 rule tables:
     input:
         budgets=for_each_budget(
@@ -40,7 +83,14 @@ rule tables:
             "subtransformer/config.json",
         ),
     output:
-        multiext("results/tables/{task}-{device}", ".csv", ".md", ".json"),
+        report(
+            "results/tables/{task}-{device}.csv",
+            caption="../report/table.rst",
+            category="{task}",
+            subcategory="{device}",
+            labels={"table": "summary"},
+        ),
+        multiext("results/tables/{task}-{device}", ".md", ".json"),
     log:
         "results/logs/tables/{task}-{device}.log",
     benchmark:
@@ -66,7 +116,14 @@ rule compression:
         ),
         data=rules.binarise_corpus.output.counts,
     output:
-        multiext("results/tables/{task}-{device}-compression", ".csv", ".md", ".json"),
+        report(
+            "results/tables/{task}-{device}-compression.csv",
+            caption="../report/compression.rst",
+            category="{task}",
+            subcategory="{device}",
+            labels={"table": "compression"},
+        ),
+        multiext("results/tables/{task}-{device}-compression", ".md", ".json"),
     log:
         "results/logs/tables/{task}-{device}-compression.log",
     benchmark:

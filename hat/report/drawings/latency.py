@@ -1,0 +1,158 @@
+"""Latency of Transformers against what they are made of, and what the predictor makes of it."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hat.artifacts import read_json
+from hat.latency.accuracy import kendall_tau
+from hat.report.gathered import Place, samples
+from hat.report.lacking import needed
+from hat.report.style import Drawing, colour, marker, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DIMENSIONS = {
+    "width": "width",
+    "ffn": "feed-forward width, mean of the layers",
+    "depth": "layers",
+}
+# Widths averaged over layers take many values; so many groups of them are shown.
+GROUPS = 6
+RESAMPLES = 1000
+
+
+def dimensions_of(place: Place) -> Drawing:
+    """Latency of the measured Architectures of a place against their FLOPs, width, FFN width and depth.
+
+    Raises:
+        Lacking: nothing was measured.
+    """
+    frame = pd.DataFrame(samples(place))
+    said = f"{len(frame)} Architectures of {place.task}, measured on {place.device}; bars are 95 % intervals of medians"
+    source = place.results.latency(place.task, place.device) / "dataset.parquet"
+    return dimensions(frame, f"Latency of Transformers, {place.where}", f"{said}. Data: {source}.")
+
+
+def dimensions(frame: pd.DataFrame, title: str, said: str) -> Drawing:
+    """Latency against FLOPs, width, FFN width and depth.
+
+    Args:
+        frame: ``latency_ms``, ``flops_g`` and the dimensions of encoder and decoder, a row for each network;
+            ``latency_low_ms`` and ``latency_high_ms`` where known.
+        title: of the figure.
+        said: what the data are.
+    """
+    figure = new_figure(2, 2, width=7.2, height=5.6)
+    flops, *others = figure.axes
+    _flops(flops, frame)
+    for axes, (name, label) in zip(others, DIMENSIONS.items(), strict=True):
+        _dimension(axes, frame, name, label)
+    caption = (
+        "FLOPs are of one sentence, without the output projection; Kendall's tau is the rank correlation with latency."
+        " Large marks are medians of all networks with that dimension, whatever their others, with a 95 % bootstrap"
+        f" interval. {said}"
+    )
+    return Drawing(name="latency-dimensions", title=title, caption=caption, figure=figure, data=frame)
+
+
+def _flops(axes: "Axes", frame: pd.DataFrame) -> None:
+    x, y = frame["flops_g"].to_numpy(), frame["latency_ms"].to_numpy()
+    errors: Any = None
+    if "latency_low_ms" in frame and frame["latency_low_ms"].notna().all():
+        errors = np.clip([y - frame["latency_low_ms"], frame["latency_high_ms"] - y], 0, None)
+    many = len(frame) > 400
+    axes.errorbar(
+        x,
+        y,
+        yerr=None if many else errors,
+        fmt="o",
+        markersize=2 if many else 3.5,
+        elinewidth=0.6,
+        color=colour(0),
+        alpha=0.4 if many else 0.75,
+        rasterized=many,
+    )
+    axes.annotate(
+        f"Kendall's tau {kendall_tau(x, y):.2f}", (0.97, 0.04), xycoords="axes fraction", ha="right", va="bottom"
+    )
+    axes.set(xlabel="FLOPs, thousand millions", ylabel="latency, ms")
+
+
+def _dimension(axes: "Axes", frame: pd.DataFrame, name: str, label: str) -> None:
+    spread = float(np.ptp(frame[[f"encoder_{name}", f"decoder_{name}"]].to_numpy())) or 1.0
+    for number, part in enumerate(("encoder", "decoder")):
+        values = frame[f"{part}_{name}"].to_numpy(dtype=float)
+        if len(np.unique(values)) == 1:
+            axes.plot([], [], marker(number), color=colour(number), label=f"{part} (always {values[0]:g})")
+            continue
+        # Beside each other, so that both are seen.
+        shift = (number - 0.5) * 0.03 * spread
+        axes.plot(
+            values + shift, frame["latency_ms"], ".", markersize=2, alpha=0.25, color=colour(number), rasterized=True
+        )
+        centres, medians, low, high = zip(*_groups(values, frame["latency_ms"].to_numpy()), strict=True)
+        errors = np.clip([np.subtract(medians, low), np.subtract(high, medians)], 0, None)
+        axes.errorbar(
+            np.add(centres, shift),
+            medians,
+            yerr=errors,
+            marker=marker(number),
+            markersize=6,
+            capsize=3,
+            color=colour(number),
+            label=part,
+        )
+    axes.locator_params(axis="x", integer=True)
+    axes.set(xlabel=label, ylabel="latency, ms")
+    axes.legend(loc="best")
+
+
+def _groups(values: np.ndarray, latencies: np.ndarray) -> "list[tuple[float, float, float, float]]":
+    """Centre, median latency and its 95 % bootstrap interval of each value, or of ranges where there are many."""
+    distinct = np.unique(values)
+    if len(distinct) <= GROUPS:
+        chosen = [(float(value), values == value) for value in distinct]
+    else:
+        edges = np.quantile(values, np.linspace(0, 1, GROUPS + 1))
+        inside = [
+            (values >= low) & ((values < high) | (number == GROUPS - 1))
+            for number, (low, high) in enumerate(pairwise(edges))
+        ]
+        chosen = [(float(np.median(values[mask])), mask) for mask in inside if mask.any()]
+    random = np.random.default_rng(1)
+    groups = []
+    for centre, mask in chosen:
+        own = latencies[mask]
+        resampled = np.median(random.choice(own, (RESAMPLES, len(own))), axis=1)
+        low, high = np.quantile(resampled, (0.025, 0.975))
+        groups.append((centre, float(np.median(own)), float(low), float(high)))
+    return groups
+
+
+def predictor_of(place: Place) -> Drawing:
+    """Predicted against measured latency of the Architectures that the predictor was not fitted to.
+
+    Raises:
+        Lacking: there is no predictor.
+    """
+    path = needed(place.results.predictor(place.task, place.device) / "errors.json")
+    errors = read_json(path)
+    pairs = pd.DataFrame(errors["held_out"])
+    figure = new_figure(width=5.2, height=4.6)
+    (axes,) = figure.axes
+    values = pairs[["measured_ms", "predicted_ms"]].to_numpy()
+    margin = 0.05 * (values.max() - values.min())
+    ends = (values.min() - margin, values.max() + margin)
+    axes.plot(ends, ends, color="0.6", linewidth=1, label="equal")
+    axes.scatter(values[:, 0], values[:, 1], color=colour(0), s=18, label=f"held out ({len(pairs)})")
+    axes.set(xlim=ends, ylim=ends, box_aspect=1, xlabel="measured latency, ms", ylabel="predicted latency, ms")
+    text = f"RMSE {errors['rmse_ms']:.2g} ms, MAPE {errors['mape_percent']:.1f} %"
+    axes.annotate(text, (0.97, 0.03), xycoords="axes fraction", ha="right", va="bottom")
+    axes.legend(loc="upper left")
+    caption = f"Architectures that the predictor was not fitted to, each a point; on the line both agree. Data: {path}."
+    title = f"Latency predictor, {place.where}"
+    return Drawing(name="predictor", title=title, caption=caption, figure=figure, data=pairs)

@@ -1,0 +1,125 @@
+"""Drawings of Architectures side by side."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from hat.report.gathered import Place
+from hat.report.lacking import Lacking
+from hat.report.style import Drawing, colour, new_figure, plain
+from hat.space import Architecture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# So many fit beside each other on a page.
+MOST = 12
+PER_ROW = 4
+# Of a layer's box, in the units of the drawing; the widest feed-forward network fills it.
+WIDEST, HIGH, STEP = 1.0, 0.62, 1.0
+ENCODER, DECODER = 0.0, 1.75
+
+
+def networks_of(places: Mapping[str, Place] | list[Place], among: tuple[str, ...] = ()) -> Drawing:
+    """The found Architectures of one task, for each device and budget.
+
+    Raises:
+        Lacking: none was found yet.
+    """
+    chosen = list(places.values()) if isinstance(places, Mapping) else places
+    found: dict[str, Architecture] = {}
+    for place in chosen:
+        for name in place.names(among):
+            architecture = place.architecture(name)
+            if isinstance(architecture, Architecture) and name not in place.settings.baselines:
+                found[f"{place.device}, {name}"] = architecture
+    first = chosen[0]
+    if not found:
+        raise Lacking(f"an Architecture found for {first.task}", f"{first.folder}/BUDGET/architecture.json")
+    files = f"{first.results.root}/{first.task}/*/*/architecture.json"
+    return networks(found, f"Architectures found for {first.task}", f"Data: {files}")
+
+
+def networks(found: Mapping[str, Architecture], title: str, data: str) -> Drawing:
+    """Architectures side by side, on the same scale.
+
+    Args:
+        found: the Architectures, by what stands above each.
+        title: of the figure.
+        data: where they are from.
+    """
+    shown = dict(list(found.items())[:MOST])
+    columns = min(len(shown), PER_ROW)
+    rows = -(-len(shown) // columns)
+    layers = max(max(one.encoder_layers, one.decoder_layers) for one in shown.values())
+    widest = max(max(*one.encoder_ffn_dim, *one.decoder_ffn_dim) for one in shown.values())
+    figure = new_figure(columns, rows, width=max(3.6, 2.6 * columns), height=rows * (0.42 * layers + 1.3))
+    for axes in figure.axes:
+        plain(axes)
+    for axes, (name, architecture) in zip(figure.axes, shown.items(), strict=False):
+        _network(axes, architecture, layers, widest)
+        axes.set_title(name)
+    table = pd.DataFrame([{"network": name, **_flat(architecture)} for name, architecture in found.items()])
+    left = "" if len(shown) == len(found) else f" The first {MOST} of {len(found)} are drawn."
+    caption = (
+        "Encoder on the left, decoder on the right, inputs at the bottom. A box is a layer, as wide as its feed-forward"
+        " network, which the first number gives; then its heads (decoder: self- and cross-attention). Lines: encoder"
+        f" layers that a decoder layer attends to.{left} {data}."
+    )
+    return Drawing(name="architectures", title=title, caption=caption, figure=figure, data=table)
+
+
+def _network(axes: "Axes", network: Architecture, layers: int, widest: int) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    def box(centre: float, layer: int, ffn_dim: int, text: str, number: int) -> None:
+        width = max(0.25, ffn_dim / widest) * WIDEST
+        axes.add_patch(
+            FancyBboxPatch(
+                (centre - width / 2, layer * STEP),
+                width,
+                HIGH,
+                boxstyle="round,pad=0,rounding_size=0.08",
+                facecolor=colour(number),
+                alpha=0.28,
+                edgecolor=colour(number),
+                linewidth=1,
+                zorder=2,
+            )
+        )
+        axes.text(centre, layer * STEP + HIGH / 2, text, ha="center", va="center", fontsize=7, zorder=3)
+
+    for layer, (ffn_dim, heads) in enumerate(zip(network.encoder_ffn_dim, network.encoder_heads, strict=True)):
+        box(ENCODER, layer, ffn_dim, f"{ffn_dim} | {heads}", 0)
+    for layer, (ffn_dim, own, cross, span) in enumerate(
+        zip(
+            network.decoder_ffn_dim,
+            network.decoder_self_heads,
+            network.decoder_cross_heads,
+            network.decoder_cross_span,
+            strict=True,
+        )
+    ):
+        box(DECODER, layer, ffn_dim, f"{ffn_dim} | {own}, {cross}", 1)
+        for back in range(min(span, network.encoder_layers)):
+            source = network.encoder_layers - 1 - back
+            axes.plot(
+                (ENCODER + WIDEST / 2, DECODER - WIDEST / 2),
+                (source * STEP + HIGH / 2, layer * STEP + HIGH / 2),
+                color="0.55",
+                linewidth=0.8,
+                zorder=1,
+            )
+    for centre, name, width in (
+        (ENCODER, "encoder", network.encoder_embed_dim),
+        (DECODER, "decoder", network.decoder_embed_dim),
+    ):
+        axes.text(centre, -0.35, f"{name}\nwidth {width}", ha="center", va="top", fontsize=7.5)
+    axes.set_xlim(ENCODER - 0.65, DECODER + 0.65)
+    axes.set_ylim(-1.25, layers * STEP)
+
+
+def _flat(architecture: Architecture) -> dict[str, Any]:
+    values = architecture.to_dict()
+    return {name: " ".join(map(str, value)) if isinstance(value, list) else value for name, value in values.items()}

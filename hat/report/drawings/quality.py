@@ -1,0 +1,192 @@
+"""What a latency buys: BLEU against latency, and what inherited weights tell of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from hat.latency.accuracy import kendall_tau
+from hat.report.gathered import HAT, KINDS, Place
+from hat.report.lacking import Lacking
+from hat.report.published import published_beside
+from hat.report.style import Drawing, colour, marker, new_figure
+from hat.report.summary import Row
+
+ORDER = (HAT, *KINDS.values())
+COLUMNS = (
+    "model",
+    "kind",
+    "source",
+    "budget_ms",
+    "latency_ms",
+    "latency_low_ms",
+    "latency_high_ms",
+    "predicted_latency_ms",
+    "bleu",
+    "bleu_low",
+    "bleu_high",
+    "chrf",
+)
+
+
+def trade_off_of(place: Place, rows: Sequence[Row]) -> Drawing:
+    """BLEU over the measured latency of the deployed models and of baselines, with published ones beside them.
+
+    Raises:
+        Lacking: nothing was scored and measured.
+    """
+    shown = [row for row in rows if row["bleu"] is not None and row["latency_ms"] is not None]
+    if not shown:
+        folder = place.folder / "BUDGET"
+        raise Lacking(f"a score with a latency in {place.folder}", f"{folder}/bleu.txt {folder}/latency.json")
+    published = published_points(published_beside(place.settings.configuration.report, place.task, place.device))
+    title = f"BLEU against latency, {place.where}"
+    files = f"{place.folder}/*/score.json, latency.json"
+    drawing = trade_off([*shown, *published], title, f"Data: {files}")
+    budgets = [row["budget_ms"] for row in shown if row["budget_ms"] is not None]
+    for number, budget in enumerate(budgets):
+        label = "budget" if number == 0 else None
+        drawing.figure.axes[0].axvline(budget, linestyle=":", linewidth=1, color="0.6", zorder=0, label=label)
+    drawing.figure.axes[0].legend(loc="best")
+    return drawing
+
+
+def published_points(rows: Sequence[dict[str, Any]]) -> list[Row]:
+    """Rows of published networks in the form of our own."""
+    return [
+        dict.fromkeys(COLUMNS)
+        | {
+            "model": row["budget"],
+            "kind": row["kind"],
+            "source": "published",
+            "latency_ms": row["latency_ms"],
+            "bleu": row["bleu"],
+        }
+        for row in rows
+    ]
+
+
+def trade_off(rows: Sequence[Row], title: str, data: str) -> Drawing:
+    """BLEU against latency, a series for each kind of network and source.
+
+    Args:
+        rows: with ``COLUMNS``; ``source`` is ``measured`` or ``published``.
+        title: of the figure.
+        data: where they are from.
+    """
+    figure = new_figure()
+    (axes,) = figure.axes
+    kinds = [*ORDER, *sorted({row["kind"] for row in rows} - set(ORDER))]
+    for kind in kinds:
+        number = kinds.index(kind)
+        for source in ("measured", "published"):
+            own = sorted(
+                (row for row in rows if (row["kind"], row["source"]) == (kind, source)), key=lambda r: r["latency_ms"]
+            )
+            if not own:
+                continue
+            x, y = [row["latency_ms"] for row in own], [row["bleu"] for row in own]
+            published = source == "published"
+            axes.errorbar(
+                x,
+                y,
+                xerr=_errors(own, "latency", "_ms"),
+                yerr=_errors(own, "bleu", ""),
+                color=colour(number),
+                marker=marker(number),
+                markersize=7,
+                capsize=2.5,
+                elinewidth=0.9,
+                linestyle="--" if published else "-",
+                linewidth=1 if published else 1.4,
+                markerfacecolor="white" if published else colour(number),
+                label=f"{kind}, published" if published else kind,
+            )
+            for row in own:
+                axes.annotate(
+                    row["model"],
+                    (row["latency_ms"], row["bleu"]),
+                    xytext=(4, -11),
+                    textcoords="offset points",
+                    fontsize=7.5,
+                    color="0.35",
+                )
+    axes.set(xlabel="latency of a sentence, ms", ylabel="BLEU on the test split")
+    axes.margins(x=0.08, y=0.12)
+    axes.legend(loc="best")
+    sources = {row["source"] for row in rows}
+    words = []
+    if "measured" in sources:
+        words.append(
+            "Filled marks: models that were deployed, measured on the device and scored; bars are 95 % intervals, of"
+            " the median latency and of BLEU by bootstrap over test sentences."
+        )
+    if "published" in sources:
+        words.append("Hollow marks and broken lines: published figures, not measured here.")
+    caption = " ".join([*words, f"{data}."])
+    frame = pd.DataFrame(list(rows))
+    frame = frame[[name for name in COLUMNS if name in frame]]
+    return Drawing(name="trade-off", title=title, caption=caption, figure=figure, data=frame)
+
+
+def _errors(rows: Sequence[Row], name: str, unit: str) -> list[list[float]] | None:
+    """Lengths of the error bars, 0 where a row has none; None where none has any."""
+    ends = [(row[f"{name}{unit}"], row[f"{name}_low{unit}"], row[f"{name}_high{unit}"]) for row in rows]
+    if all(low is None for _, low, _ in ends):
+        return None
+    below = [0.0 if low is None else max(0.0, value - low) for value, low, _ in ends]
+    above = [0.0 if high is None else max(0.0, high - value) for value, _, high in ends]
+    return [below, above]
+
+
+def inherited_of(place: Place, rows: Sequence[Row]) -> Drawing:
+    """Validation loss with inherited weights against BLEU after training.
+
+    Raises:
+        Lacking: no budget was scored.
+    """
+    found = [row for row in rows if row["inherited_loss"] is not None and row["bleu"] is not None]
+    if not found:
+        raise Lacking(f"a score of a budget in {place.folder}", f"{place.folder}/BUDGET/bleu.txt")
+    figure = new_figure()
+    (axes,) = figure.axes
+    words = {"random": "trained from scratch", "inherited": "trained on from inherited weights", None: "trained"}
+    for number, (start, label) in enumerate(words.items()):
+        own = [row for row in found if row["initial_weights"] == start]
+        if own:
+            x, y = [row["inherited_loss"] for row in own], [row["bleu"] for row in own]
+            axes.errorbar(
+                x,
+                y,
+                yerr=_errors(own, "bleu", ""),
+                fmt=marker(number),
+                markersize=7,
+                capsize=2.5,
+                color=colour(number),
+                label=label,
+            )
+        for row in own:
+            axes.annotate(
+                row["model"],
+                (row["inherited_loss"], row["bleu"]),
+                xytext=(6, -3),
+                textcoords="offset points",
+                fontsize=7.5,
+                color="0.35",
+            )
+    tau = ""
+    if len(found) > 2:
+        value = kendall_tau([-row["inherited_loss"] for row in found], [row["bleu"] for row in found])
+        tau = f" Kendall's tau between both orders: {value:.2f}."
+    axes.set(xlabel="validation loss with inherited weights, nats a token", ylabel="BLEU after training")
+    axes.invert_xaxis()
+    axes.margins(x=0.12, y=0.15)
+    axes.legend(loc="best")
+    caption = (
+        "Each mark is the winner of a search: its loss with the SuperTransformer's weights, by which it was chosen"
+        " (better to the right), and what it scores once trained, with a 95 % bootstrap interval."
+        f"{tau} Data: {place.folder}/*/architecture.json, score.json."
+    )
+    columns = ["model", "inherited_loss", "validation_loss", "initial_weights", "bleu", "bleu_low", "bleu_high"]
+    title = f"Inherited weights and trained quality, {place.where}"
+    return Drawing(name="inherited", title=title, caption=caption, figure=figure, data=pd.DataFrame(found)[columns])

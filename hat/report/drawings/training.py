@@ -1,0 +1,63 @@
+"""Training curves: loss over the updates, of the SuperTransformer and of what was trained after it."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from hat.artifacts import read_jsonl
+from hat.report.gathered import Place
+from hat.report.lacking import Lacking
+from hat.report.style import Drawing, colour, marker, new_figure
+
+
+def training_of(place: Place, names: list[str]) -> Drawing:
+    """Training and validation loss of the SuperTransformer, of SubTransformers and of baselines.
+
+    Raises:
+        Lacking: nothing was trained.
+    """
+    files = {"SuperTransformer": place.results.supertransformer(place.task) / "metrics.jsonl"}
+    for name in names:
+        baseline = name in place.settings.baselines
+        trained = place.results.trained(place.task, place.device, name, baseline=baseline)
+        files[name] = trained / "metrics.jsonl"
+    curves = {name: frame for name, path in files.items() if len(frame := _curve(path, name))}
+    if not curves:
+        target = place.results.supertransformer(place.task) / "metrics.jsonl"
+        raise Lacking(target, target)
+    figure = new_figure()
+    (axes,) = figure.axes
+    for number, (name, frame) in enumerate(curves.items()):
+        training, validation = (frame[frame["event"] == event] for event in ("train", "validate"))
+        axes.plot(training["update"], training["nll"], color=colour(number), linewidth=0.7, alpha=0.45)
+        axes.plot(
+            validation["update"],
+            validation["nll"],
+            color=colour(number),
+            marker=marker(number),
+            markersize=4,
+            label=name,
+        )
+    # What was not yet trained at all is far above everything else.
+    later = pd.concat([frame[frame["update"] > 0] for frame in curves.values()])
+    if len(later):
+        low, high = later["nll"].quantile([0.0, 0.97])
+        axes.set_ylim(low - 0.1, high + 0.4)
+    axes.set(xlabel="update", ylabel="negative log-likelihood, nats a token")
+    axes.legend()
+    caption = (
+        "With marks: validation split. Thin: training batches, of a random Architecture each for the SuperTransformer."
+        f" The start lies above the figure. Data: {', '.join(str(files[name]) for name in curves)}."
+    )
+    data = pd.concat(curves.values(), ignore_index=True)
+    title = f"Training, {place.where}"
+    return Drawing(name="training", title=title, caption=caption, figure=figure, data=data)
+
+
+def _curve(path: Path, name: str) -> pd.DataFrame:
+    rows = [
+        {"network": name, "event": row["event"], "update": row["update"], "nll": row["nll"]}
+        for row in read_jsonl(path)
+        if row.get("event") in ("train", "validate") and "nll" in row
+    ]
+    return pd.DataFrame(rows)

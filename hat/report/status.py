@@ -1,0 +1,92 @@
+"""What exists and what is stale: an overview of everything, and one budget in detail."""
+
+from collections.abc import Sequence
+
+from hat.layout import Results
+from hat.report.gathered import Place, places
+from hat.report.summary import Row
+from hat.settings import Settings
+from hat.snakemake import state
+
+STAGES = {
+    "searched": "architecture.json",
+    "exported": "model/model.json",
+    "measured": "latency.json",
+    "scored": "bleu.txt",
+}
+
+
+def overview(settings: Settings, results: Results, task: str | None = None, device: str | None = None) -> list[Row]:
+    """Which stages of each task, device and budget are there.
+
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: this task alone.
+        device: this device alone.
+
+    Returns:
+        One row for each budget or baseline, and one of a device without any: ``data``, ``supertransformer``,
+        ``latency``, ``predictor``, ``searched``, ``trained``, ``exported``, ``measured``, ``scored``.
+    """
+    rows: list[Row] = []
+    for name in settings.tasks if task is None else [task]:
+        settings.task(name)
+        own = [place for place in places(settings, results) if place.task == name and device in (None, place.device)]
+        rows += [row for place in own for row in _place(place)]
+        if not own and results.data(name).exists():
+            rows.append({"task": name, "device": device or "", "model": ""} | _task(results, name))
+    return rows
+
+
+def _task(results: Results, task: str) -> Row:
+    return {
+        "data": (results.data(task) / "binary" / "counts.json").exists(),
+        "supertransformer": (results.supertransformer(task) / "checkpoint.pt").exists(),
+    }
+
+
+def _place(place: Place) -> list[Row]:
+    results = place.results
+    common = _task(results, place.task) | {
+        "latency": (results.latency(place.task, place.device) / "dataset.parquet").exists(),
+        "predictor": (results.predictor(place.task, place.device) / "predictor.json").exists(),
+    }
+    found = []
+    for name in place.names() or [""]:
+        row: Row = {"task": place.task, "device": place.device, "model": name} | common
+        if name:
+            folder = results.budget(place.task, place.device, name)
+            baseline = name in place.settings.baselines
+            trained = results.trained(place.task, place.device, name, baseline=baseline) / "checkpoint.pt"
+            stages = {stage: (folder / file).exists() for stage, file in STAGES.items()}
+            row |= {"searched": None if baseline else stages.pop("searched"), "trained": trained.exists()} | stages
+        found.append(row)
+    return found
+
+
+def detail(
+    settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]
+) -> list[dict[str, str]]:
+    """State of every artifact behind the scores and latencies of budgets, as Snakemake sees it.
+
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: name of the task.
+        device: name of the device.
+        budgets: budgets or baselines.
+
+    Returns:
+        As :func:`hat.snakemake.state`.
+
+    Raises:
+        InputError: a name is unknown, or there is no Snakefile here.
+    """
+    settings.task(task)
+    settings.device(device)
+    targets = []
+    for budget in budgets:
+        settings.limit_ms(budget)
+        targets += [str(results.budget(task, device, budget) / name) for name in ("bleu.txt", "latency.json")]
+    return state(targets)

@@ -1,0 +1,128 @@
+"""The documentation: built strictly, its commands exist, its targets are taken, its examples run."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from hat.cli import app
+from hat.layout import Results
+from hat.requests import check_targets
+from hat.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "config" / "README.md"]
+BLOCK = re.compile(r"(?P<run><!-- run -->\n\s*)?^(?P<indent> *)```sh\n(?P<code>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+# What stands for a name of the reader's.
+PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b|\[|…|\.\.\.|\bNAME\b")
+
+
+def blocks(path):
+    """Shell blocks of a page: whether they are to be run, and their commands."""
+    for match in BLOCK.finditer(path.read_text()):
+        lines = [line.removeprefix(match["indent"]) for line in match["code"].splitlines()]
+        yield bool(match["run"]), "\n".join(lines) + "\n"
+
+
+def commands(program):
+    """Calls of a program in the shell blocks of all pages: page and arguments."""
+    for path in PAGES:
+        # Indented blocks show how a verb is called, optional parts in brackets.
+        shown = re.findall(rf"^ {{4}}({program} .*)$", path.read_text(), re.MULTILINE)
+        plain = "\n".join(re.sub(r"[\[\]]", "", line) for line in shown)
+        for code in [plain, *(code for _, code in blocks(path))]:
+            for line in code.replace("\\\n", " ").splitlines():
+                for part in re.split(r"&&|\||;", line.partition(" #")[0]):
+                    words = re.findall(r"'[^']*'|\"[^\"]*\"|\S+", part)
+                    if words[:1] == [program]:
+                        yield path.name, [word.strip("'\"") for word in words[1:]]
+
+
+def known(page, words):
+    """Follow the words of a call through the command line."""
+    command, said = typer.main.get_command(app), f"{page}: hat {' '.join(words)}"
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if word in ("<", ">"):
+            break
+        if word.startswith("-"):
+            options = {name: one for one in command.params for name in (*one.opts, *one.secondary_opts)}
+            options |= dict.fromkeys(["--help", "-h"])
+            assert word in options, f"{said}: there is no option {word}"
+            if options[word] is not None and not getattr(options[word], "is_flag", False):
+                left = left[1:]
+        elif hasattr(command, "commands"):
+            if PLACEHOLDER.search(word):
+                return
+            assert word in command.commands, f"{said}: there is no verb {word}"
+            command = command.commands[word]
+    assert not hasattr(command, "commands") or not words or words[0].startswith("-"), f"{said}: lacks a verb"
+
+
+def test_every_command_exists():
+    calls = list(commands("hat"))
+    assert len(calls) > 20
+    for page, words in calls:
+        known(page, words)
+
+
+def test_every_target_is_taken():
+    settings = Settings(folder=ROOT / "config")
+    targets = set()
+    for _, words in commands("snakemake"):
+        targets |= {word for word in words if word.startswith("results/") and not PLACEHOLDER.search(word)}
+    # Those of devices and tasks that the pages themselves add.
+    own = {target for target in targets if not re.search(r"\b(mine|mine-local|demo-mine|report\.html)\b", target)}
+    assert len(own) > 8
+    check_targets(own, settings, Results("results"), will_run=False)
+
+
+def test_a_command_that_does_not_exist_is_found():
+    with pytest.raises(AssertionError, match="there is no verb nosuch"):
+        known("page", ["nosuch", "x"])
+    with pytest.raises(AssertionError, match="there is no option --nosuch"):
+        known("page", ["score", "a", "b", "--nosuch"])
+
+
+def test_the_site_is_built_strictly(tmp_path):
+    pytest.importorskip("mkdocs", reason="needs mkdocs-material; it is in the extra docs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert (tmp_path / "workflow.png").stat().st_size > 10_000
+    verbs = (tmp_path / "reference/cli.html").read_text()
+    assert "hat latency range" in verbs and "--threads" in verbs
+    assert "supertransformer.updates" in (tmp_path / "reference/configuration.html").read_text()
+    # No page asks for anything elsewhere but what the theme links to.
+    loaded = re.findall(r"<(?:script|link)[^>]+(?:src|href)=\"(https?://[^\"]+)", (tmp_path / "index.html").read_text())
+    assert loaded == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if any(run for run, _ in blocks(path))], ids=lambda path: path.name
+)
+def test_examples_run(path, tmp_path):
+    """Blocks below ``<!-- run -->``, one after the other, in a copy of the project."""
+    for name in ("Snakefile", "workflow", "config"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    (tmp_path / "profiles").symlink_to("workflow/profiles")
+    search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for run, code in blocks(path):
+        if run:
+            ran = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", code],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+                env=os.environ | {"PATH": search, "PYTHONPATH": str(ROOT)},
+            )
+            assert ran.returncode == 0, f"{code}\n{ran.stdout}{ran.stderr}"

@@ -1,0 +1,279 @@
+"""Figures and tables from artifacts: what they show is what the artifacts say, and what is lacking is named."""
+
+import csv
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_results import BUDGETS, write_results
+from typer.testing import CliRunner
+
+from hat.cli import app
+from hat.errors import InputError
+from hat.report.drawings.cost import cost_of
+from hat.report.drawings.search import expected_best
+from hat.report.drawings.workflow import read_graph, workflow_of
+from hat.report.figures import draw_all, draw_figures
+from hat.report.gathered import Place, rows_of
+from hat.report.places import FIGURE_FILES, FIGURES, artifact_state
+from hat.report.published import read_latencies, read_models
+from hat.report.style import save, styled
+from hat.report.tables import write_tables
+from hat.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT.parent / "shared" / "reference"
+SHARED = pytest.mark.skipif(not REFERENCE.is_dir(), reason="needs ../shared/reference")
+GRAPH = 'digraph x {\n\t0[label = "last", color = "0"];\n\t1[label = "middle"];\n\t2[label = "first"];\n'
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return Settings({"report": {"tasks": ["demo"], "devices": ["local"]}}, ROOT / "config")
+
+
+@pytest.fixture(scope="module")
+def drawn(settings, tmp_path_factory):
+    """Results with all figures of their task and device."""
+    results = write_results(tmp_path_factory.mktemp("results"))
+    return results, draw_figures(settings, results, "demo", "local", [])
+
+
+def data(drawn, name):
+    return pd.read_csv(drawn[0].figures / "demo-local" / f"{name}.csv")
+
+
+def test_every_figure_has_its_files_and_states_its_data(drawn):
+    results, gallery = drawn
+    assert gallery.lacking == []
+    assert [figure["name"] for figure in gallery.drawn] == list(FIGURES)
+    for figure in gallery.drawn:
+        for kind in FIGURE_FILES:
+            assert (gallery.folder / f"{figure['name']}.{kind}").stat().st_size > 50
+        assert f"Data: {results.root}" in figure["caption"]
+        assert figure["caption"] in (gallery.folder / f"{figure['name']}.txt").read_text()
+
+
+def test_trade_off_shows_the_artifacts(drawn):
+    shown = data(drawn, "trade-off")
+    assert shown["model"].tolist() == list(BUDGETS)
+    for row in shown.to_dict("records"):
+        folder = drawn[0].budget("demo", "local", row["model"])
+        assert row["bleu"] == json.loads((folder / "score.json").read_text())["bleu"]
+        latency = json.loads((folder / "latency.json").read_text())
+        assert [row[name] for name in ("latency_ms", "latency_low_ms", "latency_high_ms")] == [
+            latency[name] for name in ("latency_ms", "latency_low_ms", "latency_high_ms")
+        ]
+        assert row["bleu_low"] < row["bleu_high"]
+
+
+def test_search_shows_the_best_so_far_and_random_search(drawn):
+    shown = data(drawn, "search")
+    own = shown[shown["budget"] == "40ms"]
+    assert own["best_validation_loss"].tolist() == [5.0, 4.9, 4.9, 4.7]
+    # Of the three random draws 5.0, 4.9 and 4.95.
+    expected = [4.95, (4.9 + 4.9 + 4.95) / 3, 4.9]
+    assert own["random_validation_loss"].tolist()[:3] == pytest.approx(expected)
+    assert np.isnan(own["random_validation_loss"].tolist()[3])
+
+
+def test_expected_best_is_the_mean_over_all_draws():
+    losses = np.array([3.0, 1.0, 4.0, 1.5, 9.0])
+    for count, value in enumerate(expected_best(losses), start=1):
+        draws = [min(draw) for draw in itertools.combinations(losses, count)]
+        assert value == pytest.approx(np.mean(draws))
+
+
+def test_dimensions_are_those_of_the_dataset(drawn):
+    shown = data(drawn, "latency-dimensions")
+    dataset = pd.read_parquet(drawn[0].latency("demo", "local") / "dataset.parquet")
+    assert shown["latency_ms"].tolist() == pytest.approx(dataset["latency_ms"].tolist())
+    depths = [len(json.loads(text)["decoder_ffn_dim"]) for text in dataset["architecture"]]
+    assert shown["decoder_depth"].tolist() == depths
+    assert data(drawn, "architectures")["decoder_ffn_dim"].astype(str).tolist() == ["512", "512 512", "512 512 512"]
+    assert data(drawn, "inherited")["bleu"].tolist() == [4.0, 5.0, 6.0]
+    assert set(data(drawn, "training")["network"]) == {"SuperTransformer", *BUDGETS}
+
+
+def test_figures_do_not_change_by_themselves(drawn, settings):
+    results, gallery = drawn
+    before = {path: path.read_bytes() for path in gallery.files if path.stem in ("trade-off", "architectures")}
+    place = Place(settings, results, "demo", "local")
+    from hat.report.drawings.networks import networks_of
+    from hat.report.drawings.quality import trade_off_of
+
+    with styled():
+        save(gallery.folder, trade_off_of(place, rows_of(place)))
+        save(gallery.folder, networks_of([place]))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_what_is_lacking_is_said_with_its_target(settings, tmp_path):
+    results = write_results(tmp_path)
+    (results.latency("demo", "local") / "dataset.parquet").unlink()
+    (results.predictor("demo", "local") / "errors.json").unlink()
+    for budget in BUDGETS:
+        for name in ("score.json", "architecture.json", "search.parquet"):
+            (results.budget("demo", "local", budget) / name).unlink()
+    place = Place(settings, results, "demo", "local")
+    assert [row["bleu"] for row in rows_of(place)] == [None, None, None]
+    options = ["--config-dir", str(ROOT / "config"), "--results", str(tmp_path)]
+    ran = CliRunner().invoke(app, [*options, "figures", "demo", "local"])
+    assert ran.exit_code == 0, ran.output
+    path, said = results.latency("demo", "local") / "dataset.parquet", " ".join(ran.output.split())
+    assert f"latency-dimensions: {path} is missing; `snakemake {path}` makes it" in said
+    assert f"a score with a latency in {place.folder} is missing; `snakemake {place.folder}/BUDGET" in said
+    assert [path.stem for path in (results.figures / "demo-local").glob("*.pdf")] == ["training"]
+    ran = CliRunner().invoke(app, [*options, "figures", "bibleende", "local"])
+    assert ran.exit_code == 2 and "Traceback" not in ran.output
+    ran = CliRunner().invoke(app, [*options, "figures", "demo"])
+    assert ran.exit_code == 2 and "figures demo: name a device too" in ran.output
+
+
+def test_nothing_to_draw(settings, tmp_path, monkeypatch):
+    from hat.layout import Results
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="there is nothing to draw yet"):
+        draw_all(settings, Results(tmp_path / "results"))
+
+
+def test_tables_show_the_artifacts(drawn, settings):
+    results, _ = drawn
+    written, lacking = write_tables(settings, results)
+    assert [str(one) for one in lacking] == [
+        f"{results.tables}/quantisation: a row of the table is missing;"
+        " `snakemake results/TASK/DEVICE/BUDGET/quantized-4bit/bleu.txt` makes it"
+    ]
+    assert {path.stem for path in written} == {
+        "main", "inherited", "significance", "architectures", "predictors", "benchmarks",
+    }  # fmt: skip
+    with open(results.tables / "main.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["model"], float(row["bleu"]), float(row["latency_ms"])) for row in rows] == [
+        ("40ms", 4.0, 38.0), ("60ms", 5.0, 58.0), ("0.1s", 6.0, 78.0),
+    ]  # fmt: skip
+    assert (
+        "| demo | local | 40ms | HAT | measured | 38.0 [37.5, 39.2] | 4.0 [" in (results.tables / "main.md").read_text()
+    )
+    assert "| demo/supertransformer | 61.5 | - | 900 |" in (results.tables / "benchmarks.md").read_text()
+
+
+def test_baselines_have_a_kind_of_their_own(drawn, settings, tmp_path):
+    results = write_results(tmp_path)
+    place = results.budget("demo", "local", "transformer-base")
+    place.mkdir()
+    (place / "latency.json").write_text(json.dumps({"latency_ms": 400.0, "spread_ms": 8.0}))
+    rows = rows_of(Place(settings, results, "demo", "local"))
+    assert [(row["model"], row["kind"]) for row in rows][-1] == ("transformer-base", "Transformer")
+    assert rows[-1]["params_without_embeddings_m"] == 44.138496
+
+
+def test_the_report_is_made_again_when_an_artifact_changes(tmp_path):
+    results = write_results(tmp_path)
+    before = artifact_state(results)
+    assert artifact_state(results) == before
+    (results.budget("demo", "local", "40ms") / "score.json").write_text("{}")
+    assert artifact_state(results) != before
+
+
+def test_the_workflow_is_drawn_from_its_graph(tmp_path):
+    graph = tmp_path / "workflow.dot"
+    graph.write_text(GRAPH + "\t1 -> 0\n\t2 -> 1\n\t2 -> 0\n}\n")
+    assert read_graph(graph) == [("first", "last"), ("first", "middle"), ("middle", "last")]
+    with styled():
+        drawing = workflow_of(graph)
+        save(tmp_path, drawing)
+    # The arrow that the others imply is left out of the picture, not of the data.
+    arrows = [text for text in drawing.figure.axes[0].texts if not text.get_text()]
+    assert (len(arrows), len(drawing.data)) == (2, 3)
+    graph.write_text("digraph x {}")
+    with pytest.raises(InputError, match="holds no graph"):
+        read_graph(graph)
+
+
+def test_cost_is_read_from_its_table(tmp_path):
+    path = tmp_path / "cost.csv"
+    with pytest.raises(InputError, match=r"cost.csv is missing; `snakemake .*cost.csv` makes it"):
+        cost_of(path)
+    path.write_text(
+        "method,kind,carbon_kg,task,device\nHAT,estimated,2.5,demo,local\nEvolved Transformer,published,1000,,\nnone,estimated,,,\n"
+    )
+    with styled():
+        drawing = cost_of(path)
+    assert [bar.get_width() for bar in drawing.figure.axes[0].patches] == [1000, 2.5]
+    assert "Hatched: published figures" in drawing.caption
+    labels = [label.get_text() for label in drawing.figure.axes[0].get_yticklabels()]
+    assert labels == ["Evolved Transformer (published)", "demo on local: HAT (estimated)"]
+    path.write_text("stage,hours\na,1\n")
+    with pytest.raises(InputError, match="has no column method, carbon_kg, kind"):
+        cost_of(path)
+
+
+@SHARED
+def test_published_latencies_have_exact_flops():
+    rows = read_models(REFERENCE / "architectures.csv")
+    assert len(rows) == 30
+    frame = read_latencies(REFERENCE / "latency" / "wmt14ende_cpu_raspberrypi.csv")
+    assert len(frame) == 2000 and frame["latency_ms"].between(3000, 13000).all()
+    # Averages over layers lose nothing of the FLOPs.
+    from hat.report.published import _flops_g
+
+    for row in rows:
+        if not row["task"].startswith("wmt"):
+            continue
+        one = row["architecture"]
+        averaged = {
+            "encoder_embed_dim": one.encoder_embed_dim,
+            "encoder_layer_num": one.encoder_layers,
+            "encoder_ffn_embed_dim_avg": np.mean(one.encoder_ffn_dim),
+            "decoder_embed_dim": one.decoder_embed_dim,
+            "decoder_layer_num": one.decoder_layers,
+            "decoder_ffn_embed_dim_avg": np.mean(one.decoder_ffn_dim),
+            "decoder_arbitrary_ende_attn_avg": np.mean(one.decoder_cross_span),
+        }
+        assert _flops_g(averaged) == pytest.approx(row["flops_g"], abs=1e-12)
+
+
+@SHARED
+def test_published_data_alone_is_drawn_and_says_so(tmp_path, monkeypatch):
+    from hat.layout import Results
+
+    monkeypatch.chdir(tmp_path)
+    models = pd.read_csv(REFERENCE / "architectures.csv")
+    models[models["name"].str.contains("wmt14ende_raspberrypi")].to_csv(tmp_path / "models.csv", index=False)
+    report = {
+        "published_models": str(tmp_path / "models.csv"),
+        "published_latencies": [str(REFERENCE / "latency" / "*raspberrypi.csv")],
+    }
+    results = Results(tmp_path / "results")
+    galleries = draw_all(Settings({"report": report}, ROOT / "config"), results)
+    captions = {gallery.folder.name: [figure["caption"] for figure in gallery.drawn] for gallery in galleries}
+    assert "2,000 published networks, not measured here" in captions["wmt14ende_cpu_raspberrypi"][0]
+    assert "Hollow marks and broken lines: published figures" in captions["wmt14ende-raspberrypi"][0]
+    shown = pd.read_csv(results.figures / "published/wmt14ende-raspberrypi/trade-off.csv")
+    assert shown["latency_ms"].tolist() == [3500, 4000, 4500, 6000]
+    assert shown["bleu"].tolist() == [25.8, 26.9, 27.6, 28.2]
+    assert set(shown["source"]) == {"published"}
+
+
+def test_files_of_others_are_checked(tmp_path):
+    path = tmp_path / "models.csv"
+    with pytest.raises(InputError, match="no such file"):
+        read_models(path)
+    path.write_text("name,params\na,1\n")
+    with pytest.raises(InputError, match="has no column flops_without_last_layer, readme_latency"):
+        read_models(path)
+    path.write_text(
+        "name,params,flops_without_last_layer,readme_latency,readme_bleu,readme_sacrebleu\nx,1,1,3.5s,20,20\n"
+    )
+    with pytest.raises(InputError, match="name 'x', expected KIND_TASK_DEVICE@LATENCY"):
+        read_models(path)
+    wrong = Settings({"report": {"published_latencies": [str(tmp_path / "no*.csv")]}}, ROOT / "config")
+    from hat.report.published import latency_files
+
+    with pytest.raises(InputError, match=r"report.published_latencies: no file matches"):
+        latency_files(wrong.configuration.report)
