@@ -99,7 +99,7 @@ def test_the_site_is_built_strictly(tmp_path):
     verbs = (tmp_path / "reference/cli.html").read_text()
     assert "hat latency range" in verbs and "--threads" in verbs
     assert "supertransformer.updates" in (tmp_path / "reference/configuration.html").read_text()
-    # No page asks for anything elsewhere but what the theme links to.
+    # Pages load nothing from elsewhere.
     loaded = re.findall(r"<(?:script|link)[^>]+(?:src|href)=\"(https?://[^\"]+)", (tmp_path / "index.html").read_text())
     assert loaded == []
 

@@ -1,6 +1,9 @@
 """The whole DAG on a made corpus, with real training, measuring, searching, scoring."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,29 @@ def test_artifacts_hold_what_is_documented(finished):
 def test_summary_is_printed(finished):
     assert "smoke on local" in finished.output
     assert "Larger budgets are better by BLEU" in finished.output
+
+
+def test_status_says_what_exists_and_what_is_stale(finished):
+    def states():
+        command = [str(Path(sys.executable).with_name("hat")), "status", "smoke", "local", budget, "--json"]
+        ran = subprocess.run(command, check=False, cwd=finished.folder, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        return {row["file"]: row["state"] for row in json.loads(ran.stdout)}
+
+    budget = finished.budgets()[0]
+    found = states()
+    place = f"results/smoke/local/{budget}"
+    assert {found[f"{place}/{name}"] for name in ("bleu.txt", "latency.json", "architecture.json")} == {"up to date"}
+    lost, newer = finished.folder / place / "hypotheses.txt", finished.folder / place / "architecture.json"
+    content, before = lost.read_text(), newer.stat()
+    lost.unlink()
+    os.utime(newer)
+    found = states()
+    assert found[f"{place}/hypotheses.txt"] == "missing"
+    assert found[f"{place}/subtransformer/checkpoint.pt"] not in ("up to date", "missing")
+    lost.write_text(content)
+    os.utime(lost, ns=((finished.folder / place / "score.json").stat().st_mtime_ns,) * 2)
+    os.utime(newer, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_again_does_nothing(finished):
