@@ -8,7 +8,7 @@ import numpy as np
 from hat.latency.features import Rows, Vector
 from hat.latency.linear import Linear
 
-TREES, DEPTH, RATE, SUBSAMPLE, LEAF = 150, 3, 0.05, 0.7, 5
+TREES, DEPTH, RATE, SUBSAMPLE, LEAF = 60, 3, 0.1, 0.7, 5
 # The trees correct the linear regression by at most this factor either way.
 LARGEST_FACTOR = 2.0
 

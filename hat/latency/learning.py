@@ -18,7 +18,7 @@ from hat.latency.regressions import REGRESSIONS
 TARGET = re.compile(r"(?P<percent>[0-9]+(\.[0-9]+)?) ?%")
 # Sizes of the learning curve: from this one on each is so many times the one before.
 SMALLEST, GROWTH = 10, 1.5
-REPEATS = 8
+REPEATS = 6
 # Normal quantile: one-sided 95 %.
 SURE = 1.645
 # No sampling is stopped before so many samples, twice the number of features and a little.

@@ -57,7 +57,7 @@ class PublishedNetwork:
                 batch = torch.randint(len(rows), (BATCH,))
                 loss = nn.functional.mse_loss(network(inputs[batch])[:, 0], targets[batch])
                 optimiser.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
         weights = [layer.weight.detach().numpy().T for layer in layers]
         return cls(Linear.fit(rows, latencies_ms, seed), weights, [layer.bias.detach().numpy() for layer in layers])
@@ -90,7 +90,7 @@ class PublishedNetwork:
 
 
 def _inputs(rows: Rows) -> npt.NDArray[np.float32]:
-    return (rows.averages / np.array(list(AVERAGES.values()))).astype(np.float32)
+    return np.asarray(rows.averages / np.array(list(AVERAGES.values())), dtype=np.float32)
 
 
 def _packed(values: npt.NDArray[np.float32]) -> str:

@@ -1,12 +1,11 @@
 """Which Architectures are measured, and in which order, so that the first of them tell the most."""
 
 import random
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-from hat.latency.features import FEATURES, Vector, features
+from hat.latency.features import Vector, features
 from hat.latency.workload import Workload
 from hat.runtime.base import Shape
 from hat.space import Architecture, SearchSpace
@@ -46,68 +45,70 @@ def draw_architectures(
         drawn = iter(lambda: space.sample(rng), None)
         own = random.Random(f"{seed} designed")
         pool = list(dict.fromkeys(space.sample(own) for _ in range(POOL)))
-    design = _Design(space, pool) if choice == "designed" else None
-    if design is not None:
-        design.measured(list(chosen))
+    designed = choice == "designed"
+    # The design is the same for all lengths and dictionaries: they only scale features.
+    workload = Workload(shape=_nominal_shape(space), source_length=30, target_length=30, beam=5)
+    design = Design(features(pool, workload)) if designed else None
+
+    def take(architecture: Architecture, origin: str) -> None:
+        chosen[architecture] = origin
+        if design is not None and len(chosen) < 2 * MOST_DESIGNED:
+            design.measured(features([architecture], workload))
+
+    for architecture in chosen:
+        take(architecture, EXTREME)
     wanted = min(count, space.size)
-    for number in range(space.size * FEW * count):
-        if len(chosen) >= wanted:
-            break
-        if design is not None and number % 2 and number < 2 * MOST_DESIGNED:
-            found = design.next(chosen)
-            if found is not None:
-                chosen[found] = DESIGNED
-                design.measured([found])
-            continue
-        found = next(drawn)
-        if found not in chosen:
-            chosen[found] = RANDOM
-            if design is not None and number < 2 * MOST_DESIGNED:
-                design.measured([found])
+    turn = 0
+    while len(chosen) < wanted:
+        turn += 1
+        if design is not None and turn % 2 == 0 and turn < 2 * MOST_DESIGNED:
+            number = next((number for number in design.uncertain() if pool[number] not in chosen), None)
+            if number is not None:
+                take(pool[number], DESIGNED)
+        elif (architecture := next(drawn)) not in chosen:
+            take(architecture, RANDOM)
     return chosen
 
 
-class _Design:
+def _nominal_shape(space: SearchSpace) -> Shape:
+    return Shape(
+        source_vocabulary=8192,
+        target_vocabulary=8192,
+        qkv_dim=space.space.qkv_dim,
+        super_encoder_dim=max(space.space.encoder_embed_dim),
+        super_decoder_dim=max(space.space.decoder_embed_dim),
+        super_encoder_layers=max(space.space.encoder_layers),
+        norm="post",
+        share_embeddings="all",
+        vocab_original_scaling=False,
+    )
+
+
+class Design:
     """What is uncertain about the costs of features while more and more Architectures are measured.
 
     Args:
-        space: the space.
-        pool: Architectures to choose among.
+        pool: features of the Architectures to choose among, [P, F].
     """
 
-    def __init__(self, space: SearchSpace, pool: Sequence[Architecture]) -> None:
-        self.pool = list(pool)
-        # The design is the same for all lengths and dictionaries: they only scale features.
-        shape = Shape(
-            source_vocabulary=8192,
-            target_vocabulary=8192,
-            qkv_dim=space.space.qkv_dim,
-            super_encoder_dim=max(space.space.encoder_embed_dim),
-            super_decoder_dim=max(space.space.decoder_embed_dim),
-            super_encoder_layers=max(space.space.encoder_layers),
-            norm="post",
-            share_embeddings="all",
-            vocab_original_scaling=False,
-        )
-        self._workload = Workload(shape=shape, source_length=30, target_length=30, beam=5)
-        table = features(self.pool, self._workload)
-        self._scale = table.mean(axis=0)
-        self._table = self._shares(table)
-        self._covariance = PRIOR * np.eye(len(FEATURES))
+    def __init__(self, pool: Vector) -> None:
+        self._scale = pool.mean(axis=0)
+        self._scale[self._scale == 0] = 1.0
+        self._pool = self._shares(pool)
+        self._covariance = PRIOR * np.eye(pool.shape[1])
 
     def _shares(self, table: Vector) -> Vector:
         """Features as parts of the latency, were each of them to cost the same on average; errors are relative."""
         scaled = table / self._scale
-        return np.asarray(len(FEATURES) * scaled / scaled.sum(axis=1, keepdims=True))
+        return np.asarray(table.shape[1] * scaled / scaled.sum(axis=1, keepdims=True))
 
-    def measured(self, architectures: Sequence[Architecture]) -> None:
-        """Take in what will be measured."""
-        for row in self._shares(features(architectures, self._workload)):
+    def measured(self, table: Vector) -> None:
+        """Take in what will be measured, features [N, F]."""
+        for row in self._shares(table):
             image = self._covariance @ row
             self._covariance -= np.outer(image, image) / (1 + row @ image)
 
-    def next(self, chosen: dict[Architecture, str]) -> Architecture | None:
-        """The Architecture of the pool whose latency is the least certain; None where all are chosen."""
-        variance = np.einsum("ij,jk,ik->i", self._table, self._covariance, self._table, optimize=True)
-        order = np.argsort(-variance, kind="stable").tolist()
-        return next((self.pool[number] for number in order if self.pool[number] not in chosen), None)
+    def uncertain(self) -> list[int]:
+        """Numbers of the pool, that whose latency is the least certain first."""
+        variance = np.einsum("ij,ij->i", self._pool @ self._covariance, self._pool)
+        return [int(number) for number in np.argsort(-variance, kind="stable")]

@@ -1,7 +1,6 @@
 """The stages of latency: what is measured, the measurements, the dataset, the predictor, budgets, the final check."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 

@@ -43,10 +43,9 @@ def predict_architecture(
         InputError: the predictor is missing, or a decoder layer attends to more encoder layers than there are.
     """
     predictor = load_predictor(results, task, device)
-    if (span := max(architecture.decoder_cross_span)) > architecture.encoder_layers:
-        raise InputError(
-            f"Architecture, decoder_cross_span: {span}, expected at most {architecture.encoder_layers}, the encoder's layers"
-        )
+    span, layers = max(architecture.decoder_cross_span), architecture.encoder_layers
+    if span > layers:
+        raise InputError(f"Architecture, decoder_cross_span: {span}, expected at most the encoder's {layers} layers")
     space = SearchSpace(settings.space_on(task, device))
     predicted = float(predictor.predict([architecture])[0])
     description = predictor.bound.description()

@@ -1,22 +1,22 @@
 """Accuracy of the predictor on latencies published with HAT, beside the published network: tables on standard output.
 
-    python tests/benchmarks/predictor.py [FOLDER] [--network-splits 10] [--models linear,boosting,chosen,mlp]
+    python tests/benchmarks/predictor.py [FOLDER] [--network-splits 10] [--models linear,boosting,mlp]
 
 FOLDER holds measured latencies in the published form (default ../shared/reference/latency). Ten splits, 200 held-out
-rows; our regressions are fitted to 100 other rows, the published network to 1,600. `chosen` is what `hat latency fit`
-takes: the regression that cross-validation on the 100 rows prefers, and the part of the held-out rows within its bound.
+rows; our regressions are fitted to 100 other rows, the published network to 1,600. For the linear regression, which is
+what `hat latency fit` chooses there, also the part of the held-out rows within its upper bound.
 """
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from hat.latency.accuracy import kendall_tau
 from hat.latency.averaged import read_published
-from hat.latency.features import Rows, rows_of
+from hat.latency.features import rows_of
+from hat.latency.fitting import fit_bounded
 from hat.latency.regressions import REGRESSIONS
 from hat.latency.workload import Workload
 from hat.runtime.base import Shape
@@ -52,38 +52,27 @@ def errors_of(path: Path, model: str, splits: int = SPLITS) -> Figures:
         # The same held-out rows for all.
         test, train = order[:HELD_OUT], order[HELD_OUT : HELD_OUT + count]
         started = time.process_time()
-        predict, bound = _fitted(model, rows.take(train), latencies[train], split)
+        regression = REGRESSIONS[model].fit(rows.take(train), latencies[train], split)
         seconds = time.process_time() - started
-        predicted, measured = predict(rows.take(test)), latencies[test]
+        predicted, measured = regression.predict(rows.take(test)), latencies[test]
         figures = {
             "RMSE, ms": float(np.sqrt(np.mean((predicted - measured) ** 2))),
             "MAPE, %": 100 * float(np.mean(np.abs(predicted - measured) / measured)),
             "tau": kendall_tau(measured, predicted),
             "fit, s": seconds,
         }
-        if bound is not None:
-            figures["within bound, %"] = 100 * float(np.mean(measured <= bound(rows.take(test))))
+        if model == "linear":
+            bounded = fit_bounded(rows.take(train), latencies[train], seed=split)
+            figures["within bound, %"] = 100 * float(np.mean(measured <= bounded.upper_bound(rows.take(test))))
         found.append(figures)
     return {name: float(np.mean([figures[name] for figures in found])) for name in found[0]}
-
-
-Function = Callable[[Rows], np.ndarray]
-
-
-def _fitted(model: str, rows: Rows, latencies: np.ndarray, seed: int) -> tuple[Function, Function | None]:
-    if model == "chosen":
-        from hat.latency.fitting import fit_bounded
-
-        fitted = fit_bounded(rows, latencies, models=("linear", "boosting"), confidence=0.95, seed=seed)
-        return fitted.regression.predict, fitted.upper_bound
-    return REGRESSIONS[model].fit(rows, latencies, seed).predict, None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default="../shared/reference/latency")
     parser.add_argument("--network-splits", type=int, default=SPLITS, help="splits of the published network")
-    parser.add_argument("--models", default="linear,boosting,chosen,mlp")
+    parser.add_argument("--models", default="linear,boosting,mlp")
     chosen = parser.parse_args()
     files = sorted(chosen.folder.glob("*.csv"))
     if not files:
