@@ -147,12 +147,13 @@ def features(architectures: Sequence[Network], workload: Workload, precision: st
     Returns:
         [len(architectures), len(FEATURES)], the sums over :func:`components`.
     """
-    table = np.zeros((len(architectures), len(FEATURES)))
-    column = {name: number for number, name in enumerate(FEATURES)}
+    table = np.empty((len(architectures), len(FEATURES)))
     for row, architecture in enumerate(architectures):
+        total = dict.fromkeys(FEATURES, 0.0)
         for _, amounts in components(architecture, workload, precision):
             for name, amount in amounts.items():
-                table[row, column[name]] += amount
+                total[name] += amount
+        table[row] = list(total.values())
     return table
 
 

@@ -13,6 +13,7 @@ from hat.artifacts import read_json, read_jsonl, write_json
 from hat.errors import HatError, InputError
 from hat.latency import samples, stages, whatif
 from hat.latency.dataset import read_parquet
+from hat.latency.features import rows_of
 from hat.latency.protocol import Measurement
 from hat.layout import Results
 from hat.report.predictor import draw_accuracy
@@ -205,8 +206,8 @@ def test_device_that_cannot_be_reached(folder: Path, results: Results, runtime: 
 
 
 @pytest.fixture
-def predicted(folder: Path, results: Results, runtime: NumpyRuntime, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """All stages up to the predictor, on a device whose latency is ``true_latency_ms``."""
+def exact(runtime: NumpyRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device whose latency is ``true_latency_ms``."""
 
     def measured(model: object, workload: object, *, warmup: int, repeats: int, tracker: object = None) -> Measurement:
         latency = true_latency_ms(runtime.built[-1])
@@ -216,6 +217,11 @@ def predicted(folder: Path, results: Results, runtime: NumpyRuntime, monkeypatch
         )
 
     monkeypatch.setattr("hat.latency.connection.measure", measured)
+
+
+@pytest.fixture
+def predicted(folder: Path, results: Results, exact: None) -> Settings:
+    """All stages up to the predictor."""
     settings = Settings({"latency.samples": 60}, folder=folder)
     shards(settings, results)
     stages.collect_dataset(settings, results, "toy", "here")
@@ -252,7 +258,7 @@ def test_dataset_and_predictor(predicted: Settings, results: Results) -> None:
 
 
 def test_sampling_ends_at_the_target_and_goes_on_for_a_lower_one(
-    predicted: Settings, results: Results, runtime: NumpyRuntime, folder: Path, capsys: pytest.CaptureFixture[str]
+    exact: None, results: Results, runtime: NumpyRuntime, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings({"latency.samples": 60, "latency.shards": 1, "latency.target_error": "5%"}, folder=folder)
     stages.choose_architectures(settings, results, "toy", "here")
@@ -282,7 +288,7 @@ def test_target_needs_one_shard(folder: Path, results: Results, runtime: NumpyRu
         stages.sample_shard(Settings(folder=folder), results, "toy", "here", 0, "2%")
 
 
-def test_what_if(predicted: Settings, results: Results, tmp_path: Path) -> None:
+def test_what_if_and_figure(predicted: Settings, results: Results, tmp_path: Path) -> None:
     space = SearchSpace(SMALL)
     found = whatif.predict_architecture(predicted, results, "toy", "here", space.largest)
     assert math.fsum(part["latency_ms"] for part in found["components"]) == found["predicted_latency_ms"]
@@ -303,9 +309,6 @@ def test_what_if(predicted: Settings, results: Results, tmp_path: Path) -> None:
     for wrong, message in ((str(tmp_path / "none.json"), "no such file"), ("{1", "ARCHITECTURE: not JSON")):
         with pytest.raises(InputError, match=message):
             whatif.architecture_argument(wrong)
-
-
-def test_figure_of_the_predictor(predicted: Settings, results: Results) -> None:
     paths = draw_accuracy(results, "toy", "here")
     assert [path.name for path in paths] == ["accuracy.pdf", "accuracy.png", "accuracy.csv"]
     first = paths[0].read_bytes()
@@ -318,14 +321,14 @@ def test_range_and_budgets(predicted: Settings, results: Results) -> None:
     latencies = [found[name]["predicted_latency_ms"] for name in ("fastest", "median", "slowest")]
     assert latencies == sorted(latencies)
     predictor = stages.load_predictor(results, "toy", "here")
-    everything = predictor.predict(list(SearchSpace(SMALL).enumerate()))
-    assert latencies[0] == pytest.approx(everything.min())
-    assert latencies[2] == pytest.approx(everything.max())
+    everything = rows_of(list(SearchSpace(SMALL).enumerate()), predictor.workload)
+    assert latencies[0] == pytest.approx(predictor.regression.predict(everything).min())
+    assert latencies[2] == pytest.approx(predictor.regression.predict(everything).max())
     path = stages.choose_budgets(predicted, results, "toy", "here")
     budgets = [budget_ms(budget) for budget in read_json(path)["budgets"]]
     assert len(budgets) == 3
     least, most = found["safe_budgets_ms"]
-    assert least == pytest.approx(predictor.upper_bound(list(SearchSpace(SMALL).enumerate())).min())
+    assert least == pytest.approx(predictor.bound.upper(predictor.regression, everything).min())
     assert latencies[0] <= least < budgets[0] < budgets[1] < budgets[2] < most
 
 

@@ -126,13 +126,13 @@ def test_upper_bound_covers_what_it_says(count: int, method: str) -> None:
     # The mean over draws of the fitted rows is what is promised.
     covered = []
     new, latencies = synthetic(400, 77, 0.1)
-    for seed in range(6 if method == "cross" else 2):
+    for seed in range(4 if method == "cross" else 1):
         predictor = LatencyPredictor.fit(workload(WIDE), *synthetic(count, seed, 0.1), confidence=0.9, seed=seed)
         upper = predictor.upper_bound(new)
         assert predictor.bound.description()["method"] == method
         assert (upper >= predictor.predict(new)).all()
         covered.append(float(np.mean(latencies <= upper)))
-    assert 0.86 < np.mean(covered) < 0.95
+    assert 0.85 < np.mean(covered) < 0.96
 
 
 def test_what_a_bound_promises() -> None:

@@ -92,9 +92,7 @@ rule predictor_figure:
     input:
         errors=rules.fit_predictor.output.errors,
     output:
-        multiext(
-            "results/{task}/{device}/predictor/accuracy", ".pdf", ".png", ".csv"
-        ),
+        multiext("results/{task}/{device}/predictor/accuracy", ".pdf", ".png", ".csv"),
     log:
         "results/logs/{task}/{device}/predictor-figure.log",
     benchmark:
