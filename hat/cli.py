@@ -13,6 +13,7 @@ import typer
 from hat.cli_context import USAGE, AsJson, Budgets, results_of, settings_of, usage_file
 from hat.cli_device import device
 from hat.cli_files import config, convert, profile
+from hat.cli_latency import register as register_latency
 from hat.cli_plan import cost, plan
 from hat.cli_report import VERBS as REPORT_VERBS
 from hat.cli_serve import serve
@@ -53,6 +54,7 @@ app.command("plan")(plan)
 app.command("cost")(cost)
 for _name, _verb in REPORT_VERBS.items():
     app.command(_name)(_verb)
+register_latency(latency)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
 
@@ -199,12 +201,15 @@ def _latency_sample(
     context: typer.Context,
     task: TaskName,
     device: DeviceName,
-    shard: Annotated[int, typer.Option(help="Number of the shard, from 0.", min=0)],
+    shard: Annotated[int, typer.Option(help="Number of the shard, from 0.", min=0)] = 0,
+    target_error: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="Stop at this held-out error of the predictor, such as 2%.")
+    ] = None,
 ) -> None:
     """Measure one shard of the Architectures on the device."""
     from hat.latency.stages import sample_shard
 
-    sample_shard(settings_of(context), results_of(context), task, device, shard)
+    sample_shard(settings_of(context), results_of(context), task, device, shard, target_error)
 
 
 @latency.command("collect")
@@ -213,25 +218,6 @@ def _latency_collect(context: typer.Context, task: TaskName, device: DeviceName)
     from hat.latency.stages import collect_dataset
 
     collect_dataset(settings_of(context), results_of(context), task, device)
-
-
-@latency.command("fit")
-def _latency_fit(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
-    """Fit the predictor and write its errors on held-out samples."""
-    from hat.latency.stages import fit_predictor
-
-    results = results_of(context)
-    fit_predictor(settings_of(context), results, task, device)
-    _show_file(results.predictor(task, device) / "errors.json", f"Predictor of {task} on {device}", as_json=as_json)
-
-
-@latency.command("range")
-def _latency_range(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
-    """Say what is possible: the fastest, the median and the slowest predicted Architecture."""
-    from hat.latency.stages import latency_range
-
-    figures = latency_range(settings_of(context), results_of(context), task, device)
-    print_figures(f"Predicted latency of {task} on {device}", figures, as_json=as_json)
 
 
 @latency.command("measure")

@@ -148,7 +148,7 @@ def explain(
     if as_json:
         print_json(found)
         return
-    rows = [(part["what"], f"{part['ms']:.2f}", f"{part['percent']:.1f}") for part in found["components"]]
+    rows = [(part["name"], f"{part['ms']:.2f}", f"{part['percent']:.1f}") for part in found["components"]]
     rows.append(("predicted", f"{found['predicted_latency_ms']:.2f}", "100.0"))
     print_table(f"{file} on {device}, {found['task']}", ("component", "ms", "%"), rows)
     print("Estimated by the latency predictor; components that it cannot tell apart share their time.")

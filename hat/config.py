@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hat.config_cost import Cost, Storage
+from hat.config_predictor import PredictorSettings
 from hat.config_report import ReportSettings
 from hat.config_text import Corpus, Language, Positive, Section, Tokenisation
 
@@ -108,7 +109,7 @@ class SuperTraining(Training):
 # --- measurement, search, scoring -------------------------------------------------------------------
 
 
-class Latency(Section):
+class Latency(PredictorSettings):
     """Latency sampling and the predictor."""
 
     samples: Positive = Field(2000, description="Architectures measured")

@@ -31,9 +31,10 @@ def predicted_range(space: SearchSpace, predictor: LatencyPredictor, *, count: i
         seed: of the draws.
 
     Returns:
-        ``fastest``, ``median``, ``slowest``, each with ``architecture``, ``digest`` and
-        ``predicted_latency_ms`` (median of the drawn ones; the ends are those of the whole space),
-        ``sampled``: how many were looked at, ``estimate``: True, since nothing here is measured.
+        ``fastest``, ``median``, ``slowest``, each with ``architecture``, ``digest``, ``predicted_latency_ms`` (median
+        of the drawn ones; the ends are those of the whole space) and ``upper_bound_ms``; ``safe_budgets_ms``, the
+        smallest and the largest upper bound of the space; ``sampled``: how many were looked at; ``estimate``: True,
+        since nothing here is measured.
     """
     rng = random.Random(seed)
     drawn = list(space.enumerate()) if space.size <= count else [space.sample(rng) for _ in range(count)]
@@ -41,18 +42,24 @@ def predicted_range(space: SearchSpace, predictor: LatencyPredictor, *, count: i
     order = np.argsort(latencies, kind="stable")
     middle = int(order[len(order) // 2])
     ends = [drawn[int(order[0])], drawn[int(order[-1])], space.smallest, space.largest]
+    found = {
+        "fastest": extreme(space, predictor.predict, ends)[0],
+        "median": drawn[middle],
+        "slowest": extreme(space, predictor.predict, ends, slowest=True)[0],
+    }
+    safe = [extreme(space, predictor.upper_bound, ends, slowest=slowest)[1] for slowest in (False, True)]
     return {
-        "fastest": _entry(*extreme(space, predictor.predict, ends)),
-        "median": _entry(drawn[middle], float(latencies[middle])),
-        "slowest": _entry(*extreme(space, predictor.predict, ends, slowest=True)),
+        **{name: _entry(predictor, architecture) for name, architecture in found.items()},
+        "safe_budgets_ms": safe,
         "sampled": len(drawn),
         "estimate": True,
     }
 
 
-def _entry(architecture: Architecture, latency_ms: float) -> dict[str, Any]:
+def _entry(predictor: LatencyPredictor, architecture: Architecture) -> dict[str, Any]:
     return {
-        "predicted_latency_ms": latency_ms,
+        "predicted_latency_ms": float(predictor.predict([architecture])[0]),
+        "upper_bound_ms": float(predictor.upper_bound([architecture])[0]),
         "digest": architecture.digest,
         "architecture": architecture.to_dict(),
     }

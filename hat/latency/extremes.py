@@ -37,7 +37,8 @@ def extreme(
 ) -> tuple[Architecture, float]:
     """The fastest (or slowest) Architecture that is reached by changing one dimension at a time.
 
-    Exact for a predictor whose latency falls with every dimension, as ``LatencyPredictor``'s does.
+    Exact for a predictor whose latency falls with every dimension, as that of a ``LatencyPredictor`` with the linear
+    regression does, and its upper bound; with another regression, no single change leads further.
 
     Args:
         space: the space.

@@ -15,12 +15,10 @@ from hat.latency.protocol import Measurement
 from hat.latency.visits import Visits, pooled_noise
 from hat.latency.workload import Workload
 from hat.progress import Tracker
-from hat.space import Architecture, SearchSpace
+from hat.space import Architecture
 
 # The reference Architecture is measured again before every so many samples.
 REFERENCE_EVERY = 20
-# A space of at most so many times the wanted Architectures is walked through instead of drawn from.
-FEW = 4
 SAMPLE, REFERENCE, CONDITIONS, DRIFT = "sample", "reference", "conditions", "drift"
 
 
@@ -71,24 +69,6 @@ class LatencySample:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: not a latency sample ({error!r})") from None
-
-
-def draw_architectures(space: SearchSpace, count: int, seed: int) -> list[Architecture]:
-    """Different Architectures to measure, in random order; all of a space that has no more than ``count``.
-
-    The largest and the smallest are among them. A larger ``count`` with the same seed begins with the same
-    Architectures, so that more samples can be added to what is measured already.
-    """
-    rng = random.Random(seed)
-    chosen = dict.fromkeys([space.largest, space.smallest][:count])
-    if space.size <= FEW * count:
-        everything = list(space.enumerate())
-        rng.shuffle(everything)
-        chosen.update(dict.fromkeys(everything))
-        return list(chosen)[:count]
-    while len(chosen) < count:
-        chosen.setdefault(space.sample(rng))
-    return list(chosen)
 
 
 class SampleFile:

@@ -4,6 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from hat.artifacts import digest, only_one, provenance, read_json, read_jsonl, write_json, write_text
 from hat.baselines import architecture_of, describe
 from hat.card import add_figures
@@ -11,11 +14,14 @@ from hat.errors import HatError, InputError
 from hat.latency.accuracy import held_out_errors
 from hat.latency.brought import read_brought
 from hat.latency.budgets import predicted_range, spread_budgets
-from hat.latency.connection import check_reachable, connect
+from hat.latency.connection import Conditions, check_reachable, connect
 from hat.latency.dataset import FIRST_ROW, architectures_of, read_parquet, read_shard, table, write_parquet
+from hat.latency.features import rows_of
+from hat.latency.learning import Assessment, assess, sample_until, target_percent
 from hat.latency.predictor import LatencyPredictor
-from hat.latency.samples import SampleFile, draw_architectures, measure_folder, measure_missing, write_rows
+from hat.latency.samples import LatencySample, SampleFile, measure_folder, measure_missing, write_rows
 from hat.latency.schema import validated
+from hat.latency.selection import RANDOM, draw_architectures
 from hat.latency.workload import Workload, workload_of
 from hat.layout import Results
 from hat.progress import progress
@@ -24,6 +30,8 @@ from hat.space import Architecture, SearchSpace
 
 # Architectures drawn to see what latencies a space spans.
 RANGE_COUNT = 10_000
+# Samples measured between two looks at the error.
+SAMPLE_STEP = 10
 # A deployed model is measured with so many times the sentences of a visit.
 DEPLOYED_REPEATS = 5
 
@@ -35,7 +43,8 @@ def choose_architectures(settings: Settings, results: Results, task: str, device
         HatError: the device cannot be measured on.
     """
     check_reachable(settings, device)
-    wanted = settings.task(task).latency.samples
+    latency = settings.task(task).latency
+    wanted = latency.samples
     space = SearchSpace(settings.space_on(task, device))
     if space.size < wanted:
         print(
@@ -45,14 +54,17 @@ def choose_architectures(settings: Settings, results: Results, task: str, device
         )
     folder = results.latency(task, device)
     with only_one(folder, "Choosing Architectures"):
-        chosen = draw_architectures(space, wanted, settings.seed)
-        made_from = {"space": space.space.model_dump(mode="json"), "samples": wanted}
+        chosen = draw_architectures(space, wanted, settings.seed, latency.choice)
+        made_from = {"space": space.space.model_dump(mode="json"), "samples": wanted, "choice": latency.choice}
         header = {
             "kind": FIRST_ROW,
             "count": len(chosen),
             "provenance": provenance(seed=settings.seed, settings=made_from),
         }
-        rows = ({"digest": point.digest, "architecture": point.to_dict()} for point in chosen)
+        rows = (
+            {"digest": point.digest, "architecture": point.to_dict(), "origin": origin}
+            for point, origin in chosen.items()
+        )
         path = folder / "architectures.jsonl"
         write_text(path, write_rows([header, *rows]))
     return path
@@ -70,17 +82,34 @@ def read_architectures(path: Path) -> list[Architecture]:
     return [Architecture.from_dict(row["architecture"], str(path)) for row in rows[1:]]
 
 
-def sample_shard(settings: Settings, results: Results, task: str, device: str, shard: int) -> Path:
+def _representative(path: Path, digests: list[str]) -> npt.NDArray[np.bool_]:
+    """Which Architectures were drawn at random, [len(digests)]: all where architectures.jsonl is absent."""
+    origins = {row["digest"]: row.get("origin", RANDOM) for row in read_jsonl(path)[1:]}
+    return np.array([origins.get(name, RANDOM) == RANDOM for name in digests], dtype=np.bool_)
+
+
+def sample_shard(
+    settings: Settings, results: Results, task: str, device: str, shard: int, target_error: str | None = None
+) -> Path:
     """Measure every ``shards``-th Architecture, from number ``shard`` on, and write latency/samples/SHARD.jsonl.
 
     Each measurement is kept in latency/partial/SHARD.jsonl as it is made; a stage that was interrupted goes on
-    with the missing ones, and measurements made under other conditions are not used.
+    with the missing ones, and measurements made under other conditions are not used. With ``target_error`` (that of
+    the configuration where not given) it ends before the last Architecture where the target is reached, or where more
+    samples would hardly help.
 
     Raises:
         HatError: the device cannot be measured on.
-        InputError: there is no such shard.
+        InputError: there is no such shard, or the target error is none.
     """
     chosen = settings.task(task).latency
+    wanted_error = chosen.target_error if target_error is None else target_error
+    target = None if wanted_error is None else target_percent(wanted_error)
+    if target is not None and chosen.shards != 1:
+        raise InputError(
+            f"target error with latency.shards {chosen.shards}: expected 1 shard, since what has been measured decides"
+            " whether more is"
+        )
     if not 0 <= shard < chosen.shards:
         raise InputError(f"shard {shard}: expected 0 to {chosen.shards - 1} (latency.shards is {chosen.shards})")
     check_reachable(settings, device)
@@ -89,23 +118,43 @@ def sample_shard(settings: Settings, results: Results, task: str, device: str, s
     # Shards share the device, so they exclude each other too.
     with only_one(folder, f"Measuring on {device}"), connect(settings, device) as connection:
         wanted = read_architectures(folder / "architectures.jsonl")[shard :: chosen.shards]
+        workload = workload_of(settings, results, task, device)
         with progress(
             f"Measuring on {device}, shard {shard}", chosen.passes * len(wanted), background=False
         ) as tracker:
-            conditions, samples = measure_missing(
-                wanted=wanted,
-                reference=SearchSpace(settings.space_on(task, device)).largest,
-                connection=connection,
-                workload=workload_of(settings, results, task, device),
-                rules=chosen,
-                file=SampleFile(folder / "partial" / f"{shard}.jsonl"),
-                tracker=tracker,
-            )
+
+            def measured(count: int) -> tuple[Conditions, list[LatencySample]]:
+                return measure_missing(
+                    wanted=wanted[:count],
+                    reference=SearchSpace(settings.space_on(task, device)).largest,
+                    connection=connection,
+                    workload=workload,
+                    rules=chosen,
+                    file=SampleFile(folder / "partial" / f"{shard}.jsonl"),
+                    tracker=tracker,
+                )
+
+            def judged(found: tuple[Conditions, list[LatencySample]]) -> Assessment:
+                points = [sample.architecture for sample in found[1]]
+                latencies = np.array([sample.measurement.latency_ms for sample in found[1]])
+                drawn = _representative(folder / "architectures.jsonl", [point.digest for point in points])
+                return assess(rows_of(points, workload, found[0].precision), latencies, drawn, seed=settings.seed)
+
+            stopped = None
+            if target is None:
+                conditions, samples = measured(len(wanted))
+            else:
+                (conditions, samples), stopped = sample_until(
+                    measured, judged, target_percent=target, most=len(wanted), step=SAMPLE_STEP
+                )
         fingerprint = connection.fingerprint()
+        if stopped is not None:
+            print(stopped.sentence, file=sys.stderr)
         header = {
             "kind": FIRST_ROW,
             "conditions": conditions.to_dict(),
             "fingerprint": fingerprint,
+            "stopped": None if stopped is None else stopped.to_dict(),
             "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
         }
         write_text(path, write_rows([header, *(sample.to_dict() for sample in samples)]))
@@ -174,14 +223,24 @@ def fit_predictor(settings: Settings, results: Results, task: str, device: str) 
     frame = read_parquet(path)
     architectures = architectures_of(frame, str(path))
     workload = Workload.from_dict(frame.attrs["conditions"]["workload"], str(path))
-    held_out = settings.task(task).latency.held_out
+    latency = settings.task(task).latency
+    options: dict[str, Any] = {
+        "precision": str(frame.attrs["conditions"]["precision"]),
+        "models": latency.models,
+        "confidence": latency.confidence,
+        "seed": settings.seed,
+        "representative": _representative(path.parent / "architectures.jsonl", frame["digest"].tolist()),
+    }
     folder = results.predictor(task, device)
     with only_one(folder, "Fitting the predictor"):
-        errors = held_out_errors(workload, architectures, frame, held_out=held_out, seed=settings.seed)
-        predictor = LatencyPredictor.fit(workload, architectures, frame["latency_ms"].tolist())
+        errors = held_out_errors(workload, architectures, frame, held_out=latency.held_out, **options)
+        # The choice among regressions has been made on all rows there.
+        latencies = frame["latency_ms"].tolist()
+        predictor = LatencyPredictor.fit(workload, architectures, latencies, **options | {"models": [errors["model"]]})
         reference = frame["reference_ms"]
         errors["reference_drift_percent"] = 100 * float((reference.max() - reference.min()) / reference.median())
-        made_from = {"dataset": frame.attrs, "rows": digest(frame["latency_ms"].tolist()), "held_out": held_out}
+        chosen_by = {"held_out": latency.held_out, "models": latency.models, "confidence": latency.confidence}
+        made_from = {"dataset": frame.attrs, "rows": digest(latencies), **chosen_by}
         made = {"provenance": provenance(seed=settings.seed, settings=made_from)}
         write_json(folder / "errors.json", errors | made)
         write_json(folder / "predictor.json", predictor.to_dict() | {"rows": len(frame)} | made)
@@ -220,7 +279,8 @@ def choose_budgets(settings: Settings, results: Results, task: str, device: str)
     count = settings.configuration.demo.count
     found = latency_range(settings, results, task, device)
     errors = read_json(results.predictor(task, device) / "errors.json")
-    fastest, slowest = (found[name]["predicted_latency_ms"] for name in ("fastest", "slowest"))
+    # A search keeps to networks whose upper bound is within the budget.
+    fastest, slowest = found["safe_budgets_ms"]
     path = results.budgets(task, device)
     with only_one(path.parent, "Choosing budgets"):
         budgets = spread_budgets(fastest, slowest, count, errors["mape_percent"])

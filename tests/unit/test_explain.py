@@ -12,7 +12,6 @@ from hat.cli import app
 from hat.latency.predictor import LatencyPredictor
 from hat.latency.workload import Workload
 from hat.profile import PUBLISHED_SHAPE
-from hat.report.explain import components
 from hat.space import Architecture
 
 ROOT = Path(__file__).parents[2]
@@ -36,14 +35,6 @@ def results(tmp_path, predictor):
     made = write_results(tmp_path)
     write_json(made.predictor("demo", "local") / "predictor.json", predictor.to_dict())
     return made
-
-
-def test_components_add_up_to_the_prediction(predictor):
-    for layers in (1, 3):
-        point = Architecture.from_dict(architecture(layers))
-        parts = components(predictor, point)
-        assert sum(parts.values()) == pytest.approx(predictor.predict([point])[0])
-        assert min(parts.values()) >= 0
 
 
 def test_explain_says_where_the_time_goes(results, predictor):

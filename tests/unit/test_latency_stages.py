@@ -1,6 +1,8 @@
 """The stages of latency: choosing, measuring with interruptions, dataset, predictor, budgets, the final check."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,12 @@ from toy_device import SMALL, TINY, NumpyRuntime, true_latency_ms, write_configu
 import hat.runtime
 from hat.artifacts import read_json, read_jsonl, write_json
 from hat.errors import HatError, InputError
-from hat.latency import samples, stages
+from hat.latency import samples, stages, whatif
 from hat.latency.dataset import read_parquet
+from hat.latency.features import rows_of
 from hat.latency.protocol import Measurement
 from hat.layout import Results
+from hat.report.predictor import draw_accuracy
 from hat.settings import Settings, budget_ms
 from hat.space import Architecture, SearchSpace
 
@@ -36,8 +40,12 @@ def results(tmp_path: Path) -> Results:
     return found
 
 
+def chosen_path(results: Results) -> Path:
+    return results.latency("toy", "here") / "architectures.jsonl"
+
+
 def chosen(results: Results) -> list[Architecture]:
-    return stages.read_architectures(results.latency("toy", "here") / "architectures.jsonl")
+    return stages.read_architectures(chosen_path(results))
 
 
 def test_architectures_are_different_seeded_and_include_the_extremes(folder: Path, results: Results) -> None:
@@ -198,8 +206,8 @@ def test_device_that_cannot_be_reached(folder: Path, results: Results, runtime: 
 
 
 @pytest.fixture
-def predicted(folder: Path, results: Results, runtime: NumpyRuntime, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """All stages up to the predictor, on a device whose latency is ``true_latency_ms``."""
+def exact(runtime: NumpyRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device whose latency is ``true_latency_ms``."""
 
     def measured(model: object, workload: object, *, warmup: int, repeats: int, tracker: object = None) -> Measurement:
         latency = true_latency_ms(runtime.built[-1])
@@ -209,6 +217,11 @@ def predicted(folder: Path, results: Results, runtime: NumpyRuntime, monkeypatch
         )
 
     monkeypatch.setattr("hat.latency.bench.measure", measured)
+
+
+@pytest.fixture
+def predicted(folder: Path, results: Results, exact: None) -> Settings:
+    """All stages up to the predictor."""
     settings = Settings({"latency.samples": 60}, folder=folder)
     shards(settings, results)
     stages.collect_dataset(settings, results, "toy", "here")
@@ -224,16 +237,83 @@ def test_dataset_and_predictor(predicted: Settings, results: Results) -> None:
     first = Architecture.from_json(frame["architecture"][0])
     assert frame["latency_ms"][0] == pytest.approx(true_latency_ms(first))
     errors = read_json(results.predictor("toy", "here") / "errors.json")
-    assert (errors["rows"], errors["train_rows"], errors["held_out_rows"]) == (60, 48, 12)
+    assert (errors["rows"], errors["model"]) == (60, "linear")
+    # The largest, the smallest and every other one were not drawn at random, so they are not held out.
+    drawn = [row["digest"] for row in read_jsonl(chosen_path(results))[1:] if row["origin"] == "random"]
+    assert len(drawn) == 29
+    assert sorted(pair["digest"] for pair in errors["held_out"]) == sorted(drawn)
+    assert errors["held_out_rows"] == 29
+    assert errors["train_rows"] == 60 - 6
+    assert errors["bound"]["method"] == "cross"
+    assert errors["bound"]["coverage"] > 0.85
+    assert [row["rows"] for row in errors["learning_curve"]] == sorted(row["rows"] for row in errors["learning_curve"])
     assert errors["mape_percent"] < 2
     assert errors["kendall_tau"] > 0.9
     assert 0 < errors["noise_floor"]["mape_percent"] < 0.2
     assert errors["reference_drift_percent"] == 0
-    assert len(errors["held_out"]) == 12
     predictor = stages.load_predictor(results, "toy", "here")
     pair = errors["held_out"][0]
     architecture = next(point for point in chosen(results) if point.digest == pair["digest"])
     assert predictor.predict([architecture])[0] == pytest.approx(pair["measured_ms"], rel=0.05)
+
+
+def test_sampling_ends_at_the_target_and_goes_on_for_a_lower_one(
+    exact: None, results: Results, runtime: NumpyRuntime, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings({"latency.samples": 60, "latency.shards": 1, "latency.target_error": "5%"}, folder=folder)
+    stages.choose_architectures(settings, results, "toy", "here")
+    path = stages.sample_shard(settings, results, "toy", "here", 0)
+    header, *rows = read_jsonl(path)
+    assert len(rows) == 30
+    assert [row["digest"] for row in rows] == [point.digest for point in chosen(results)[:30]]
+    assert header["stopped"]["reason"] == "target"
+    assert "stopped after 30 samples, held-out error" in capsys.readouterr().err
+    before = len(runtime.built)
+    stages.sample_shard(settings, results, "toy", "here", 0)
+    assert len(runtime.built) == before
+    header, *rows = read_jsonl(stages.sample_shard(settings, results, "toy", "here", 0, "0.001%"))
+    assert header["stopped"]["reason"] in ("flat", "samples")
+    assert header["stopped"]["target_percent"] == 0.001
+    assert len(rows) >= 30
+
+
+@pytest.mark.parametrize("target", ["soon", "0%", "-2%", "2", ""])
+def test_target_that_is_none(folder: Path, results: Results, runtime: NumpyRuntime, target: str) -> None:
+    with pytest.raises(InputError, match=f"target error '{target}': expected a percentage above zero, such as 2%"):
+        stages.sample_shard(Settings(folder=folder), results, "toy", "here", 0, target)
+
+
+def test_target_needs_one_shard(folder: Path, results: Results, runtime: NumpyRuntime) -> None:
+    with pytest.raises(InputError, match=r"target error with latency.shards 2: expected 1 shard"):
+        stages.sample_shard(Settings(folder=folder), results, "toy", "here", 0, "2%")
+
+
+def test_what_if_and_figure(predicted: Settings, results: Results, tmp_path: Path) -> None:
+    space = SearchSpace(SMALL)
+    found = whatif.predict_architecture(predicted, results, "toy", "here", space.largest)
+    assert math.fsum(part["latency_ms"] for part in found["components"]) == found["predicted_latency_ms"]
+    assert found["upper_bound_ms"] >= found["predicted_latency_ms"] > 0
+    assert found["predicted_latency_ms"] == pytest.approx(true_latency_ms(space.largest), rel=0.05)
+    assert found["outside_space"] == []
+    beyond = replace(space.largest, encoder_embed_dim=64)
+    found = whatif.predict_architecture(predicted, results, "toy", "here", beyond)
+    assert found["outside_space"] == ["encoder_embed_dim is 64, expected of [48, 32]"]
+    with pytest.raises(InputError, match=r"decoder_cross_span: 3, expected at most the encoder's 2 layers"):
+        whatif.predict_architecture(
+            predicted, results, "toy", "here", replace(space.largest, decoder_cross_span=(3, 1))
+        )
+    file = tmp_path / "architecture.json"
+    write_json(file, space.largest.to_dict())
+    assert whatif.architecture_argument(str(file)) == space.largest
+    assert whatif.architecture_argument(space.largest.to_json()) == space.largest
+    for wrong, message in ((str(tmp_path / "none.json"), "no such file"), ("{1", "ARCHITECTURE: not JSON")):
+        with pytest.raises(InputError, match=message):
+            whatif.architecture_argument(wrong)
+    paths = draw_accuracy(results, "toy", "here")
+    assert [path.name for path in paths] == ["accuracy.pdf", "accuracy.png", "accuracy.csv"]
+    first = paths[0].read_bytes()
+    assert len(paths[2].read_text().splitlines()) == 30
+    assert draw_accuracy(results, "toy", "here")[0].read_bytes() == first
 
 
 def test_range_and_budgets(predicted: Settings, results: Results) -> None:
@@ -241,13 +321,15 @@ def test_range_and_budgets(predicted: Settings, results: Results) -> None:
     latencies = [found[name]["predicted_latency_ms"] for name in ("fastest", "median", "slowest")]
     assert latencies == sorted(latencies)
     predictor = stages.load_predictor(results, "toy", "here")
-    everything = predictor.predict(list(SearchSpace(SMALL).enumerate()))
-    assert latencies[0] == pytest.approx(everything.min())
-    assert latencies[2] == pytest.approx(everything.max())
+    everything = rows_of(list(SearchSpace(SMALL).enumerate()), predictor.workload)
+    assert latencies[0] == pytest.approx(predictor.regression.predict(everything).min())
+    assert latencies[2] == pytest.approx(predictor.regression.predict(everything).max())
     path = stages.choose_budgets(predicted, results, "toy", "here")
     budgets = [budget_ms(budget) for budget in read_json(path)["budgets"]]
     assert len(budgets) == 3
-    assert latencies[0] < budgets[0] < budgets[1] < budgets[2] < latencies[2]
+    least, most = found["safe_budgets_ms"]
+    assert least == pytest.approx(predictor.bound.upper(predictor.regression, everything).min())
+    assert latencies[0] <= least < budgets[0] < budgets[1] < budgets[2] < most
 
 
 def test_deployed_model_is_measured(predicted: Settings, results: Results) -> None:

@@ -162,6 +162,7 @@ def write_configuration(folder: Path, space: Space = SMALL) -> Path:
             "repeats": 3,
             "source_length": 5,
             "target_length": 4,
+            "models": ["linear"],
         },
         "search": {"population": 12, "parents": 4, "mutations": 4, "crossovers": 4, "iterations": 3},
     }

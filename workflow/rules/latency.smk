@@ -70,6 +70,7 @@ rule collect_dataset:
 rule fit_predictor:
     input:
         dataset=rules.collect_dataset.output.dataset,
+        architectures=rules.choose_architectures.output.architectures,
     output:
         predictor="results/{task}/{device}/predictor/predictor.json",
         errors="results/{task}/{device}/predictor/errors.json",
@@ -87,6 +88,25 @@ rule fit_predictor:
         "{wildcards.task}, {wildcards.device}: fit the latency predictor"
     shell:
         "hat --log {log} latency fit {wildcards.task} {wildcards.device}"
+
+
+rule predictor_figure:
+    input:
+        errors=rules.fit_predictor.output.errors,
+    output:
+        multiext("results/{task}/{device}/predictor/accuracy", ".pdf", ".png", ".csv"),
+    log:
+        "results/logs/{task}/{device}/predictor-figure.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/predictor-figure.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "{wildcards.task}, {wildcards.device}: draw the predictor's errors"
+    shell:
+        "hat --log {log} latency figure {wildcards.task} {wildcards.device}"
 
 
 checkpoint choose_budgets:

@@ -1,0 +1,80 @@
+"""Measurements that keep only averages over layers: the published form, a CSV file of the research code."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hat.errors import InputError
+
+# The ten features of the research code, in its order, and what it divides them by.
+AVERAGES = {
+    "encoder_embed_dim": 640,
+    "encoder_layer_num": 6,
+    "encoder_ffn_embed_dim_avg": 2048,
+    "encoder_self_attention_heads_avg": 6,
+    "decoder_embed_dim": 640,
+    "decoder_layer_num": 6,
+    "decoder_ffn_embed_dim_avg": 2048,
+    "decoder_self_attention_heads_avg": 6,
+    "decoder_ende_attention_heads_avg": 6,
+    "decoder_arbitrary_ende_attn_avg": 2,
+}
+TIMES = ("latency_mean_encoder", "latency_mean_decoder")
+
+
+@dataclass(frozen=True)
+class AveragedNetwork:
+    """A network of which only averages over layers are known: every layer has them.
+
+    The dimensions of an Architecture, by the same names. Features are sums over layers of products of a layer's
+    dimension with widths that all layers share, so they are those of the network that was measured.
+    """
+
+    encoder_embed_dim: float
+    encoder_ffn_dim: tuple[float, ...]
+    encoder_heads: tuple[float, ...]
+    decoder_embed_dim: float
+    decoder_ffn_dim: tuple[float, ...]
+    decoder_self_heads: tuple[float, ...]
+    decoder_cross_heads: tuple[float, ...]
+    decoder_cross_span: tuple[float, ...]
+
+    @classmethod
+    def from_averages(cls, values: npt.NDArray[np.float64]) -> Self:
+        """From a row in the order of ``AVERAGES``."""
+        encoder, depth, ffn, heads, decoder, layers, *of_decoder_layers = values.tolist()
+        decoder_lists = [(value,) * round(layers) for value in of_decoder_layers]
+        return cls(encoder, (ffn,) * round(depth), (heads,) * round(depth), decoder, *decoder_lists)
+
+
+def read_published(path: Path) -> tuple[list[AveragedNetwork], npt.NDArray[np.float64]]:
+    """Networks and latencies of a published file.
+
+    Returns:
+        The networks, and time of encoder and decoder together in milliseconds, [N].
+
+    Raises:
+        InputError: the file is missing, is no such table, or holds a value that is no latency or dimension.
+    """
+    try:
+        frame = pd.read_csv(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a CSV file ({error})") from None
+    if missing := [name for name in (*AVERAGES, *TIMES) if name not in frame]:
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)} of the published latencies")
+    numbers = frame[[*AVERAGES, *TIMES]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    if not len(numbers):
+        raise InputError(f"{path}: has no rows")
+    wrong = np.argwhere(~(np.isfinite(numbers) & (numbers > 0)))
+    if len(wrong):
+        row, column = wrong[0]
+        name = (*AVERAGES, *TIMES)[column]
+        raise InputError(f"{path}, line {row + 2}: {name} is {frame[name][row]}, expected a positive number")
+    count = len(AVERAGES)
+    return [AveragedNetwork.from_averages(row[:count]) for row in numbers], numbers[:, count:].sum(axis=1)
