@@ -163,16 +163,27 @@ def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
 class JsonLinesLog:
     """Append-only JSON-lines file; each row is on disk when ``append`` returns.
 
-    Opening cuts off a last line that a killed writer left unfinished.
+    Several processes may append at once. A last line that a killed writer left unfinished is cut off.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._read = 0
+        with self._locked():
+            pass
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[IO[bytes]]:
+        """The file, held by this process (flock) and ending with a whole line."""
         with open(self.path, "ab+") as stream:
-            stream.seek(0)
-            content = stream.read()
-            stream.truncate(content.rfind(b"\n") + 1)
+            with contextlib.suppress(OSError):
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            end = stream.seek(0, os.SEEK_END)
+            if end and (stream.seek(end - 1), stream.read(1))[1] != b"\n":
+                stream.seek(0)
+                stream.truncate(stream.read().rfind(b"\n") + 1)
+            yield stream
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row.
@@ -181,12 +192,29 @@ class JsonLinesLog:
             HatError: the disk is full.
         """
         try:
-            with open(self.path, "ab") as stream:
+            with self._locked() as stream:
                 stream.write(canonical_json(row).encode() + b"\n")
+                stream.flush()
         except OSError as error:
             if (failure := disk_error(error, self.path)) is not None:
                 raise failure from error
             raise
+
+    def new_rows(self) -> list[dict[str, Any]]:
+        """Whole rows that this object has not returned yet, whoever wrote them.
+
+        Raises:
+            InputError: a line is not JSON.
+        """
+        with open(self.path, "rb") as stream:
+            stream.seek(self._read)
+            content = stream.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read += len(whole)
+        try:
+            return [json.loads(line) for line in whole.splitlines()]
+        except json.JSONDecodeError as error:
+            raise InputError(f"{self.path}: a line is not JSON ({error})") from None
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import typer
 
 from hat.cli_context import AsJson, results_of, settings_of
 from hat.cli_files import config, convert, profile
+from hat.cli_search import search, search_front
 from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
@@ -42,6 +43,8 @@ latency = _family("latency", "Measure a device and predict its latencies.")
 subtransformer = _family("subtransformer", "The network found for a budget.")
 baseline = _family("baseline", "Networks that SubTransformers are compared with.")
 app.command("profile")(profile)
+app.command("search")(search)
+app.command("search-front")(search_front)
 app.command("serve")(serve)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
@@ -228,19 +231,6 @@ def _budgets(context: typer.Context, task: TaskName, device: DeviceName, as_json
     results = results_of(context)
     choose_budgets(settings_of(context), results, task, device)
     _show_file(results.budgets(task, device), f"Budgets of {task} on {device}", as_json=as_json)
-
-
-@app.command("search")
-def _search(
-    context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
-) -> None:
-    """Find the best Architecture under the budget."""
-    from hat.search.stages import search
-
-    results = results_of(context)
-    search(settings_of(context), results, task, device, budget)
-    path = results.budget(task, device, budget) / "architecture.json"
-    _show_file(path, f"Architecture of {task} on {device} for {budget}", as_json=as_json)
 
 
 @subtransformer.command("train")

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from hat.config_search import Search
 from hat.config_text import Corpus, Language, Positive, Section, Tokenisation
 from hat.runtime import PRECISIONS
 
@@ -118,27 +119,6 @@ class Latency(Section):
     held_out: float = Field(0.2, gt=0, lt=1, description="Part of the samples kept for the predictor's reported error")
     source_length: Positive = Field(30, description="Tokens of the source sentence")
     target_length: Positive = Field(30, description="Decoding steps")
-
-
-class Search(Section):
-    """Search for the best Architecture under a budget."""
-
-    algorithm: Literal["genetic"] = Field("genetic", description="Search algorithm")
-    population: Positive = Field(125, description="Candidates of a generation")
-    parents: Positive = Field(25, description="Best candidates that are kept and bred from")
-    mutations: int = Field(50, ge=0, description="Children by mutation in each generation")
-    mutation_probability: float = Field(0.3, gt=0, le=1, description="Probability that a dimension is drawn again")
-    crossovers: int = Field(50, ge=0, description="Children by crossover in each generation")
-    iterations: Positive = Field(30, description="Generations")
-    validation_sentences: Positive = Field(
-        2000, description="Sentences of the validation split used to compare candidates"
-    )
-
-    @model_validator(mode="after")
-    def _sizes(self) -> Self:
-        if self.parents > self.population:
-            raise ValueError(f"parents is {self.parents}, expected at most population ({self.population})")
-        return self
 
 
 class Scoring(Section):

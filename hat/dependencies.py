@@ -13,10 +13,15 @@ from hat.config_text import BibleCorpus, FileSource
 from hat.settings import Settings, budget_ms
 
 # Settings that change how fast a result is had, or how it is described, and not the result.
-WITHOUT_EFFECT = frozenset({"description", "threads", "keep_checkpoints", "tensorboard", "host", "mirrors"})
+WITHOUT_EFFECT = frozenset({"description", "threads", "keep_checkpoints", "tensorboard", "host", "mirrors", "workers"})
 
 LANGUAGES = ("task.source_language", "task.target_language")
 MEASUREMENT = ("latency.passes", "latency.warmup", "latency.repeats", "latency.source_length", "latency.target_length")
+# Of one search for all budgets; the rest of `search` is about single budgets.
+SEARCH = tuple(
+    f"task.search.{name}"
+    for name in ("algorithm", "objective", "validation_sentences", "limits", "evaluations", "levels", "halving")
+)
 # The deployed folder says how it translates; its beam is the device's.
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
 QUANTISED = ("device.threads", "device.beam", *LANGUAGES, *DEPLOYED_DECODING, "task.compression")
@@ -32,7 +37,8 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "collect": ("latency.shards",),
     "fit": ("seed", "space", "latency.held_out"),
     "budgets": ("seed", "confined_space", "demo.count"),
-    "search": ("seed", "space", "confined_space", "task.network", "task.search"),
+    "front": ("seed", "space", "confined_space", "task.network", *SEARCH),
+    "search": ("seed", "space", "confined_space", "task.network", "task.search", "device", *MEASUREMENT),
     "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
     "export": ("space", "task.network", "device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING),
     "quantise": ("space", "task.network", *QUANTISED),

@@ -110,3 +110,27 @@ def projected_loss(
         hidden, weight, target, teacher, smoothing, ignore, dtype
     )
     return loss, nll
+
+
+@torch.inference_mode()
+def token_nll(hidden: Tensor, weight: Tensor, target: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Negative log-likelihood of each token, in nats, 0 for padding.
+
+    Args:
+        hidden: states before the output projection, [N, D].
+        weight: output projection, [V, D].
+        target: token numbers in [0, V), [N].
+        dtype: precision of the matrix products; what follows is fp32.
+
+    Returns:
+        [N]
+    """
+    matrix = weight.to(dtype)
+    return torch.cat(
+        [
+            torch.nn.functional.cross_entropy(
+                (rows.to(dtype) @ matrix.t()).float(), wanted, ignore_index=PAD, reduction="none"
+            )
+            for rows, wanted in zip(torch.split(hidden, CHUNK), torch.split(target, CHUNK), strict=True)
+        ]
+    )

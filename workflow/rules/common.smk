@@ -126,6 +126,12 @@ def inherited(wildcards):
     return str(parent) if starts_from == "inherited" else []
 
 
+def front_of(wildcards):
+    """The search for all budgets, where the task's algorithm searches so."""
+    front = RESULTS.search(wildcards.task, wildcards.device) / "candidates.parquet"
+    return str(front) if SETTINGS.task(wildcards.task).search.all_budgets else []
+
+
 def deployed_shortlist(wildcards):
     """The shortlist of a task, where what is deployed for a device has it."""
     wanted = SETTINGS.uses_shortlist(wildcards.task, wildcards.device)
