@@ -34,8 +34,9 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
     """Translate the test split with the deployed folder and score it.
 
     Writes ``bleu.txt`` (score, signature, and a note where the search measured no latency within the budget),
-    ``score.json`` and ``hypotheses.txt`` beside the folder. Detokenised text is compared with the raw reference. Translations made before a kill are kept. Losses are those of the trained network,
-    and not reported of a quantised one.
+    ``score.json`` and ``hypotheses.txt`` beside the folder. Detokenised text is compared with the raw reference.
+    Translations made before a kill are kept. Losses are those of the trained network, and not reported of a quantised
+    one.
 
     Args:
         settings: the configuration.
