@@ -170,20 +170,19 @@ class JsonLinesLog:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._read = 0
-        with self._locked():
-            pass
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[IO[bytes]]:
-        """The file, held by this process (flock) and ending with a whole line."""
         with open(self.path, "ab+") as stream:
-            with contextlib.suppress(OSError):
-                fcntl.flock(stream, fcntl.LOCK_EX)
-            end = stream.seek(0, os.SEEK_END)
-            if end and (stream.seek(end - 1), stream.read(1))[1] != b"\n":
-                stream.seek(0)
-                stream.truncate(stream.read().rfind(b"\n") + 1)
-            yield stream
+            self._hold(stream)
+
+    def _hold(self, stream: IO[bytes]) -> None:
+        """Lock the open file (flock) until it is closed; it ends with a whole line then."""
+        with contextlib.suppress(OSError):
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        end = os.fstat(stream.fileno()).st_size
+        with open(self.path, "rb+") as content:
+            content.seek(max(0, end - 1))
+            if content.read(1) not in (b"", b"\n"):
+                content.seek(0)
+                content.truncate(content.read().rfind(b"\n") + 1)
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row.
@@ -192,9 +191,9 @@ class JsonLinesLog:
             HatError: the disk is full.
         """
         try:
-            with self._locked() as stream:
+            with open(self.path, "ab") as stream:
+                self._hold(stream)
                 stream.write(canonical_json(row).encode() + b"\n")
-                stream.flush()
         except OSError as error:
             if (failure := disk_error(error, self.path)) is not None:
                 raise failure from error

@@ -38,7 +38,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "fit": ("seed", "space", "latency.held_out"),
     "budgets": ("seed", "confined_space", "demo.count"),
     "front": ("seed", "space", "confined_space", "task.network", *SEARCH),
-    "search": ("seed", "space", "confined_space", "task.network", "task.search", "device", *MEASUREMENT),
+    "search": ("seed", "space", "confined_space", "task.network", "task.search"),
     "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
     "export": ("space", "task.network", "device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING),
     "quantise": ("space", "task.network", *QUANTISED),

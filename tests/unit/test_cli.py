@@ -60,6 +60,7 @@ def test_the_package_offers_the_translator_alone():
         "latency measure",
         "budgets",
         "search",
+        "search-front",
         "subtransformer train",
         "export",
         "score",

@@ -21,6 +21,8 @@ def digests(overrides=None):
         ({"tasks": {"demo": {"compression": {"embeddings": False}}}}, {"quantise"}),
         ({"tasks": {"demo": {"shortlist": {"frequent": [9]}}}}, {"shortlist"}),
         ({"search": {"iterations": 2}}, {"search"}),
+        ({"search": {"evaluations": 2}}, {"front", "search"}),
+        ({"search": {"workers": 2}}, set()),
         ({"latency": {"repeats": 3}}, {"sample", "measure"}),
         ({"latency": {"samples": 3}}, {"choose"}),
         ({"devices": {"local": {"beam": 3}}}, {"sample", "measure", "export", "quantise", "score"}),
