@@ -12,7 +12,7 @@ import typer
 
 from hat.cli_context import AsJson, results_of, settings_of
 from hat.cli_files import config, convert, profile
-from hat.cli_search import search, search_front
+from hat.cli_search import search, search_front, search_objectives
 from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
@@ -45,6 +45,7 @@ baseline = _family("baseline", "Networks that SubTransformers are compared with.
 app.command("profile")(profile)
 app.command("search")(search)
 app.command("search-front")(search_front)
+app.command("search-objectives")(search_objectives)
 app.command("serve")(serve)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")

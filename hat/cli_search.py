@@ -30,3 +30,17 @@ def search_front(context: typer.Context, task: TaskName, device: DeviceName, as_
 
     path = run(settings_of(context), results_of(context), task, device)
     print_figures(f"Search of {task} on {device}", read_json(path), as_json=as_json)
+
+
+def search_objectives(
+    context: typer.Context,
+    task: TaskName,
+    count: Annotated[int, typer.Option(help="Architectures that are compared.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Say how well validation loss ranks Architectures as BLEU does, both with inherited weights."""
+    from hat.artifacts import read_json
+    from hat.search.quality import compare_objectives
+
+    path = compare_objectives(settings_of(context), results_of(context), task, count)
+    print_figures(f"Objectives of {task}", read_json(path), as_json=as_json)

@@ -94,8 +94,10 @@ class Evaluator:
 
         Args:
             architectures: those to evaluate.
-            rivals: of each, an Architecture that is evaluated on all blocks; None for one that is not stopped.
+            rivals: of each, the Architecture that it is compared with; None for one that is not stopped.
         """
+        # Known already, unless the cache was deleted since.
+        self.known([rival for rival in rivals if rival is not None], self.losses.blocks)
         result: dict[int, Judged] = {}
         left = list(range(len(architectures)))
         for blocks in self.rungs:

@@ -116,16 +116,17 @@ class SearchSetting:
         }
 
 
-def evaluation_context(settings: Settings, task: str, weights: str) -> str:
-    """Digest of all that an evaluation depends on beside the Architecture."""
+def evaluation_context(settings: Settings, task: str, weights: str, objective: str | None = None) -> str:
+    """Digest of all that an evaluation of an objective, ``search.objective`` by default, depends on."""
     chosen = settings.task(task)
+    objective = objective or chosen.search.objective
     made_from: dict[str, Any] = {
         "weights": weights,
         "validation_sentences": chosen.search.validation_sentences,
-        "objective": chosen.search.objective,
+        "objective": objective,
         "precision": chosen.supertransformer.precision,
         "batch_tokens": chosen.supertransformer.batch_tokens,
     }
-    if chosen.search.objective == "bleu":
+    if objective == "bleu":
         made_from["scoring"] = chosen.scoring.model_dump(mode="json")
     return digest(made_from)

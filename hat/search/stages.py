@@ -19,6 +19,7 @@ from hat.search.setting import SearchSetting
 from hat.search.surrogate import SurrogateSearch
 from hat.search.tables import read_candidates, table
 from hat.search.verify import Verified, Verifier
+from hat.search.workers import Workers
 from hat.settings import Settings, budget_ms
 from hat.space import Architecture
 
@@ -112,6 +113,20 @@ class Rounds:
         known = {candidate.architecture for candidate in self.candidates}
         self.candidates += [candidate for candidate in found if candidate.architecture not in known]
 
+    def _worth(self, winner: Candidate) -> dict[str, Any]:
+        """The winner's validation loss, whatever the objective, and its BLEU where that is it."""
+        objective = self.setting.chosen.objective
+        if objective == "loss":
+            return {"objective": objective, "validation_loss": winner.validation_loss}
+        setting = self.setting
+        loss = Workers(setting.settings, setting.results, setting.task, "loss")
+        ((nll, tokens),) = loss.sums([(winner.architecture, 0, loss.blocks)])
+        return {
+            "objective": objective,
+            "validation_bleu": 100 - winner.validation_loss,
+            "validation_loss": sum(nll) / sum(tokens),
+        }
+
     def eligible(self) -> list[Candidate]:
         """Wholly evaluated candidates that the predictor allows and that are not measured yet, best first."""
         measured = {known.architecture for known in self.verified}
@@ -172,8 +187,7 @@ class Rounds:
             "predicted_latency_ms": float(predictor.predict([architecture])[0]),
             "bound_ms": float(predictor.upper_bound([architecture])[0]),
             "measured_latency_ms": measured.measured_latency_ms if measured is not None else None,
-            "validation_loss": own.validation_loss,
-            "objective": self.setting.chosen.objective,
+            **self._worth(own),
             "verification": {
                 "status": status,
                 "reason": self.unverified,

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _own: "InheritedLoss | BleuOfInherited"
 
 
-def objective_of(settings: Settings, results: Results, task: str) -> "InheritedLoss | BleuOfInherited":
+def objective_of(settings: Settings, results: Results, task: str, objective: str) -> "InheritedLoss | BleuOfInherited":
     """What a task's search minimises, computed in this process."""
-    if settings.task(task).search.objective == "bleu":
+    if objective == "bleu":
         from hat.search.quality import BleuOfInherited
 
         return BleuOfInherited(settings, results, task)
@@ -37,10 +37,11 @@ class Workers:
         settings: the configuration; ``search.workers`` says how many processes evaluate.
         results: where the SuperTransformer and the data are.
         task: name of the task.
+        objective: what is minimised; ``search.objective`` where absent.
     """
 
-    def __init__(self, settings: Settings, results: Results, task: str) -> None:
-        self._made_from = (settings, results, task)
+    def __init__(self, settings: Settings, results: Results, task: str, objective: str | None = None) -> None:
+        self._made_from = (settings, results, task, objective or settings.task(task).search.objective)
         self._count = settings.task(task).search.workers or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
 
@@ -75,10 +76,10 @@ class Workers:
             self._pool = None
 
 
-def _start(settings: Settings, results: Results, task: str) -> None:
+def _start(settings: Settings, results: Results, task: str, objective: str) -> None:
     global _own
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _own = objective_of(settings, results, task)
+    _own = objective_of(settings, results, task, objective)
 
 
 def _end_with_parent() -> None:

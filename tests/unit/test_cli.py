@@ -61,6 +61,7 @@ def test_the_package_offers_the_translator_alone():
         "budgets",
         "search",
         "search-front",
+        "search-objectives",
         "subtransformer train",
         "export",
         "score",
