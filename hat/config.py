@@ -83,6 +83,15 @@ class SubTraining(Training):
     initial_weights: Literal["random", "inherited"] = Field(
         "random", description="Start from random weights (published), or from those that the SuperTransformer has"
     )
+    teacher: str | None = Field(
+        None,
+        description="Learn the distribution of each token from a teacher too: `supertransformer`, its largest network,"
+        " or the name of a baseline, such as `transformer-big`, which is trained for it; nothing is learnt so (published)"
+        " where absent",
+    )
+    teacher_share: float = Field(
+        0.5, gt=0, le=1, description="Part of the loss that is the teacher's; the rest is that of the labels"
+    )
 
 
 class SuperTraining(Training):

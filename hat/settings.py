@@ -68,6 +68,12 @@ class Settings:
                 self._errors.append(
                     f"{self.folder}/tasks/{name}.yaml, space: {task.space!r} is unknown, expected {_known(self.spaces)}"
                 )
+            teacher = task.subtransformer.teacher
+            if teacher not in (None, "supertransformer", *self.baselines):
+                self._errors.append(
+                    f"{self.folder}/tasks/{name}.yaml, subtransformer.teacher: {teacher!r} is unknown, expected"
+                    f" supertransformer or {_known(self.baselines)}"
+                )
         self._check_baselines()
         if self._errors:
             raise InputError("\n".join(self._errors))

@@ -64,6 +64,12 @@ class Objective(nn.Module):
         nll = token_nll(hidden, self.model.output_weight, rows, dtype=self.dtype)
         return nll[: batch.target.numel()].view_as(batch.target).sum(1, dtype=torch.float64)
 
+    @torch.no_grad()
+    def teaching(self, batch: Batch, share: float) -> Teacher:
+        """What the model says of a batch, for another one to learn from."""
+        hidden, _ = self._hidden(batch.source, batch.previous, batch.target)
+        return Teacher(hidden, self.model.output_weight, share)
+
     def as_teacher(self, hidden: Tensor) -> Teacher:
         """What the model just computed, to learn from."""
         return Teacher(hidden.detach(), self.model.output_weight.detach())

@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from hat.train.loop import Networks, Run, select
 from hat.train.objective import Objective, validate
 from hat.train.processes import TrainingResources, joined, own_resources
 from hat.train.sampling import Sampler
+
+# The teacher of that name; others are baselines.
+SUPERTRANSFORMER = "supertransformer"
 
 
 def dropouts_of(training: Training) -> Dropouts:
@@ -100,6 +103,9 @@ def train_subtransformer(
         subject["inherited_from"] = saved["identity"]
     else:
         model = Transformer(architecture, shape, dropouts=dropouts)
+    teacher = teacher_of(settings, results, task)
+    if teacher is not None:
+        subject["taught_by"] = {"name": training.teacher, "share": training.teacher_share, "identity": teacher.identity}
     _train(
         settings,
         results,
@@ -112,7 +118,43 @@ def train_subtransformer(
         networks=None,
         validated=None,
         resources=resources,
+        teacher=teacher,
     )
+
+
+@dataclass(frozen=True)
+class TrainedTeacher:
+    """A trained network to learn from, the digest of how it was trained, and its part of the loss."""
+
+    model: EncoderDecoder
+    identity: str
+    share: float
+
+
+def teacher_of(settings: Settings, results: Results, task: str) -> TrainedTeacher | None:
+    """What the SubTransformers of a task learn from beside the labels, where there is something.
+
+    It is the largest network of the SuperTransformer, or a baseline.
+
+    Raises:
+        InputError: the teacher is unknown, or not trained.
+    """
+    training = settings.task(task).subtransformer
+    model: EncoderDecoder
+    if training.teacher is None:
+        return None
+    if training.teacher == SUPERTRANSFORMER:
+        saved = checkpoints.load(results.supertransformer(task) / "checkpoint.pt")
+        space = SearchSpace(settings.space_of(task))
+        parent = SuperTransformer(space, task_shape(settings, results, task))
+        parent.load_state_dict(saved["model"])
+        model = parent.extract(space.largest)
+    else:
+        architecture = architecture_of(settings.baseline(training.teacher).network)
+        saved = checkpoints.load(results.baseline(task, training.teacher) / "checkpoint.pt")
+        model = build_network(architecture, task_shape(settings, results, task, training.teacher))
+        model.load_state_dict(saved["model"])
+    return TrainedTeacher(model.requires_grad_(False), saved["identity"], training.teacher_share)
 
 
 def train_baseline(
@@ -156,6 +198,7 @@ def _train(
     networks: Networks | None,
     validated: Architecture | None,
     resources: TrainingResources | None,
+    teacher: TrainedTeacher | None = None,
 ) -> None:
     """Run the loop and write its outputs; ``subject`` is what the resolved configuration says is trained."""
     chosen, data = settings.task(task), results.data(task)
@@ -186,6 +229,8 @@ def _train(
             folder=folder,
             identity=identity,
             processes=processes,
+            teacher=teacher.model if teacher is not None else None,
+            teacher_share=teacher.share if teacher is not None else 1.0,
         )
         weights, seconds = run.train()
         if not processes.first:

@@ -146,6 +146,30 @@ def test_a_subtransformer_can_start_from_what_it_inherits(project):
     assert description["inherited_from"] == parent
 
 
+def test_a_subtransformer_can_learn_from_the_largest_network(project):
+    folder, results = project[0].folder, project[1]
+    train_supertransformer(project[0], results, "toy")
+    space = SearchSpace(project[0].space_of("toy"))
+    place = results.budget("toy", "local", "5ms")
+    place.mkdir(parents=True)
+    (place / "architecture.json").write_text(json.dumps({"architecture": space.smallest.to_dict()}))
+    parent = checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")
+    found = {}
+    for teacher in (None, "supertransformer"):
+        overrides = {"subtransformer": {"teacher": teacher, "updates": 6, "validate_every": 6}}
+        settings = Settings({"tasks": {"toy": overrides}}, folder=folder)
+        train_subtransformer(settings, results, "toy", "local", "5ms")
+        description = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
+        found[teacher] = description["validation"]["nll"]
+    assert found[None] != found["supertransformer"]
+    assert description["taught_by"] == {"name": "supertransformer", "share": 0.5, "identity": parent["identity"]}
+    # The teacher has not changed, nor is it trained.
+    again = checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")
+    assert same(parent["model"], again["model"])
+    with pytest.raises(InputError, match=r"subtransformer\.teacher: 'nobody' is unknown, expected supertransformer or"):
+        Settings({"tasks": {"toy": {"subtransformer": {"teacher": "nobody"}}}}, folder=folder)
+
+
 def test_checkpoints_are_averaged_exactly(tmp_path):
     folder = checkpoints.CheckpointFolder(tmp_path, "digest", Training(average_checkpoints=3))
     for update, value in ((1, 5.0), (2, 1.0), (3, 2.0), (4, 6.0)):

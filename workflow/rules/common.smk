@@ -120,10 +120,19 @@ def trained(name):
 
 
 def inherited(wildcards):
-    """The SuperTransformer, where its weights are what a SubTransformer starts from."""
-    starts_from = SETTINGS.task(wildcards.task).subtransformer.initial_weights
+    """The SuperTransformer, where a SubTransformer starts from its weights or learns from it."""
+    training = SETTINGS.task(wildcards.task).subtransformer
     parent = RESULTS.supertransformer(wildcards.task) / "checkpoint.pt"
-    return str(parent) if starts_from == "inherited" else []
+    needed = training.initial_weights == "inherited" or training.teacher == "supertransformer"
+    return str(parent) if needed else []
+
+
+def teacher(wildcards):
+    """The baseline that a SubTransformer learns from, where it does."""
+    name = SETTINGS.task(wildcards.task).subtransformer.teacher
+    if name in (None, "supertransformer"):
+        return []
+    return str(RESULTS.baseline(wildcards.task, name) / "checkpoint.pt")
 
 
 def front_of(wildcards):

@@ -6,6 +6,7 @@ rule train_subtransformer:
         architecture=rules.search.output.architecture,
         data=rules.binarise_corpus.output.counts,
         parent=inherited,
+        teacher=teacher,
     output:
         checkpoint="results/{task}/{device}/{budget}/subtransformer/checkpoint.pt",
         metrics="results/{task}/{device}/{budget}/subtransformer/metrics.jsonl",
