@@ -16,7 +16,7 @@ START, BRED = "start", "nsga2"
 # A generation is this part of all evaluations, and has at least and at most so many.
 GENERATION_PART, FEWEST, MOST = 0.125, 8, 50
 # Rounds in a row without anything new after which nothing more is asked for.
-DRY_ROUNDS = 20
+DRY_ROUNDS = 8
 # Both objectives of what is not evaluated since it is not feasible; pymoo ranks it by its violation alone.
 NEVER = 1e9
 

@@ -23,7 +23,7 @@ from hat.search.surrogate import LossModel, SurrogateSearch
 from hat.space import Architecture, SearchSpace
 
 ALL = sorted(ALGORITHMS)
-SETTINGS = Search(evaluations=32, population=12, parents=6, mutations=4, crossovers=4, iterations=3)
+SETTINGS = Search(evaluations=24, population=12, parents=6, mutations=4, crossovers=4, iterations=3)
 
 
 def silent(completed: int, note: str = "") -> None:
@@ -61,8 +61,10 @@ def test_same_seed_same_result_never_twice_within_budget(tmp_path: Path, name: s
     assert all(true_latency_ms(found.architecture) <= budget for found in first)
     assert all(found.architecture in SearchSpace(SMALL) for found in first)
     assert first == searched(problem_of(tmp_path / "b", SMALL, budget, Counting(blocks=20), halving=True), name, seed=3)
-    other = searched(problem_of(tmp_path / "c", SMALL, budget, Counting(blocks=20), halving=True), name, seed=4)
-    assert first != other
+    other = problem_of(tmp_path / "c", SMALL, budget, Counting(blocks=20), halving=True)
+    assert [proposal.architecture for proposal in ALGORITHMS[name](other, SETTINGS, 4).ask()] != [
+        found.architecture for found in first if found.generation == 0
+    ]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -91,7 +93,7 @@ def test_a_space_smaller_than_what_is_wanted(tmp_path: Path, name: str) -> None:
     everything = list(SearchSpace(TINY).enumerate())
     budget = sorted(map(true_latency_ms, everything))[14]
     few = [point for point in everything if true_latency_ms(point) <= budget]
-    settings = SETTINGS.model_copy(update={"evaluations": 100, "iterations": 10})
+    settings = SETTINGS.model_copy(update={"evaluations": 40, "iterations": 6})
     found = searched(problem_of(tmp_path, TINY, budget, Counting()), name, settings=settings)
     assert {one.architecture for one in found} == set(few)
 

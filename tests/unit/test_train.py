@@ -1,6 +1,8 @@
 """Training: schedules, batches, checkpoints, and runs that were killed and go on."""
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -309,3 +311,43 @@ def test_validation_subset_is_fixed_and_spread(project):
     subset = list(validation_batches(split, 64, 10))
     assert sum(len(batch.source) for batch in subset) == 10
     assert sum(len(batch.source) for batch in validation_batches(split, 64)) == 40
+
+
+def test_search_reads_validation_data_only(project, tmp_path):
+    """All that is opened by evaluating, in this process and by workers; the sums of both are the same."""
+    settings, results = project
+    train_supertransformer(settings, results, "toy")
+    script = """
+import sys
+opened = []
+sys.addaudithook(lambda event, values: opened.append(str(values[0])) if event == "open" else None)
+from pathlib import Path
+from hat.layout import Results
+from hat.search.workers import Workers
+from hat.settings import Settings
+from hat.space import SearchSpace
+
+if __name__ == "__main__":
+    folder, root = sys.argv[1:]
+    sums = {}
+    for workers in (1, 2):
+        settings = Settings({"search": {"workers": workers, "validation_sentences": 12}}, Path(folder))
+        space = SearchSpace(settings.space_of("toy"))
+        made = Workers(settings, Results(root), "toy")
+        requests = [(point, 0, made.blocks) for point in (space.largest, space.smallest)]
+        requests.append((space.largest, 1, 3))
+        sums[workers] = list(made.sums(requests))
+        made.close()
+    assert sums[1] == sums[2], sums
+    assert sum(map(sum, (tokens for _, tokens in sums[1][:1]))) > 0
+    print("\\n".join(path for path in opened if path.startswith(root)))
+"""
+    path = tmp_path / "evaluate.py"
+    path.write_text(script)
+    command = [sys.executable, str(path), str(settings.folder), str(results.root)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    opened = {Path(line).name for line in ran.stdout.split()}
+    assert "checkpoint.pt" in opened
+    assert any(name.startswith("validation.") for name in opened)
+    assert not [name for name in opened if name.startswith(("test.", "train."))]
