@@ -234,6 +234,14 @@ def _budgets(context: typer.Context, task: TaskName, device: DeviceName, as_json
     _show_file(results.budgets(task, device), f"Budgets of {task} on {device}", as_json=as_json)
 
 
+@subtransformer.command("translate")
+def _subtransformer_translate(context: typer.Context, task: TaskName) -> None:
+    """Translate the training set with the task's teacher, to learn from its translations."""
+    from hat.train.translated import translate_training
+
+    translate_training(settings_of(context), results_of(context), task)
+
+
 @subtransformer.command("train")
 def _subtransformer_train(
     context: typer.Context,

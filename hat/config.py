@@ -85,12 +85,19 @@ class SubTraining(Training):
     )
     teacher: str | None = Field(
         None,
-        description="Learn the distribution of each token from a teacher too: `supertransformer`, its largest network,"
-        " or the name of a baseline, such as `transformer-big`, which is trained for it; nothing is learnt so (published)"
-        " where absent",
+        description="What is learnt from beside the text: `supertransformer`, its largest network, or the name of a"
+        " baseline, such as `transformer-big`, which is trained for it; nothing (published) where absent",
+    )
+    distillation: Literal["word", "sequence", "both"] = Field(
+        "word",
+        description="What is learnt from the teacher: the distribution of each token, its translations of the training"
+        " set in place of the targets, or both",
     )
     teacher_share: float = Field(
-        0.5, gt=0, le=1, description="Part of the loss that is the teacher's; the rest is that of the labels"
+        0.5,
+        gt=0,
+        le=1,
+        description="With `word` and `both`: part of the loss that is the teacher's; the rest is that of the labels",
     )
 
 

@@ -39,6 +39,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "budgets": ("seed", "confined_space", "demo.count"),
     "front": ("seed", "space", "confined_space", "task.network", *SEARCH),
     "search": ("seed", "space", "confined_space", "task.network", "task.search"),
+    "translate": ("space", "task.network", "task.subtransformer.teacher", *DEPLOYED_DECODING),
     "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
     "export": ("space", "task.network", "device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING),
     "quantise": ("space", "task.network", *QUANTISED),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 # Names below a task's and a device's folder that are no device and no budget.
-OF_A_TASK = frozenset({"data", "supertransformer", "shortlist", "baselines", "search"})
+OF_A_TASK = frozenset({"data", "supertransformer", "shortlist", "baselines", "search", "translated"})
 OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json", "elastic", "search"})
 
 
@@ -49,6 +49,10 @@ class Results:
     def budgets(self, task: str, device: str) -> Path:
         """Budgets read off the predicted range."""
         return self.root / task / device / "budgets.json"
+
+    def translated(self, task: str, teacher: str) -> Path:
+        """Folder of the training set with the translations of a teacher for targets."""
+        return self.root / task / "translated" / teacher
 
     def evaluations(self, task: str) -> Path:
         """What Architectures of a task are worth, for all devices, budgets and algorithms of search."""

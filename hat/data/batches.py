@@ -59,12 +59,19 @@ class Share:
 
 
 class PairedSplit:
-    """A binarised split: sentence pairs and their lengths."""
+    """A binarised split: sentence pairs and their lengths.
 
-    def __init__(self, data: Path, task: Task, split: str) -> None:
+    Args:
+        data: folder of the task's data.
+        task: names the languages.
+        split: ``train``, ``validation`` or ``test``.
+        target: prefix of other targets of the same sources.
+    """
+
+    def __init__(self, data: Path, task: Task, split: str, target: Path | None = None) -> None:
         prefix = data / "binary" / f"{split}.{task.source_language}-{task.target_language}"
         self.source = IndexedDataset(f"{prefix}.{task.source_language}")
-        self.target = IndexedDataset(f"{prefix}.{task.target_language}")
+        self.target = IndexedDataset(target or f"{prefix}.{task.target_language}")
 
     def __len__(self) -> int:
         return len(self.source)

@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,8 @@ from hat.train.loop import Networks, Run, select
 from hat.train.objective import Objective, validate
 from hat.train.processes import TrainingResources, joined, own_resources
 from hat.train.sampling import Sampler
-
-# The teacher of that name; others are baselines.
-SUPERTRANSFORMER = "supertransformer"
+from hat.train.teacher import trained_teacher
+from hat.train.translated import translated_prefix, translation_digest
 
 
 def dropouts_of(training: Training) -> Dropouts:
@@ -103,9 +102,16 @@ def train_subtransformer(
         subject["inherited_from"] = saved["identity"]
     else:
         model = Transformer(architecture, shape, dropouts=dropouts)
-    teacher = teacher_of(settings, results, task)
-    if teacher is not None:
-        subject["taught_by"] = {"name": training.teacher, "share": training.teacher_share, "identity": teacher.identity}
+    teacher, targets = None, None
+    if training.teacher is not None:
+        name = training.teacher
+        subject["taught_by"] = {"name": name, "distillation": training.distillation}
+        if training.distillation != "sequence":
+            teacher = trained_teacher(settings, results, task, name)
+            subject["taught_by"] |= {"share": training.teacher_share, "identity": teacher.identity}
+        if training.distillation != "word":
+            targets = translated_prefix(results, task, name)
+            subject["taught_by"]["translations"] = translation_digest(results, task, name)
     _train(
         settings,
         results,
@@ -118,43 +124,10 @@ def train_subtransformer(
         networks=None,
         validated=None,
         resources=resources,
-        teacher=teacher,
+        teacher=teacher.model if teacher is not None else None,
+        teacher_share=training.teacher_share,
+        targets=targets,
     )
-
-
-@dataclass(frozen=True)
-class TrainedTeacher:
-    """A trained network to learn from, the digest of how it was trained, and its part of the loss."""
-
-    model: EncoderDecoder
-    identity: str
-    share: float
-
-
-def teacher_of(settings: Settings, results: Results, task: str) -> TrainedTeacher | None:
-    """What the SubTransformers of a task learn from beside the labels, where there is something.
-
-    It is the largest network of the SuperTransformer, or a baseline.
-
-    Raises:
-        InputError: the teacher is unknown, or not trained.
-    """
-    training = settings.task(task).subtransformer
-    model: EncoderDecoder
-    if training.teacher is None:
-        return None
-    if training.teacher == SUPERTRANSFORMER:
-        saved = checkpoints.load(results.supertransformer(task) / "checkpoint.pt")
-        space = SearchSpace(settings.space_of(task))
-        parent = SuperTransformer(space, task_shape(settings, results, task))
-        parent.load_state_dict(saved["model"])
-        model = parent.extract(space.largest)
-    else:
-        architecture = architecture_of(settings.baseline(training.teacher).network)
-        saved = checkpoints.load(results.baseline(task, training.teacher) / "checkpoint.pt")
-        model = build_network(architecture, task_shape(settings, results, task, training.teacher))
-        model.load_state_dict(saved["model"])
-    return TrainedTeacher(model.requires_grad_(False), saved["identity"], training.teacher_share)
 
 
 def train_baseline(
@@ -198,9 +171,15 @@ def _train(
     networks: Networks | None,
     validated: Architecture | None,
     resources: TrainingResources | None,
-    teacher: TrainedTeacher | None = None,
+    teacher: EncoderDecoder | None = None,
+    teacher_share: float = 1.0,
+    targets: Path | None = None,
 ) -> None:
-    """Run the loop and write its outputs; ``subject`` is what the resolved configuration says is trained."""
+    """Run the loop and write its outputs.
+
+    ``subject`` is what the resolved configuration says is trained; ``targets`` the binarised targets to learn from in
+    place of the text.
+    """
     chosen, data = settings.task(task), results.data(task)
     effective = training.model_dump(mode="json")
     resolved = {
@@ -213,7 +192,7 @@ def _train(
     with joined(training, resources or own_resources(training)) as processes, contextlib.ExitStack() as held:
         if processes.first:
             held.enter_context(only_one(folder, title))
-        split = PairedSplit(data, chosen, "train")
+        split = PairedSplit(data, chosen, "train", targets)
         validation = list(validation_batches(PairedSplit(data, chosen, "validation"), training.batch_tokens))
         made_from = {key: value for key, value in effective.items() if key not in WITHOUT_EFFECT}
         identity = digest({**resolved, "training": made_from, "data": data_digest(data, chosen)})
@@ -229,8 +208,8 @@ def _train(
             folder=folder,
             identity=identity,
             processes=processes,
-            teacher=teacher.model if teacher is not None else None,
-            teacher_share=teacher.share if teacher is not None else 1.0,
+            teacher=teacher,
+            teacher_share=teacher_share,
         )
         weights, seconds = run.train()
         if not processes.first:

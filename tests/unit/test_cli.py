@@ -62,6 +62,7 @@ def test_the_package_offers_the_translator_alone():
         "search",
         "search-front",
         "search-objectives",
+        "subtransformer translate",
         "subtransformer train",
         "export",
         "score",

@@ -17,7 +17,10 @@ def digests(overrides=None):
     ("overrides", "changed"),
     [
         ({"tasks": {"demo": {"scoring": {"beam": 3}}}}, {"score"}),
-        ({"tasks": {"demo": {"scoring": {"length_penalty": 0.6}}}}, {"shortlist", "export", "quantise", "score"}),
+        (
+            {"tasks": {"demo": {"scoring": {"length_penalty": 0.6}}}},
+            {"shortlist", "translate", "export", "quantise", "score"},
+        ),
         ({"tasks": {"demo": {"compression": {"embeddings": False}}}}, {"quantise"}),
         ({"tasks": {"demo": {"shortlist": {"frequent": [9]}}}}, {"shortlist"}),
         ({"search": {"iterations": 2}}, {"search"}),
@@ -29,6 +32,7 @@ def digests(overrides=None):
         ({"devices": {"local": {"shortlist": False}}}, {"sample", "measure", "export", "score"}),
         ({"devices": {"local": {"threads": 2}}}, {"sample", "measure", "export", "quantise"}),
         ({"tasks": {"demo": {"subtransformer": {"updates": 2}}}}, {"subtransformer"}),
+        ({"tasks": {"demo": {"subtransformer": {"teacher": "supertransformer"}}}}, {"subtransformer", "translate"}),
         ({"tasks": {"demo": {"supertransformer": {"updates": 2}}}}, {"supertransformer"}),
         ({"tasks": {"demo": {"tokenisation": {"bpe_merges": 9}}}}, {"tokenise", "binarise"}),
         ({"demo": {"count": 4}}, {"budgets"}),
@@ -46,7 +50,9 @@ def test_a_setting_changes_only_what_reads_it(overrides, changed):
 def test_seed_changes_what_is_random():
     before, after = digests(), digests({"seed": 2})
     untouched = {stage for stage in STAGES if before[stage] == after[stage]}
-    expected = {"fetch", "extract", "tokenise", "binarise", "shortlist", "collect", "export", "quantise", "measure"}
+    expected = {"fetch", "extract", "tokenise", "binarise", "shortlist", "collect", "export", "quantise", "measure"} | {
+        "translate"
+    }
     assert untouched == expected
 
 

@@ -13,10 +13,11 @@ import torch
 from hat.config import Training
 from hat.data.batches import PairedSplit, TrainingBatches, length_batches, padding_share, validation_batches
 from hat.errors import HatError, InputError
+from hat.runtime.torch import TorchModel
 from hat.settings import Settings
 from hat.space import SearchSpace
 from hat.special_tokens import END, PAD
-from hat.train import checkpoints, loop
+from hat.train import checkpoints, loop, translated
 from hat.train.evaluator import InheritedLoss
 from hat.train.metrics import Meter
 from hat.train.processes import ALONE
@@ -164,12 +165,61 @@ def test_a_subtransformer_can_learn_from_the_largest_network(project):
         description = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
         found[teacher] = description["validation"]["nll"]
     assert found[None] != found["supertransformer"]
-    assert description["taught_by"] == {"name": "supertransformer", "share": 0.5, "identity": parent["identity"]}
+    wanted = {"name": "supertransformer", "distillation": "word", "share": 0.5, "identity": parent["identity"]}
+    assert description["taught_by"] == wanted
     # The teacher has not changed, nor is it trained.
     again = checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")
     assert same(parent["model"], again["model"])
     with pytest.raises(InputError, match=r"subtransformer\.teacher: 'nobody' is unknown, expected supertransformer or"):
         Settings({"tasks": {"toy": {"subtransformer": {"teacher": "nobody"}}}}, folder=folder)
+
+
+def test_a_subtransformer_can_learn_from_translations(project, monkeypatch):
+    results = project[1]
+    short = {"teacher": "supertransformer", "distillation": "sequence", "updates": 2, "validate_every": 2}
+    settings = Settings({"tasks": {"toy": {"subtransformer": short}}}, folder=project[0].folder)
+    train_supertransformer(settings, results, "toy")
+    place = results.budget("toy", "local", "5ms")
+    place.mkdir(parents=True)
+    smallest = SearchSpace(settings.space_of("toy")).smallest
+    (place / "architecture.json").write_text(json.dumps({"architecture": smallest.to_dict()}))
+    with pytest.raises(InputError, match=r"translated\.json: no such file"):
+        train_subtransformer(settings, results, "toy", "local", "5ms")
+    # Killed after some batches: what was translated is not translated again.
+    original, seen = TorchModel.translate, []
+
+    def translate(self, sources, decoding):
+        if len(seen) == 2:
+            raise Killed
+        seen.append(len(sources))
+        return original(self, sources, decoding)
+
+    monkeypatch.setattr(translated, "BATCH_TOKENS", 500)
+    monkeypatch.setattr(TorchModel, "translate", translate)
+    with pytest.raises(Killed):
+        translated.translate_training(settings, results, "toy")
+    again = []
+
+    def count(self, sources, decoding):
+        again.append(len(sources))
+        return original(self, sources, decoding)
+
+    monkeypatch.setattr(TorchModel, "translate", count)
+    translated.translate_training(settings, results, "toy")
+    text = PairedSplit(results.data("toy"), settings.task("toy"), "train")
+    assert sum(seen) + sum(again) == len(text)
+    made = PairedSplit(
+        results.data("toy"),
+        settings.task("toy"),
+        "train",
+        translated.translated_prefix(results, "toy", "supertransformer"),
+    )
+    assert len(made.target) == len(text)
+    assert all(sentence[-1] == END for sentence in made.target)
+    train_subtransformer(settings, results, "toy", "local", "5ms")
+    taught = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())["taught_by"]
+    identity = json.loads((results.translated("toy", "supertransformer") / "translated.json").read_text())["identity"]
+    assert taught == {"name": "supertransformer", "distillation": "sequence", "translations": identity}
 
 
 def test_checkpoints_are_averaged_exactly(tmp_path):

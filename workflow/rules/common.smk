@@ -21,7 +21,7 @@ from hat.requests import (
     pattern,
     reported,
 )
-from hat.settings import Settings
+from hat.settings import SUPERTRANSFORMER, Settings
 
 RESULTS = Results("results")
 
@@ -123,16 +123,31 @@ def inherited(wildcards):
     """The SuperTransformer, where a SubTransformer starts from its weights or learns from it."""
     training = SETTINGS.task(wildcards.task).subtransformer
     parent = RESULTS.supertransformer(wildcards.task) / "checkpoint.pt"
-    needed = training.initial_weights == "inherited" or training.teacher == "supertransformer"
+    needed = (
+        training.initial_weights == "inherited" or training.teacher == SUPERTRANSFORMER
+    )
     return str(parent) if needed else []
 
 
 def teacher(wildcards):
-    """The baseline that a SubTransformer learns from, where it does."""
+    """The weights of a task's teacher, where SubTransformers have one."""
     name = SETTINGS.task(wildcards.task).subtransformer.teacher
-    if name in (None, "supertransformer"):
+    if name is None:
         return []
-    return str(RESULTS.baseline(wildcards.task, name) / "checkpoint.pt")
+    folder = (
+        RESULTS.supertransformer(wildcards.task)
+        if name == SUPERTRANSFORMER
+        else RESULTS.baseline(wildcards.task, name)
+    )
+    return str(folder / "checkpoint.pt")
+
+
+def translated(wildcards):
+    """The teacher's translations of the training set, where they are learnt from."""
+    training = SETTINGS.task(wildcards.task).subtransformer
+    if training.teacher is None or training.distillation == "word":
+        return []
+    return str(RESULTS.translated(wildcards.task, training.teacher) / "translated.json")
 
 
 def front_of(wildcards):
