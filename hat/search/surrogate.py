@@ -26,7 +26,7 @@ BATCH = 4
 # Every other round looks where the model is unsure: this many standard deviations below its mean.
 OPTIMISM = 1.0
 # Evolution on the model.
-GENERATIONS, PARENTS, CHILDREN = 6, 20, 40
+GENERATIONS, PARENTS, CHILDREN = 6, 24, 60
 MUTATION = 0.12
 # Candidates whose neighbours are looked at.
 REFINED = 2
@@ -60,9 +60,6 @@ class LossModel:
             + ConstantKernel(1.0, (1e-3, 1e3)) * RBF(2.0, (0.3, 30.0))
             + WhiteKernel(1e-3, (1e-7, 1e-1))
         )
-        if self._process is not None:
-            # Little has changed since the last fit.
-            kernel = self._process.kernel_
         noise = (np.asarray(errors) / spread) ** 2 + JITTER
         process = GaussianProcessRegressor(kernel, alpha=noise, normalize_y=True)
         with warnings.catch_warnings():

@@ -4,8 +4,8 @@
 
 The Architecture of a budget that was searched is trained from random weights, from inherited ones, and both with the
 SuperTransformer's largest network as a teacher, by words, by its translations, and both. Each variant is trained in a
-folder of its own below results/benchmarks/weights, which has links to the task's data and SuperTransformer; an interrupted
-run goes on where it was.
+folder of its own below results/benchmarks/weights, which has links to the task's data and SuperTransformer; an
+interrupted run goes on where it was.
 """
 
 import argparse
