@@ -168,16 +168,26 @@ def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
 class JsonLinesLog:
     """Append-only JSON-lines file; each row is on disk when ``append`` returns.
 
-    Opening cuts off a last line that a killed writer left unfinished.
+    Several processes may append at once. A last line that a killed writer left unfinished is cut off.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._read = 0
         with open(self.path, "ab+") as stream:
-            stream.seek(0)
-            content = stream.read()
-            stream.truncate(content.rfind(b"\n") + 1)
+            self._hold(stream)
+
+    def _hold(self, stream: IO[bytes]) -> None:
+        """Lock the open file (flock) until it is closed; it ends with a whole line then."""
+        with contextlib.suppress(OSError):
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        end = os.fstat(stream.fileno()).st_size
+        with open(self.path, "rb+") as content:
+            content.seek(max(0, end - 1))
+            if content.read(1) not in (b"", b"\n"):
+                content.seek(0)
+                content.truncate(content.read().rfind(b"\n") + 1)
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row.
@@ -187,11 +197,28 @@ class JsonLinesLog:
         """
         try:
             with open(self.path, "ab") as stream:
+                self._hold(stream)
                 stream.write(canonical_json(row).encode() + b"\n")
         except OSError as error:
             if (failure := disk_error(error, self.path)) is not None:
                 raise failure from error
             raise
+
+    def new_rows(self) -> list[dict[str, Any]]:
+        """Whole rows that this object has not returned yet, whoever wrote them.
+
+        Raises:
+            InputError: a line is not JSON.
+        """
+        with open(self.path, "rb") as stream:
+            stream.seek(self._read)
+            content = stream.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read += len(whole)
+        try:
+            return [json.loads(line) for line in whole.splitlines()]
+        except json.JSONDecodeError as error:
+            raise InputError(f"{self.path}: a line is not JSON ({error})") from None
 
 
 @contextlib.contextmanager

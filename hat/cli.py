@@ -16,6 +16,7 @@ from hat.cli_files import config, convert, profile
 from hat.cli_latency import register as register_latency
 from hat.cli_plan import cost, plan
 from hat.cli_report import VERBS as REPORT_VERBS
+from hat.cli_search import search, search_front, search_objectives
 from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
@@ -48,6 +49,9 @@ latency = _family("latency", "Measure a device and predict its latencies.")
 subtransformer = _family("subtransformer", "The network found for a budget.")
 baseline = _family("baseline", "Networks that SubTransformers are compared with.")
 app.command("profile")(profile)
+app.command("search")(search)
+app.command("search-front")(search_front)
+app.command("search-objectives")(search_objectives)
 app.command("serve")(serve)
 app.add_typer(device, name="device")
 app.command("plan")(plan)
@@ -243,17 +247,12 @@ def _budgets(context: typer.Context, task: TaskName, device: DeviceName, as_json
     _show_file(results.budgets(task, device), f"Budgets of {task} on {device}", as_json=as_json)
 
 
-@app.command("search")
-def _search(
-    context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
-) -> None:
-    """Find the best Architecture under the budget."""
-    from hat.search.stages import search
+@subtransformer.command("translate")
+def _subtransformer_translate(context: typer.Context, task: TaskName) -> None:
+    """Translate the training set with the task's teacher, to learn from its translations."""
+    from hat.train.translated import translate_training
 
-    results = results_of(context)
-    search(settings_of(context), results, task, device, budget)
-    path = results.budget(task, device, budget) / "architecture.json"
-    _show_file(path, f"Architecture of {task} on {device} for {budget}", as_json=as_json)
+    translate_training(settings_of(context), results_of(context), task)
 
 
 @subtransformer.command("train")

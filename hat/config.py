@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from hat.config_cost import Cost, Storage
 from hat.config_predictor import PredictorSettings
 from hat.config_report import ReportSettings
+from hat.config_search import Search
 from hat.config_text import Corpus, Language, Positive, Section, Tokenisation
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -84,6 +85,22 @@ class SubTraining(Training):
     initial_weights: Literal["random", "inherited"] = Field(
         "random", description="Start from random weights (published), or from those that the SuperTransformer has"
     )
+    teacher: str | None = Field(
+        None,
+        description="What is learnt from beside the text: `supertransformer`, its largest network, or the name of a"
+        " baseline, such as `transformer-big`, which is trained for it; nothing (published) where absent",
+    )
+    distillation: Literal["word", "sequence", "both"] = Field(
+        "word",
+        description="What is learnt from the teacher: the distribution of each token, its translations of the training"
+        " set in place of the targets, or both",
+    )
+    teacher_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="With `word` and `both`: part of the loss that is the teacher's; the rest is that of the labels",
+    )
 
 
 class SuperTraining(Training):
@@ -134,27 +151,6 @@ class Latency(PredictorSettings):
     held_out: float = Field(0.2, gt=0, lt=1, description="Part of the samples kept for the predictor's reported error")
     source_length: Positive = Field(30, description="Tokens of the source sentence")
     target_length: Positive = Field(30, description="Decoding steps")
-
-
-class Search(Section):
-    """Search for the best Architecture under a budget."""
-
-    algorithm: Literal["genetic"] = Field("genetic", description="Search algorithm")
-    population: Positive = Field(125, description="Candidates of a generation")
-    parents: Positive = Field(25, description="Best candidates that are kept and bred from")
-    mutations: int = Field(50, ge=0, description="Children by mutation in each generation")
-    mutation_probability: float = Field(0.3, gt=0, le=1, description="Probability that a dimension is drawn again")
-    crossovers: int = Field(50, ge=0, description="Children by crossover in each generation")
-    iterations: Positive = Field(30, description="Generations")
-    validation_sentences: Positive = Field(
-        2000, description="Sentences of the validation split used to compare candidates"
-    )
-
-    @model_validator(mode="after")
-    def _sizes(self) -> Self:
-        if self.parents > self.population:
-            raise ValueError(f"parents is {self.parents}, expected at most population ({self.population})")
-        return self
 
 
 class Scoring(Section):

@@ -14,7 +14,7 @@ from hat.settings import Settings, budget_ms
 
 # Settings that change how fast a result is had, or how it is described, and not the result.
 WITHOUT_EFFECT = frozenset(
-    {"description", "threads", "keep_checkpoints", "tensorboard", "mirrors"}
+    {"description", "threads", "keep_checkpoints", "tensorboard", "mirrors", "workers"}
     | {"note", "host", "ssh_config", "python", "alive_s", "patience_s", "retry_s", "wait_s"}
 )
 
@@ -22,6 +22,11 @@ LANGUAGES = ("task.source_language", "task.target_language")
 MEASUREMENT = (
     *("latency.precision", "latency.min_passes", "latency.passes", "latency.warmup", "latency.repeats"),
     *("latency.seconds", "latency.interference", "latency.drift", "latency.source_length", "latency.target_length"),
+)
+# Of one search for all budgets; the rest of `search` is about single budgets.
+SEARCH = tuple(
+    f"task.search.{name}"
+    for name in ("algorithm", "objective", "validation_sentences", "limits", "evaluations", "levels", "halving")
 )
 # The deployed folder says how it translates; its beam is the device's.
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
@@ -41,7 +46,9 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "collect": ("latency.shards", "device.latency"),
     "fit": ("seed", "space", "latency.held_out", "latency.models", "latency.confidence"),
     "budgets": ("seed", "confined_space", "demo.count"),
+    "front": ("seed", "space", "confined_space", "task.network", *SEARCH),
     "search": ("seed", "space", "confined_space", "task.network", "task.search"),
+    "translate": ("space", "task.network", "task.subtransformer.teacher", *DEPLOYED_DECODING),
     "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
     "export": ("space", "task.network", *DEPLOYED),
     "export_form": ("space", "task.network", "task.compression", *DEPLOYED),

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 # Names below a task's and a device's folder that are no device and no budget.
-OF_A_TASK = frozenset({"data", "supertransformer", "shortlist", "baselines"})
-OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json", "elastic"})
+OF_A_TASK = frozenset({"data", "supertransformer", "shortlist", "baselines", "search", "translated"})
+OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json", "elastic", "search"})
 
 
 class Results:
@@ -49,6 +49,18 @@ class Results:
     def budgets(self, task: str, device: str) -> Path:
         """Budgets read off the predicted range."""
         return self.root / task / device / "budgets.json"
+
+    def translated(self, task: str, teacher: str) -> Path:
+        """Folder of the training set with the translations of a teacher for targets."""
+        return self.root / task / "translated" / teacher
+
+    def evaluations(self, task: str) -> Path:
+        """What Architectures of a task are worth, for all devices, budgets and algorithms of search."""
+        return self.root / task / "search" / "evaluations.jsonl"
+
+    def search(self, task: str, device: str) -> Path:
+        """Folder of ``candidates.parquet``, ``front.parquet``, ``front.json`` and ``measurements.jsonl``."""
+        return self.root / task / device / "search"
 
     def budget(self, task: str, device: str, budget: str) -> Path:
         """Folder of everything made for one budget or baseline: ``bleu.txt``, ``latency.json``, ..."""

@@ -22,6 +22,8 @@ from hat.runtime.confined import confined
 Model = TypeVar("Model", bound=BaseModel)
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 BUDGET = re.compile(r"^(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s)\Z")
+# Name of the teacher that is the SuperTransformer's largest network; others are baselines.
+SUPERTRANSFORMER = "supertransformer"
 
 
 def budget_ms(budget: str) -> float:
@@ -68,6 +70,12 @@ class Settings:
             if task.space not in self.spaces:
                 self._errors.append(
                     f"{self.folder}/tasks/{name}.yaml, space: {task.space!r} is unknown, expected {_known(self.spaces)}"
+                )
+            teacher = task.subtransformer.teacher
+            if teacher not in (None, SUPERTRANSFORMER, *self.baselines):
+                self._errors.append(
+                    f"{self.folder}/tasks/{name}.yaml, subtransformer.teacher: {teacher!r} is unknown, expected"
+                    f" {SUPERTRANSFORMER} or {_known(self.baselines)}"
                 )
         self._check_baselines()
         if self._errors:

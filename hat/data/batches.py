@@ -59,12 +59,19 @@ class Share:
 
 
 class PairedSplit:
-    """A binarised split: sentence pairs and their lengths."""
+    """A binarised split: sentence pairs and their lengths.
 
-    def __init__(self, data: Path, task: Task, split: str) -> None:
+    Args:
+        data: folder of the task's data.
+        task: names the languages.
+        split: ``train``, ``validation`` or ``test``.
+        target: prefix of other targets of the same sources.
+    """
+
+    def __init__(self, data: Path, task: Task, split: str, target: Path | None = None) -> None:
         prefix = data / "binary" / f"{split}.{task.source_language}-{task.target_language}"
         self.source = IndexedDataset(f"{prefix}.{task.source_language}")
-        self.target = IndexedDataset(f"{prefix}.{task.target_language}")
+        self.target = IndexedDataset(target or f"{prefix}.{task.target_language}")
 
     def __len__(self) -> int:
         return len(self.source)
@@ -201,8 +208,12 @@ class Shares(Dataset[Share]):
 
 def validation_batches(split: PairedSplit, batch_tokens: int, sentences: int | None = None) -> Iterator[Batch]:
     """All pairs, or that many spread evenly over the split, as batches."""
-    numbers = np.arange(len(split))
-    if sentences is not None and sentences < len(split):
-        numbers = np.linspace(0, len(split) - 1, sentences).astype(np.int64)
-    for batch in length_batches(split, batch_tokens, numbers):
+    for batch in length_batches(split, batch_tokens, spread_numbers(len(split), sentences)):
         yield split.batch(batch)
+
+
+def spread_numbers(length: int, sentences: int | None = None) -> npt.NDArray[np.int64]:
+    """Numbers of all sentences of a split, or of that many spread evenly over it."""
+    if sentences is None or sentences >= length:
+        return np.arange(length)
+    return np.linspace(0, length - 1, sentences).astype(np.int64)

@@ -24,6 +24,7 @@ from hat.data.text import read_pairs
 from hat.evaluate.unigram import unigram_loss
 from hat.layout import Results
 from hat.progress import progress
+from hat.search.verify import verdict_note
 from hat.settings import Settings
 from hat.train.evaluator import untrained_loss
 from hat.translator import Translator
@@ -32,9 +33,9 @@ from hat.translator import Translator
 def score(settings: Settings, results: Results, task: str, device: str, budget: str, form: str | None = None) -> Path:
     """Translate the test split with the deployed folder and score it.
 
-    Writes ``bleu.txt`` (score, signature), ``score.json`` and ``hypotheses.txt`` beside the folder. Detokenised text is
-    compared with the raw reference. Translations made before a kill are kept. Losses are those of the trained network,
-    and not reported of another form.
+    Writes ``bleu.txt`` (score, signature, and a note where the search measured no latency within the budget),
+    ``score.json`` and ``hypotheses.txt`` beside the folder. Detokenised text is compared with the raw reference.
+    Translations made before a kill are kept. Losses are those of the trained network, and not reported of another form.
 
     Args:
         settings: the configuration.
@@ -85,8 +86,16 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
         write_json(place / "score.json", content)
         shown = ("bleu", "bleu_signature", "chrf", "chrf_signature", "sentences")
         add_figures(place / "model", **{key: content[key] for key in shown})
-        write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n")
+        note = _note(settings, results, task, device, budget)
+        write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n" + (f"{note}\n" if note else ""))
     return place / "score.json"
+
+
+def _note(settings: Settings, results: Results, task: str, device: str, budget: str) -> str | None:
+    """What is to be said of a winner that is not known to meet its budget."""
+    if settings.limit_ms(budget) is None:
+        return None
+    return verdict_note(read_json(results.budget(task, device, budget) / "architecture.json"))
 
 
 def _translate(translator: Translator, sources: list[str], batch_tokens: int, place: Path, title: str) -> list[str]:

@@ -12,7 +12,7 @@ from hat.config import Latency
 from hat.errors import InputError
 from hat.latency.connection import Conditions, Connection
 from hat.latency.protocol import Measurement
-from hat.latency.visits import Visits, pooled_noise
+from hat.latency.visits import PlainVisit, Visits, pooled_noise
 from hat.latency.workload import Workload
 from hat.progress import Tracker
 from hat.space import Architecture
@@ -210,12 +210,6 @@ def _merged(visits: Visits[LatencySample], noise: float | None) -> LatencySample
     )
 
 
-@dataclass(frozen=True)
-class _Visit:
-    measurement: Measurement
-    drift: float | None = None
-
-
 def measure_folder(
     connection: Connection, folder: Path, workload: Workload, rules: Latency, repeats: int, tracker: Tracker
 ) -> Measurement:
@@ -232,7 +226,7 @@ def measure_folder(
     Returns:
         The timings of the visits that count.
     """
-    visits: Visits[_Visit] = Visits(rules)
+    visits: Visits[PlainVisit] = Visits(rules)
     while not visits.enough(None):
         before = repeats * len(visits.made)
 
@@ -240,7 +234,7 @@ def measure_folder(
             tracker(before + completed, note)
 
         measured = connection.measure_deployed(folder, workload, rules.warmup, repeats, shifted)
-        visits.made.append(_Visit(measured))
+        visits.made.append(PlainVisit(measured))
     tracker(repeats * rules.passes)
     return visits.measurement()
 

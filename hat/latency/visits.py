@@ -1,6 +1,7 @@
 """When a network has been visited often enough, and which visits count."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from hat.config import Latency
@@ -17,6 +18,14 @@ class Visit(Protocol):
     @property
     def drift(self) -> float | None:
         """How far the reference Architecture was off, as a part of its median."""
+
+
+@dataclass(frozen=True)
+class PlainVisit:
+    """A visit of which no more is kept."""
+
+    measurement: Measurement
+    drift: float | None = None
 
 
 AnyVisit = TypeVar("AnyVisit", bound=Visit)

@@ -1,53 +1,102 @@
-"""Evaluations that survive a killed search: an append-only file of losses, keyed by canonical Architecture."""
+"""Evaluations that survive a killed search: an append-only file, keyed by canonical Architecture.
+
+The file is shared by all budgets, devices and algorithms of a task, and by processes that search at the same time.
+"""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from hat.artifacts import JsonLinesLog, read_jsonl
+from hat.artifacts import JsonLinesLog
 from hat.errors import HatError, InputError
 from hat.space import Architecture
 
 
+@dataclass(frozen=True)
+class Blocks:
+    """What is known of an Architecture: sums over the first blocks of validation sentences.
+
+    ``nll`` are sums over the target tokens of a block, in nats; ``tokens`` their numbers.
+    """
+
+    nll: tuple[float, ...]
+    tokens: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.nll)
+
+    def loss(self, blocks: int | None = None) -> float:
+        """Nats a token over the first blocks; over all that are known where not given."""
+        return math.fsum(self.nll[:blocks]) / math.fsum(self.tokens[:blocks])
+
+
 class Evaluations:
-    """Validation losses of Architectures, each on disk as soon as it is known.
+    """Sums of Architectures by block, each on disk as soon as it is known.
 
     Args:
         path: JSON-lines file; created where absent.
-        context: digest of everything but the Architecture that a loss depends on (weights, validation
-            subset); rows of another context stay in the file and are passed over.
+        context: digest of everything but the Architecture that a sum depends on (weights, sentences, blocks);
+            rows of another context stay in the file and are passed over.
     """
 
     def __init__(self, path: Path, context: str) -> None:
         self.path = path
         self.context = context
         self._log = JsonLinesLog(path)
-        self._losses: dict[Architecture, float] = {}
-        for number, row in enumerate(read_jsonl(path), start=1):
-            if row.get("context") != context:
-                continue
-            where = f"{path}, line {number}"
-            try:
-                self._losses[Architecture.from_dict(row["architecture"], where)] = float(row["validation_loss"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(f"{where}: not an evaluation ({error!r})") from None
+        self._known: dict[Architecture, Blocks] = {}
+        self._lines = 0
+        self.refresh()
 
     def __len__(self) -> int:
-        return len(self._losses)
+        return len(self._known)
 
-    def get(self, architecture: Architecture) -> float | None:
-        """The loss, None where it is not known."""
-        return self._losses.get(architecture)
-
-    def add(self, architecture: Architecture, loss: float) -> None:
-        """Keep a loss; it is on disk when this returns.
+    def refresh(self) -> None:
+        """Take in what other processes have appended since.
 
         Raises:
-            HatError: the loss is not a number, or the disk is full.
+            InputError: a row is no evaluation.
         """
-        if not math.isfinite(loss):
+        for row in self._log.new_rows():
+            self._lines += 1
+            if row.get("context") == self.context:
+                self._take(row, f"{self.path}, line {self._lines}")
+
+    def _take(self, row: dict[str, Any], where: str) -> None:
+        try:
+            point = Architecture.from_dict(row["architecture"], where)
+            first = int(row["first"])
+            nll, tokens = tuple(map(float, row["nll"])), tuple(map(float, row["tokens"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{where}: not an evaluation ({error!r})") from None
+        known = self._known.get(point, Blocks((), ()))
+        # Another process may have evaluated the same.
+        if first <= len(known) < first + len(nll):
+            self._known[point] = Blocks(known.nll[:first] + nll, known.tokens[:first] + tokens)
+
+    def get(self, architecture: Architecture) -> Blocks:
+        """What is known; no blocks where nothing is."""
+        return self._known.get(architecture, Blocks((), ()))
+
+    def add(self, architecture: Architecture, first: int, nll: Sequence[float], tokens: Sequence[float]) -> None:
+        """Keep the sums of the blocks from number ``first`` on; they are on disk when this returns.
+
+        Raises:
+            HatError: a sum is not a number, or the disk is full.
+        """
+        if not all(map(math.isfinite, nll)):
             raise HatError(
-                f"search: the validation loss of Architecture {architecture.to_json()} is {loss}; the SuperTransformer"
-                " has diverged, so train it again with a lower learning rate"
+                f"search: the validation loss of Architecture {architecture.to_json()} is {math.fsum(nll)}; the"
+                " SuperTransformer has diverged, so train it again with a lower learning rate"
             )
-        self._log.append({"architecture": architecture.to_dict(), "context": self.context, "validation_loss": loss})
-        self._losses[architecture] = loss
+        self._log.append(
+            {
+                "architecture": architecture.to_dict(),
+                "context": self.context,
+                "first": first,
+                "nll": list(nll),
+                "tokens": list(tokens),
+            }
+        )
+        self.refresh()

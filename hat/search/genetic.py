@@ -7,7 +7,7 @@ breeds a last generation that it never scores, and draws without end where a bud
 import random
 from collections.abc import Sequence
 
-from hat.config import Search
+from hat.config_search import Search
 from hat.search.feasible import breed_feasible, draw_feasible
 from hat.search.problem import Candidate, Problem, Proposal
 from hat.space import Architecture

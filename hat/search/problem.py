@@ -1,8 +1,9 @@
-"""What is searched for: the lowest validation loss of a space whose predicted latency is within a budget."""
+"""What is searched for: the lowest validation loss of a space within one or several latency budgets."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +11,22 @@ import numpy.typing as npt
 from hat.errors import HatError
 from hat.latency.extremes import extreme
 from hat.progress import Tracker
-from hat.search.evaluations import Evaluations
+from hat.search.evaluator import Evaluator, Judged
 from hat.space import Architecture, SearchSpace
+
+Vector = npt.NDArray[np.float64]
+# A candidate is stopped early only where it is worse than this many others under each budget it meets.
+RIVAL_RANK = 8
 
 
 class Predictor(Protocol):
     """What a search needs of a latency predictor."""
 
-    def predict(self, architectures: Sequence[Architecture]) -> npt.NDArray[np.float64]:
+    def predict(self, architectures: Sequence[Architecture]) -> Vector:
         """Latencies in milliseconds."""
+
+    def upper_bound(self, architectures: Sequence[Architecture]) -> Vector:
+        """Latencies in milliseconds that are rarely exceeded."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +42,26 @@ class Candidate:
     """An evaluated Architecture.
 
     ``order`` counts evaluations from 0, ``generation`` the rounds of the algorithm they were asked for in;
-    ``validation_loss`` is in nats a target token, with weights inherited from the SuperTransformer.
+    ``validation_loss`` is in nats a target token, with weights inherited from the SuperTransformer, or what the
+    objective is instead. ``loss_error`` is the half-width of its interval where the candidate was stopped early
+    (``whole`` is False), ``tokens`` are the validation tokens looked at.
     """
 
     architecture: Architecture
     predicted_latency_ms: float
+    bound_ms: float
     validation_loss: float
+    loss_error: float
+    whole: bool
+    tokens: float
     order: int
     generation: int
     origin: str
 
     @property
-    def rank(self) -> tuple[float, float, str]:
-        """Sorting key, best first: loss, then latency, then a fixed order."""
-        return self.validation_loss, self.predicted_latency_ms, self.architecture.digest
+    def rank(self) -> tuple[bool, float, float, str]:
+        """Sorting key, best first: wholly evaluated, then loss, then latency, then a fixed order."""
+        return not self.whole, self.validation_loss, self.predicted_latency_ms, self.architecture.digest
 
 
 class Algorithm(Protocol):
@@ -65,18 +79,22 @@ class Algorithm(Protocol):
 
 
 class Problem:
-    """Objective, constraint and space of one search.
+    """Objective, constraints and space of one search.
+
+    What limits latency is the upper bound of the prediction; under a budget that the bound of no Architecture meets
+    but a prediction does, it is the prediction (``bounded`` is False).
 
     Args:
         space: what may be proposed.
         predictor: latency of the device.
-        budget_ms: largest predicted latency allowed.
-        evaluate: validation loss of an Architecture; called once for each, losses in ``evaluations`` are reused.
-        evaluations: what is known already, and where new losses are kept.
-        name: how errors call the budget, such as ``150ms on device 'local'``.
+        budgets_ms: latencies that are searched for; networks above the largest are of no use.
+        evaluator: what Architectures are worth.
+        name: how errors call the smallest budget, such as ``150ms on device 'local'``.
+        limited: whether an Architecture is within the limits beside latency, which grow with every dimension.
+        halving: candidates may be stopped early.
 
     Raises:
-        HatError: no Architecture of the space meets the budget; it names the fastest.
+        HatError: no Architecture of the space meets the smallest budget; it names the fastest.
     """
 
     def __init__(
@@ -84,72 +102,155 @@ class Problem:
         *,
         space: SearchSpace,
         predictor: Predictor,
-        budget_ms: float,
-        evaluate: Callable[[Architecture], float],
-        evaluations: Evaluations,
+        budgets_ms: Sequence[float],
+        evaluator: Evaluator,
         name: str,
+        limited: Callable[[Architecture], bool] = lambda architecture: True,
+        halving: bool = False,
     ) -> None:
         self.space = space
         self.predictor = predictor
-        self.budget_ms = budget_ms
-        self._evaluate = evaluate
-        self.evaluations = evaluations
-        self.fastest, self.fastest_ms = extreme(space, predictor.predict, [space.smallest])
-        if self.fastest_ms > budget_ms:
+        self.budgets_ms = tuple(sorted(budgets_ms))
+        self.evaluator = evaluator
+        self.limited = limited
+        self.halving = halving
+        if not limited(space.smallest):
+            raise HatError(
+                f"budget {name}: the smallest Architecture, {space.smallest.to_json()}, is above search.limits;"
+                " raise them"
+            )
+        self.fastest, self.fastest_ms = self._extreme(predictor.predict)
+        if self.fastest_ms > self.budgets_ms[0]:
             raise HatError(
                 f"budget {name}: no Architecture of the space is that fast; the fastest, {self.fastest.to_json()},"
                 f" has a predicted latency of {self.fastest_ms:.4g} ms"
             )
+        surest, surest_ms = self._extreme(predictor.upper_bound)
+        self.bounded = surest_ms <= self.budgets_ms[0]
+        if self.bounded:
+            self.fastest = surest
+
+    def _extreme(self, latencies: Callable[[Sequence[Architecture]], Vector]) -> tuple[Architecture, float]:
+        def within(points: Sequence[Architecture]) -> Vector:
+            return np.where([self.limited(point) for point in points], latencies(points), np.inf)
+
+        return extreme(self.space, within, [self.space.smallest])
+
+    def under(self, budget_ms: float) -> Self:
+        """The same problem for one of its budgets."""
+        result = copy.copy(self)
+        result.budgets_ms = (budget_ms,)
+        return result
+
+    def constrained(self, architectures: Sequence[Architecture]) -> Vector:
+        """The latencies in milliseconds that have to be within a budget."""
+        return (self.predictor.upper_bound if self.bounded else self.predictor.predict)(architectures)
 
     def feasible(self, architectures: Sequence[Architecture]) -> list[Architecture]:
-        """Those that are predicted to meet the budget, in order."""
+        """Those that meet the largest budget and the limits, in order."""
         if not architectures:
             return []
-        within = self.predictor.predict(architectures) <= self.budget_ms
-        return [point for point, fits in zip(architectures, within, strict=True) if fits]
-
-    def loss(self, architecture: Architecture) -> float:
-        """Validation loss, evaluated where it is not known yet.
-
-        Raises:
-            HatError: the loss is not a number, or the disk is full.
-        """
-        known = self.evaluations.get(architecture)
-        if known is None:
-            known = float(self._evaluate(architecture))
-            self.evaluations.add(architecture, known)
-        return known
+        within = self.constrained(architectures) <= self.budgets_ms[-1]
+        return [point for point, fits in zip(architectures, within, strict=True) if fits and self.limited(point)]
 
 
-def run(problem: Problem, algorithm: Algorithm, tracker: Tracker) -> list[Candidate]:
+class Judge:
+    """Evaluates proposals, each against a rival among those before, where ``halving`` allows.
+
+    The rival of a candidate is the ``RIVAL_RANK``-th best of what meets the smallest budget that it meets itself:
+    what is stopped is therefore worse than as many others under every budget that it could serve. Rivals are those
+    of the rounds before, whatever else the cache knows, so that the same seed gives the same search.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self._whole: list[tuple[float, float, str, Architecture]] = []
+
+    def __call__(self, architectures: Sequence[Architecture]) -> list[Judged]:
+        """What they are worth, in order."""
+        latencies = self.problem.constrained(architectures).tolist()
+        rivals = [self._rival(latency) for latency in latencies] if self.problem.halving else [None] * len(latencies)
+        judged = self.problem.evaluator.judge(architectures, rivals)
+        for point, latency, worth in zip(architectures, latencies, judged, strict=True):
+            self.remember(point, latency, worth.loss, whole=worth.whole)
+        return judged
+
+    def remember(self, architecture: Architecture, latency_ms: float, loss: float, *, whole: bool) -> None:
+        """Take a candidate into account as a rival of later ones."""
+        if whole:
+            self._whole.append((loss, latency_ms, architecture.digest, architecture))
+
+    def _rival(self, latency_ms: float) -> Architecture | None:
+        budget = next((budget for budget in self.problem.budgets_ms if latency_ms <= budget), None)
+        if budget is None:
+            return None
+        meeting = sorted(entry for entry in self._whole if entry[1] <= budget)
+        return meeting[RIVAL_RANK - 1][3] if len(meeting) >= RIVAL_RANK else None
+
+
+def best_note(candidates: Sequence[Candidate], problem: Problem) -> str:
+    """Best loss so far under each budget, for the progress bar."""
+    notes = []
+    for budget in problem.budgets_ms:
+        losses = [
+            found.validation_loss
+            for found in candidates
+            if found.whole and (found.bound_ms if problem.bounded else found.predicted_latency_ms) <= budget
+        ]
+        if losses:
+            notes.append(f"{budget:.4g} ms {min(losses):.4f}")
+    return "best loss " + ", ".join(notes) if notes else ""
+
+
+def run(problem: Problem, algorithm: Algorithm, tracker: Tracker, before: Sequence[Candidate] = ()) -> list[Candidate]:
     """Let an algorithm search until it asks for nothing more.
 
-    A search that was interrupted is run again from its seed: what it asks for first is answered from
-    ``problem.evaluations``, so it arrives where it was and ends with the same result.
+    A search that was interrupted is run again from its seed: what it asks for first is answered from the cache, so
+    it arrives where it was and ends with the same result.
+
+    Args:
+        problem: what is searched for.
+        algorithm: what searches.
+        tracker: told of every round.
+        before: candidates of an earlier search, which the algorithm knows of; numbering goes on from them.
 
     Returns:
-        Every candidate, in the order of evaluation.
+        Every new candidate, in the order of evaluation.
     """
     candidates: list[Candidate] = []
-    generation = 0
-    best = float("inf")
+    judge = Judge(problem)
+    for candidate, latency in zip(
+        before, problem.constrained([known.architecture for known in before]) if before else (), strict=True
+    ):
+        judge.remember(candidate.architecture, float(latency), candidate.validation_loss, whole=candidate.whole)
+    generation = 1 + max((candidate.generation for candidate in before), default=-1)
     while proposals := algorithm.ask():
-        latencies = problem.predictor.predict([proposal.architecture for proposal in proposals]).tolist()
-        told: list[Candidate] = []
-        for proposal, latency_ms in zip(proposals, latencies, strict=True):
-            loss = problem.loss(proposal.architecture)
-            best = min(best, loss)
-            candidate = Candidate(
+        points = [proposal.architecture for proposal in proposals]
+        told = [
+            Candidate(
                 architecture=proposal.architecture,
-                predicted_latency_ms=latency_ms,
-                validation_loss=loss,
-                order=len(candidates) + len(told),
+                predicted_latency_ms=predicted,
+                bound_ms=bound,
+                validation_loss=judged.loss,
+                loss_error=judged.error,
+                whole=judged.whole,
+                tokens=judged.tokens,
+                order=len(before) + len(candidates) + index,
                 generation=generation,
                 origin=proposal.origin,
             )
-            told.append(candidate)
-            tracker(candidate.order + 1, f"best loss {best:.4f}")
+            for index, (proposal, predicted, bound, judged) in enumerate(
+                zip(
+                    proposals,
+                    problem.predictor.predict(points).tolist(),
+                    problem.predictor.upper_bound(points).tolist(),
+                    judge(points),
+                    strict=True,
+                )
+            )
+        ]
         candidates.extend(told)
         algorithm.tell(told)
+        tracker(len(candidates), best_note([*before, *candidates], problem))
         generation += 1
     return candidates

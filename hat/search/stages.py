@@ -1,132 +1,220 @@
-"""The stage of search: the best Architecture under a budget, and everything that was tried on the way."""
+"""The stage of search: the best Architecture under a budget that meets it on the device, and all that was tried."""
 
-import hashlib
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-import pandas as pd
-
-from hat.artifacts import digest, only_one, provenance, write_json
-from hat.errors import InputError
+from hat.artifacts import only_one, provenance, write_json
+from hat.errors import HatError
 from hat.latency.dataset import write_parquet
-from hat.latency.stages import load_predictor
 from hat.layout import Results
 from hat.progress import progress
-from hat.search.evaluations import Evaluations
-from hat.search.genetic import GeneticSearch
-from hat.search.problem import Candidate, Problem, run
+from hat.search.algorithms import ALGORITHMS
+from hat.search.bounds import Corrected
+from hat.search.evaluator import Evaluator
+from hat.search.problem import Algorithm, Candidate, Predictor, Problem, run
+from hat.search.setting import SearchSetting
+from hat.search.surrogate import SurrogateSearch
+from hat.search.tables import read_candidates, table
+from hat.search.verify import Verified, Verifier
+from hat.search.workers import Workers
 from hat.settings import Settings, budget_ms
-from hat.space import SearchSpace
-from hat.train.evaluator import InheritedLoss
+from hat.space import Architecture
+
+MET, NOT_MET, UNVERIFIED = "met", "not met", "unverified"
 
 
 def search(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
     """Write BUDGET/architecture.json, the winner, and BUDGET/search.parquet, every candidate.
 
-    Losses are kept in BUDGET/search.jsonl as they are found; an interrupted search goes on from there and
-    ends with the same result.
+    An algorithm that searches for all budgets at once has left its candidates in search/candidates.parquet; they are
+    topped up for this budget. The best few are measured on the device, and the best that meets the budget there wins.
+    Where none does, the search goes on with the predictor corrected by what was measured.
 
     Raises:
         HatError: the budget cannot be met, or a loss is not a number.
-        InputError: the budget is no budget, or the predictor or the SuperTransformer is missing.
+        InputError: the budget is no budget, or the predictor, the SuperTransformer or the candidates are missing.
     """
     limit_ms = budget_ms(budget)
-    space = SearchSpace(settings.space_on(task, device))
-    chosen = settings.task(task).search
-    predictor = load_predictor(results, task, device)
+    setting = SearchSetting(settings, results, task, device)
     folder = results.budget(task, device, budget)
-    weights = weights_digest(results.supertransformer(task) / "checkpoint.pt")
-    context = digest({"weights": weights, "validation_sentences": chosen.validation_sentences})
-
-    @cache
-    def evaluator() -> InheritedLoss:
-        return InheritedLoss(settings, results, task)
-
-    with only_one(folder, f"Searching for {budget}"):
-        problem = Problem(
-            space=space,
-            predictor=predictor,
-            budget_ms=limit_ms,
-            evaluate=lambda architecture: evaluator()(architecture),
-            evaluations=Evaluations(folder / "search.jsonl", context),
-            name=f"{budget} on device {device!r}",
-        )
-        algorithm = GeneticSearch(problem, chosen, settings.seed)
-        with progress(f"Searching for {budget}", algorithm.planned) as tracker:
-            candidates = run(problem, algorithm, tracker)
-        made_from = {
-            "search": chosen.model_dump(mode="json"),
-            "space": space.space.model_dump(mode="json"),
-            "predictor": predictor.to_dict(),
-            "weights": weights,
-            "budget_ms": limit_ms,
-        }
-        made = provenance(seed=settings.seed, settings=made_from)
-        write_parquet(folder / "search.parquet", table(candidates), {"budget": budget, "provenance": made})
+    with only_one(folder, f"Searching for {budget}"), setting.evaluator() as evaluator:
+        rounds = Rounds(setting, evaluator, budget, limit_ms)
+        rounds.run(Verifier(settings, results, task, device))
+        made = provenance(seed=settings.seed, settings={**setting.made_from(), "budget_ms": limit_ms})
+        write_parquet(folder / "search.parquet", table(rounds.within()), {"budget": budget, "provenance": made})
         path = folder / "architecture.json"
-        write_json(path, summary(candidates, problem, budget, chosen.algorithm) | {"provenance": made})
+        write_json(path, rounds.summary() | {"provenance": made})
     return path
 
 
-def weights_digest(path: Path) -> str:
-    """SHA-256 of a checkpoint.
+@dataclass
+class Rounds:
+    """Search and verification of one budget, until a measured candidate meets it."""
 
-    Raises:
-        InputError: there is no such file.
-    """
-    try:
-        with open(path, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; it is made by training the SuperTransformer") from None
+    setting: SearchSetting
+    evaluator: Evaluator
+    budget: str
+    limit_ms: float
+    candidates: list[Candidate] = field(default_factory=list, init=False)
+    verified: list[Verified] = field(default_factory=list, init=False)
+    unverified: str | None = field(default=None, init=False)
+    corrections: list[float] = field(default_factory=list, init=False)
 
+    def run(self, verifier: Verifier) -> None:
+        """Search, measure, and go on where nothing meets the budget."""
+        chosen = self.setting.chosen
+        self.problem = self._problem()
+        if chosen.all_budgets:
+            folder = self.setting.results.search(self.setting.task, self.setting.device)
+            self.candidates = read_candidates(folder / "candidates.parquet")
+        while True:
+            self._search()
+            if chosen.verify == 0:
+                self.unverified = "search.verify is 0, so nothing was measured"
+                return
+            best = self.eligible()[: chosen.verify]
+            measured = verifier.measure([found.architecture for found in best]) if best else []
+            if measured is None:
+                self.unverified = verifier.unreachable
+                return
+            self._keep(best, measured)
+            if self.winner_measured() is not None or len(self.corrections) + 1 == chosen.verify_rounds:
+                return
+            predicted = self.setting.predictor.predict([known.architecture for known in self.verified])
+            pairs = zip(self.verified, predicted.tolist(), strict=True)
+            self.corrections.append(median(known.measured_latency_ms / value for known, value in pairs))
+            try:
+                self.problem = self._problem()
+            except HatError:
+                # What is left to say is what was measured.
+                return
 
-def table(candidates: Sequence[Candidate]) -> pd.DataFrame:
-    """One row for each candidate, in the order of evaluation."""
-    return pd.DataFrame(
-        {
-            "order": candidate.order,
-            "generation": candidate.generation,
-            "origin": candidate.origin,
-            "digest": candidate.architecture.digest,
-            "architecture": candidate.architecture.to_json(),
-            "predicted_latency_ms": candidate.predicted_latency_ms,
-            "validation_loss": candidate.validation_loss,
+    def _problem(self) -> Problem:
+        predictor: Predictor = self.setting.predictor
+        if self.corrections:
+            predictor = Corrected(predictor, self.corrections[-1])
+        name = f"{self.budget} on device {self.setting.device!r}"
+        return self.setting.problem(
+            self.evaluator, [self.limit_ms], predictor, name, halving=self.setting.chosen.all_budgets
+        )
+
+    def _search(self) -> None:
+        chosen, seed = self.setting.chosen, self.setting.settings.seed
+        algorithm: Algorithm
+        if chosen.all_budgets:
+            algorithm = SurrogateSearch(self.problem, chosen, seed, self.candidates, evaluations=chosen.top_up)
+        else:
+            algorithm = ALGORITHMS[chosen.algorithm](self.problem, chosen, seed + len(self.corrections))
+        with progress(f"Searching for {self.budget}", algorithm.planned) as tracker:
+            found = run(self.problem, algorithm, tracker, self.candidates)
+        known = {candidate.architecture for candidate in self.candidates}
+        self.candidates += [candidate for candidate in found if candidate.architecture not in known]
+
+    def _worth(self, winner: Candidate) -> dict[str, Any]:
+        """The winner's validation loss, whatever the objective, and its BLEU where that is it."""
+        objective = self.setting.chosen.objective
+        if objective == "loss":
+            return {"objective": objective, "validation_loss": winner.validation_loss}
+        setting = self.setting
+        loss = Workers(setting.settings, setting.results, setting.task, "loss")
+        ((nll, tokens),) = loss.sums([(winner.architecture, 0, loss.blocks)])
+        return {
+            "objective": objective,
+            "validation_bleu": 100 - winner.validation_loss,
+            "validation_loss": sum(nll) / sum(tokens),
         }
-        for candidate in candidates
-    )
 
+    def eligible(self) -> list[Candidate]:
+        """Wholly evaluated candidates that the predictor allows and that are not measured yet, best first."""
+        measured = {known.architecture for known in self.verified}
+        left = (found for found in self.within() if found.whole and found.architecture not in measured)
+        return sorted(left, key=lambda found: found.rank)
 
-def summary(candidates: Sequence[Candidate], problem: Problem, budget: str, algorithm: str) -> dict[str, Any]:
-    """The winner and why it won."""
-    ranked = sorted(candidates, key=lambda candidate: candidate.rank)
-    winner = ranked[0]
-    runner_up = ranked[1] if len(ranked) > 1 else None
-    return {
-        "architecture": winner.architecture.to_dict(),
-        "digest": winner.architecture.digest,
-        "budget": budget,
-        "budget_ms": problem.budget_ms,
-        "predicted_latency_ms": winner.predicted_latency_ms,
-        "validation_loss": winner.validation_loss,
-        "why": {
-            "rank": 1,
-            "evaluated": len(candidates),
-            "algorithm": algorithm,
-            "generations": 1 + max(candidate.generation for candidate in candidates),
-            "found_in_generation": winner.generation,
-            "origin": winner.origin,
-            "runner_up": None
-            if runner_up is None
-            else {
-                "architecture": runner_up.architecture.to_dict(),
-                "digest": runner_up.architecture.digest,
-                "predicted_latency_ms": runner_up.predicted_latency_ms,
-                "validation_loss": runner_up.validation_loss,
-                "margin": runner_up.validation_loss - winner.validation_loss,
+    def within(self) -> list[Candidate]:
+        """Candidates that the predictor, as corrected by now, allows for the budget, and those that were measured."""
+        allowed = set(self.problem.feasible([found.architecture for found in self.candidates]))
+        allowed |= {known.architecture for known in self.verified}
+        return [found for found in self.candidates if found.architecture in allowed]
+
+    def _keep(self, best: Sequence[Candidate], measured: Sequence[float]) -> None:
+        points = [found.architecture for found in best]
+        if not points:
+            return
+        predictor = self.problem.predictor
+        latencies = zip(predictor.predict(points).tolist(), predictor.upper_bound(points).tolist(), strict=True)
+        for found, (predicted, bound), latency_ms in zip(best, latencies, measured, strict=True):
+            self.verified.append(
+                Verified(
+                    architecture=found.architecture,
+                    rank=len(self.verified) + 1,
+                    validation_loss=found.validation_loss,
+                    predicted_latency_ms=predicted,
+                    bound_ms=bound,
+                    measured_latency_ms=latency_ms,
+                )
+            )
+
+    def winner_measured(self) -> Verified | None:
+        """The best of those that meet the budget on the device."""
+        meeting = [known for known in self.verified if known.measured_latency_ms <= self.limit_ms]
+        return min(meeting, key=lambda known: known.validation_loss, default=None)
+
+    def winner(self) -> tuple[Architecture, Verified | None, str]:
+        """Who wins, its measurement, and whether it meets the budget; without one that does, the fastest measured."""
+        if self.unverified is not None:
+            return self.eligible()[0].architecture, None, UNVERIFIED
+        if (met := self.winner_measured()) is not None:
+            return met.architecture, met, MET
+        nearest = min(self.verified, key=lambda known: known.measured_latency_ms)
+        return nearest.architecture, nearest, NOT_MET
+
+    def summary(self) -> dict[str, Any]:
+        """The winner and why it won."""
+        architecture, measured, status = self.winner()
+        own = next(found for found in self.candidates if found.architecture == architecture)
+        predictor = self.problem.predictor
+        others = sorted(
+            (found for found in self.within() if found.whole and found is not own), key=lambda found: found.rank
+        )
+        return {
+            "architecture": architecture.to_dict(),
+            "digest": architecture.digest,
+            "budget": self.budget,
+            "budget_ms": self.limit_ms,
+            "predicted_latency_ms": float(predictor.predict([architecture])[0]),
+            "bound_ms": float(predictor.upper_bound([architecture])[0]),
+            "measured_latency_ms": measured.measured_latency_ms if measured is not None else None,
+            **self._worth(own),
+            "verification": {
+                "status": status,
+                "reason": self.unverified,
+                "rank": measured.rank if measured is not None else None,
+                "measured": [known.to_dict() for known in self.verified],
+                "constraint": "upper bound" if self.problem.bounded else "prediction",
+                "corrections": self.corrections,
             },
-            "fastest_of_space_ms": problem.fastest_ms,
-        },
+            "why": {
+                "rank": measured.rank if measured is not None else 1,
+                "evaluated": len(self.within()),
+                "algorithm": self.setting.chosen.algorithm,
+                "generations": 1 + max(candidate.generation for candidate in self.candidates),
+                "found_in_generation": own.generation,
+                "origin": own.origin,
+                "runner_up": runner_up(own, others[0]) if others else None,
+                "fastest_of_space_ms": self.problem.fastest_ms,
+            },
+        }
+
+
+def runner_up(winner: Candidate, other: Candidate) -> dict[str, Any]:
+    """The best of the others; its margin is below 0 where it is better, but too slow on the device."""
+    return {
+        "architecture": other.architecture.to_dict(),
+        "digest": other.architecture.digest,
+        "predicted_latency_ms": other.predicted_latency_ms,
+        "validation_loss": other.validation_loss,
+        "margin": other.validation_loss - winner.validation_loss,
     }

@@ -23,7 +23,7 @@ from hat.progress import progress
 from hat.runtime.base import Decoding
 from hat.runtime.shortlist import Shortlist
 from hat.runtime.torch import TorchModel
-from hat.search.stages import weights_digest
+from hat.search.setting import weights_digest
 from hat.settings import Settings
 from hat.shapes import task_shape
 from hat.shortlist.alignment import spread

@@ -53,6 +53,8 @@ class Run:
         folder: where the unfinished work and the files for TensorBoard go.
         identity: digest of all that the result depends on.
         processes: this process among those that train together.
+        teacher: a trained network that is learnt from beside the labels.
+        teacher_share: its part of the loss.
     """
 
     title: str
@@ -66,6 +68,8 @@ class Run:
     folder: Path
     identity: str
     processes: Processes
+    teacher: EncoderDecoder | None = None
+    teacher_share: float = 1.0
 
     def train(self) -> tuple[dict[str, Tensor], float]:
         """Train to the end, from the latest checkpoint where there is one.
@@ -166,6 +170,9 @@ class Step:
         self.optimiser = optimiser
         self.scaler = scaler
         self.parallel: nn.Module = objective
+        self.teacher: Objective | None = None
+        if run.teacher is not None:
+            self.teacher = Objective(run.teacher.to(run.processes.device), run.training).eval()
         if run.processes.count > 1:
             on_gpu = run.processes.device.type == "cuda"
             self.parallel = DistributedDataParallel(
@@ -207,7 +214,7 @@ class Step:
     ) -> tuple[Tensor, Tensor]:
         """Add the gradients of a batch in all its Architectures; returns the sums of loss and nll."""
         loss = nll = torch.zeros((), dtype=torch.float64, device=batch.source.device)
-        teacher = None
+        teacher = None if self.teacher is None else self.teacher.teaching(batch, self.run.teacher_share)
         for number, architecture in enumerate(architectures):
             if architecture is not None:
                 select(self.run.model, architecture)

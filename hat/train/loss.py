@@ -13,10 +13,14 @@ CHUNK = 512
 
 
 class Teacher(NamedTuple):
-    """Hidden states [N, D'] and output projection [V, D'] of a network to learn from, without gradients."""
+    """Hidden states [N, D'] and output projection [V, D'] of a network to learn from, without gradients.
+
+    ``share`` is its part of the loss; the rest is that of the labels.
+    """
 
     hidden: Tensor
     weight: Tensor
+    share: float = 1.0
 
 
 class _ProjectedLoss(torch.autograd.Function):
@@ -35,6 +39,7 @@ class _ProjectedLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         needed = hidden.requires_grad or weight.requires_grad
         rows, matrix = hidden.to(dtype), weight.to(dtype).contiguous()
+        share = 1.0 if teacher is None else teacher.share
         taught = (teacher.hidden.to(dtype), teacher.weight.to(dtype).contiguous()) if teacher is not None else None
         real = (target != ignore).float()[:, None]
         hidden_grad = torch.empty_like(rows) if needed else None
@@ -51,6 +56,9 @@ class _ProjectedLoss(torch.autograd.Function):
                 expected = (1 - smoothing) * right + smoothing * logits.mean(1, keepdim=True)
             else:
                 aim = (taught[0][here] @ taught[1].t()).float().softmax(1)
+                if share < 1:
+                    aim.mul_(share).add_((1 - share) * smoothing / weight.size(0))
+                    aim.scatter_add_(1, wanted, torch.full_like(right, (1 - share) * (1 - smoothing)))
                 expected = (aim * logits).sum(1, keepdim=True)
             exponentials = logits.exp_()
             total = exponentials.sum(1, keepdim=True)
@@ -91,8 +99,8 @@ def projected_loss(
     """Label-smoothed cross-entropy and negative log-likelihood of ``hidden @ weight.T``.
 
     With smoothing e the loss of a token is (1 - e) x nll + e x mean over the vocabulary of -log p, as
-    fairseq's ``label_smoothed_cross_entropy``; with a teacher it is the cross-entropy to the teacher's distribution
-    instead.
+    fairseq's ``label_smoothed_cross_entropy``; with a teacher its share of it is the cross-entropy to the teacher's
+    distribution instead (word-level distillation, Kim and Rush, 2016, arXiv 1606.07947).
 
     Args:
         hidden: states before the output projection, [N, D].
@@ -110,3 +118,27 @@ def projected_loss(
         hidden, weight, target, teacher, smoothing, ignore, dtype
     )
     return loss, nll
+
+
+@torch.inference_mode()
+def token_nll(hidden: Tensor, weight: Tensor, target: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Negative log-likelihood of each token, in nats, 0 for padding.
+
+    Args:
+        hidden: states before the output projection, [N, D].
+        weight: output projection, [V, D].
+        target: token numbers in [0, V), [N].
+        dtype: precision of the matrix products; what follows is fp32.
+
+    Returns:
+        [N]
+    """
+    matrix = weight.to(dtype)
+    return torch.cat(
+        [
+            torch.nn.functional.cross_entropy(
+                (rows.to(dtype) @ matrix.t()).float(), wanted, ignore_index=PAD, reduction="none"
+            )
+            for rows, wanted in zip(torch.split(hidden, CHUNK), torch.split(target, CHUNK), strict=True)
+        ]
+    )

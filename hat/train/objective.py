@@ -11,7 +11,7 @@ from hat.config import Training
 from hat.data.batches import Batch
 from hat.model.base import EncoderDecoder
 from hat.special_tokens import PAD
-from hat.train.loss import CHUNK, Teacher, projected_loss
+from hat.train.loss import CHUNK, Teacher, projected_loss, token_nll
 from hat.train.processes import ALONE, Processes
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -44,14 +44,31 @@ class Objective(nn.Module):
             target: [B, T].
             teacher: network to learn from instead of the labels.
         """
-        with torch.autocast(source.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-            hidden = self.model(source, previous)
-        rows = target.flatten()
-        rows = F.pad(rows, (0, hidden.size(0) - rows.size(0)), value=PAD)
+        hidden, rows = self._hidden(source, previous, target)
         loss, nll = projected_loss(
             hidden, self.model.output_weight, rows, smoothing=self.smoothing, teacher=teacher, dtype=self.dtype
         )
         return loss, nll, hidden
+
+    def _hidden(self, source: Tensor, previous: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """States before the output projection, [R, D], and their targets, [R], padded where R is above B x T."""
+        with torch.autocast(source.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+            hidden = self.model(source, previous)
+        rows = target.flatten()
+        return hidden, F.pad(rows, (0, hidden.size(0) - rows.size(0)), value=PAD)
+
+    @torch.inference_mode()
+    def sentence_nll(self, batch: Batch) -> Tensor:
+        """Negative log-likelihood of each sentence, summed over its target tokens, nats, [B]."""
+        hidden, rows = self._hidden(batch.source, batch.previous, batch.target)
+        nll = token_nll(hidden, self.model.output_weight, rows, dtype=self.dtype)
+        return nll[: batch.target.numel()].view_as(batch.target).sum(1, dtype=torch.float64)
+
+    @torch.no_grad()
+    def teaching(self, batch: Batch, share: float) -> Teacher:
+        """What the model says of a batch, for another one to learn from."""
+        hidden, _ = self._hidden(batch.source, batch.previous, batch.target)
+        return Teacher(hidden, self.model.output_weight, share)
 
     def as_teacher(self, hidden: Tensor) -> Teacher:
         """What the model just computed, to learn from."""

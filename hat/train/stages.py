@@ -27,6 +27,8 @@ from hat.train.loop import Networks, Run, select
 from hat.train.objective import Objective, validate
 from hat.train.processes import TrainingResources, joined, own_resources
 from hat.train.sampling import Sampler
+from hat.train.teacher import trained_teacher
+from hat.train.translated import translated_prefix, translation_digest
 
 
 def dropouts_of(training: Training) -> Dropouts:
@@ -100,6 +102,16 @@ def train_subtransformer(
         subject["inherited_from"] = saved["identity"]
     else:
         model = Transformer(architecture, shape, dropouts=dropouts)
+    teacher, targets = None, None
+    if training.teacher is not None:
+        name = training.teacher
+        subject["taught_by"] = {"name": name, "distillation": training.distillation}
+        if training.distillation != "sequence":
+            teacher = trained_teacher(settings, results, task, name)
+            subject["taught_by"] |= {"share": training.teacher_share, "identity": teacher.identity}
+        if training.distillation != "word":
+            targets = translated_prefix(results, task, name)
+            subject["taught_by"]["translations"] = translation_digest(results, task, name)
     _train(
         settings,
         results,
@@ -112,6 +124,9 @@ def train_subtransformer(
         networks=None,
         validated=None,
         resources=resources,
+        teacher=teacher.model if teacher is not None else None,
+        teacher_share=training.teacher_share,
+        targets=targets,
     )
 
 
@@ -156,8 +171,15 @@ def _train(
     networks: Networks | None,
     validated: Architecture | None,
     resources: TrainingResources | None,
+    teacher: EncoderDecoder | None = None,
+    teacher_share: float = 1.0,
+    targets: Path | None = None,
 ) -> None:
-    """Run the loop and write its outputs; ``subject`` is what the resolved configuration says is trained."""
+    """Run the loop and write its outputs.
+
+    ``subject`` is what the resolved configuration says is trained; ``targets`` the binarised targets to learn from in
+    place of the text.
+    """
     chosen, data = settings.task(task), results.data(task)
     effective = training.model_dump(mode="json")
     resolved = {
@@ -170,7 +192,7 @@ def _train(
     with joined(training, resources or own_resources(training)) as processes, contextlib.ExitStack() as held:
         if processes.first:
             held.enter_context(only_one(folder, title))
-        split = PairedSplit(data, chosen, "train")
+        split = PairedSplit(data, chosen, "train", targets)
         validation = list(validation_batches(PairedSplit(data, chosen, "validation"), training.batch_tokens))
         made_from = {key: value for key, value in effective.items() if key not in WITHOUT_EFFECT}
         identity = digest({**resolved, "training": made_from, "data": data_digest(data, chosen)})
@@ -186,6 +208,8 @@ def _train(
             folder=folder,
             identity=identity,
             processes=processes,
+            teacher=teacher,
+            teacher_share=teacher_share,
         )
         weights, seconds = run.train()
         if not processes.first:

@@ -22,7 +22,8 @@ from hat.config_device import Device
 from hat.latency.bench import Bench
 from hat.latency.connection import LocalConnection
 from hat.latency.protocol import Measurement
-from hat.latency.samples import REFERENCE, SAMPLE, SampleFile, draw_architectures, measure_missing
+from hat.latency.samples import REFERENCE, SAMPLE, SampleFile, measure_missing
+from hat.latency.selection import draw_architectures
 from hat.latency.workload import Workload
 from hat.runtime.base import Shape
 from hat.settings import Settings
@@ -71,7 +72,7 @@ def main() -> None:
     bench = Bench(runtime=device.runtime, precision=device.precision, threads=1, cores=None, seed=1)
     connection = LocalConnection(device="local", bench=bench, wait_s=0)
     searched = SearchSpace(space)
-    wanted = draw_architectures(searched, chosen.architectures, 1)
+    wanted = list(draw_architectures(searched, chosen.architectures, 1, "random"))
     rules = Latency()
     other = multiprocessing.get_context("spawn").Process(target=load, args=(1,), daemon=True)
     other.start()

@@ -7,16 +7,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 import toy_device
-from toy_device import SMALL, TINY, WIDE, TrueLatency, true_latency_ms
+from toy_device import SMALL, TINY, WIDE, true_latency_ms
+from toy_search import Counting, loss, problem_of
 
 from hat.artifacts import read_jsonl
-from hat.config import Search, Space
+from hat.config_search import Search
 from hat.errors import HatError, InputError
 from hat.search.evaluations import Evaluations
 from hat.search.feasible import draw_feasible
@@ -27,40 +27,6 @@ from hat.space import Architecture, SearchSpace
 SETTINGS = Search(population=20, parents=6, mutations=8, crossovers=8, iterations=12)
 
 
-def loss(architecture: Architecture) -> float:
-    """Falls with every width and depth, with returns that diminish, and with a fixed ripple."""
-    size = sum(architecture.decoder_ffn_dim) + 2 * architecture.encoder_embed_dim + architecture.decoder_embed_dim
-    ripple = random.Random(architecture.digest).uniform(0, 0.02)
-    return 8.0 / (1 + size / 100) ** 0.3 + ripple + 0.01 * sum(architecture.decoder_cross_span)
-
-
-class Counting:
-    """Counts evaluations; is killed at one of them where asked."""
-
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.calls: Counter[Architecture] = Counter()
-        self.stop_at = stop_at
-
-    def __call__(self, architecture: Architecture) -> float:
-        if self.stop_at is not None and self.calls.total() >= self.stop_at:
-            raise KeyboardInterrupt
-        self.calls[architecture] += 1
-        return loss(architecture)
-
-
-def problem_of(
-    folder: Path, space: Space, budget_ms: float, evaluate: Callable[[Architecture], float], context: str = "weights"
-) -> Problem:
-    return Problem(
-        space=SearchSpace(space),
-        predictor=TrueLatency(),
-        budget_ms=budget_ms,
-        evaluate=evaluate,
-        evaluations=Evaluations(folder / "search.jsonl", context),
-        name=f"{budget_ms:g}ms on device 'here'",
-    )
-
-
 def searched(problem: Problem, seed: int = 1, settings: Search = SETTINGS) -> list[Candidate]:
     told: list[int] = []
 
@@ -69,7 +35,7 @@ def searched(problem: Problem, seed: int = 1, settings: Search = SETTINGS) -> li
 
     algorithm = GeneticSearch(problem, settings, seed)
     found = run(problem, algorithm, tracker)
-    assert told == list(range(1, len(found) + 1))
+    assert told == sorted(told) and told[-1] == len(found)
     assert len(found) <= algorithm.planned
     return found
 
@@ -210,7 +176,7 @@ def test_other_weights_are_evaluated_anew(tmp_path: Path) -> None:
 
 
 def test_loss_that_is_no_number_is_refused(tmp_path: Path) -> None:
-    problem = problem_of(tmp_path, SMALL, 1000.0, lambda architecture: float("nan"))
+    problem = problem_of(tmp_path, SMALL, 1000.0, Counting(value=lambda architecture: float("nan")))
     with pytest.raises(HatError, match="is nan; the SuperTransformer has diverged"):
         searched(problem)
     assert read_jsonl(tmp_path / "search.jsonl") == []
@@ -228,11 +194,12 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import test_search_genetic as tests
 
-def evaluate(architecture):
+def value(architecture):
     time.sleep(0.01)
     return tests.loss(architecture)
 
-tests.searched(tests.problem_of(Path(sys.argv[1]), tests.SMALL, float(sys.argv[3]), evaluate))
+losses = tests.Counting(value=value)
+tests.searched(tests.problem_of(Path(sys.argv[1]), tests.SMALL, float(sys.argv[3]), losses))
 """
 
 

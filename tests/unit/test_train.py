@@ -1,6 +1,8 @@
 """Training: schedules, batches, checkpoints, and runs that were killed and go on."""
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,10 +13,11 @@ import torch
 from hat.config import Training
 from hat.data.batches import PairedSplit, TrainingBatches, length_batches, padding_share, validation_batches
 from hat.errors import HatError, InputError
+from hat.runtime.torch import TorchModel
 from hat.settings import Settings
 from hat.space import SearchSpace
 from hat.special_tokens import END, PAD
-from hat.train import checkpoints, loop
+from hat.train import checkpoints, loop, translated
 from hat.train.evaluator import InheritedLoss
 from hat.train.metrics import Meter
 from hat.train.processes import ALONE
@@ -144,6 +147,79 @@ def test_a_subtransformer_can_start_from_what_it_inherits(project):
     parent = checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")["identity"]
     description = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
     assert description["inherited_from"] == parent
+
+
+def test_a_subtransformer_can_learn_from_the_largest_network(project):
+    folder, results = project[0].folder, project[1]
+    train_supertransformer(project[0], results, "toy")
+    space = SearchSpace(project[0].space_of("toy"))
+    place = results.budget("toy", "local", "5ms")
+    place.mkdir(parents=True)
+    (place / "architecture.json").write_text(json.dumps({"architecture": space.smallest.to_dict()}))
+    parent = checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")
+    found = {}
+    for teacher in (None, "supertransformer"):
+        overrides = {"subtransformer": {"teacher": teacher, "updates": 6, "validate_every": 6}}
+        settings = Settings({"tasks": {"toy": overrides}}, folder=folder)
+        train_subtransformer(settings, results, "toy", "local", "5ms")
+        description = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
+        found[teacher] = description["validation"]["nll"]
+    assert found[None] != found["supertransformer"]
+    wanted = {"name": "supertransformer", "distillation": "word", "share": 0.5, "identity": parent["identity"]}
+    assert description["taught_by"] == wanted
+    # The teacher has not changed, nor is it trained.
+    again = checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")
+    assert same(parent["model"], again["model"])
+    with pytest.raises(InputError, match=r"subtransformer\.teacher: 'nobody' is unknown, expected supertransformer or"):
+        Settings({"tasks": {"toy": {"subtransformer": {"teacher": "nobody"}}}}, folder=folder)
+
+
+def test_a_subtransformer_can_learn_from_translations(project, monkeypatch):
+    results = project[1]
+    short = {"teacher": "supertransformer", "distillation": "sequence", "updates": 2, "validate_every": 2}
+    settings = Settings({"tasks": {"toy": {"subtransformer": short}}}, folder=project[0].folder)
+    train_supertransformer(settings, results, "toy")
+    place = results.budget("toy", "local", "5ms")
+    place.mkdir(parents=True)
+    smallest = SearchSpace(settings.space_of("toy")).smallest
+    (place / "architecture.json").write_text(json.dumps({"architecture": smallest.to_dict()}))
+    with pytest.raises(InputError, match=r"translated\.json: no such file"):
+        train_subtransformer(settings, results, "toy", "local", "5ms")
+    # Killed after some batches: what was translated is not translated again.
+    original, seen = TorchModel.translate, []
+
+    def translate(self, sources, decoding):
+        if len(seen) == 2:
+            raise Killed
+        seen.append(len(sources))
+        return original(self, sources, decoding)
+
+    monkeypatch.setattr(translated, "BATCH_TOKENS", 500)
+    monkeypatch.setattr(TorchModel, "translate", translate)
+    with pytest.raises(Killed):
+        translated.translate_training(settings, results, "toy")
+    again = []
+
+    def count(self, sources, decoding):
+        again.append(len(sources))
+        return original(self, sources, decoding)
+
+    monkeypatch.setattr(TorchModel, "translate", count)
+    translated.translate_training(settings, results, "toy")
+    text = PairedSplit(results.data("toy"), settings.task("toy"), "train")
+    assert sum(seen) + sum(again) == len(text)
+    made = PairedSplit(
+        results.data("toy"),
+        settings.task("toy"),
+        "train",
+        translated.translated_prefix(results, "toy", "supertransformer"),
+    )
+    assert len(made.target) == len(text)
+    assert all(sentence[-1] == END for sentence in made.target)
+    train_subtransformer(settings, results, "toy", "local", "5ms")
+    taught = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())["taught_by"]
+    identity = json.loads((results.translated("toy", "supertransformer") / "translated.json").read_text())["identity"]
+    assert taught == {"name": "supertransformer", "distillation": "sequence", "translations": identity}
 
 
 def test_checkpoints_are_averaged_exactly(tmp_path):
@@ -285,3 +361,43 @@ def test_validation_subset_is_fixed_and_spread(project):
     subset = list(validation_batches(split, 64, 10))
     assert sum(len(batch.source) for batch in subset) == 10
     assert sum(len(batch.source) for batch in validation_batches(split, 64)) == 40
+
+
+def test_search_reads_validation_data_only(project, tmp_path):
+    """All that is opened by evaluating, in this process and by workers; the sums of both are the same."""
+    settings, results = project
+    train_supertransformer(settings, results, "toy")
+    script = """
+import sys
+opened = []
+sys.addaudithook(lambda event, values: opened.append(str(values[0])) if event == "open" else None)
+from pathlib import Path
+from hat.layout import Results
+from hat.search.workers import Workers
+from hat.settings import Settings
+from hat.space import SearchSpace
+
+if __name__ == "__main__":
+    folder, root = sys.argv[1:]
+    sums = {}
+    for workers in (1, 2):
+        settings = Settings({"search": {"workers": workers, "validation_sentences": 12}}, Path(folder))
+        space = SearchSpace(settings.space_of("toy"))
+        made = Workers(settings, Results(root), "toy")
+        requests = [(point, 0, made.blocks) for point in (space.largest, space.smallest)]
+        requests.append((space.largest, 1, 3))
+        sums[workers] = list(made.sums(requests))
+        made.close()
+    assert sums[1] == sums[2], sums
+    assert sum(map(sum, (tokens for _, tokens in sums[1][:1]))) > 0
+    print("\\n".join(path for path in opened if path.startswith(root)))
+"""
+    path = tmp_path / "evaluate.py"
+    path.write_text(script)
+    command = [sys.executable, str(path), str(settings.folder), str(results.root)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    opened = {Path(line).name for line in ran.stdout.split()}
+    assert "checkpoint.pt" in opened
+    assert any(name.startswith("validation.") for name in opened)
+    assert not [name for name in opened if name.startswith(("test.", "train."))]

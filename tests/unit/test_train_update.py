@@ -219,6 +219,27 @@ def test_sandwich_trains_equally_many_also_where_one_is_drawn_twice():
     assert {len(sampler(1, batch)) for batch in range(20)} == {4}
 
 
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_a_teacher_has_its_share_of_the_loss(share):
+    generator = torch.Generator().manual_seed(2)
+    hidden = torch.randn(40, 12, generator=generator, requires_grad=True)
+    weight = torch.randn(30, 12, generator=generator, requires_grad=True)
+    target = torch.randint(2, 30, (40,), generator=generator)
+    target[5] = 1
+    teacher = Teacher(torch.randn(40, 16, generator=generator), torch.randn(30, 16, generator=generator), share)
+
+    def gradients(value):
+        return torch.autograd.grad(value, (hidden, weight))
+
+    loss, _ = projected_loss(hidden, weight, target, smoothing=0.1, teacher=teacher)
+    taught, _ = projected_loss(hidden, weight, target, smoothing=0.1, teacher=teacher._replace(share=1.0))
+    labelled, _ = projected_loss(hidden, weight, target, smoothing=0.1)
+    wanted = share * taught + (1 - share) * labelled
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+    for found, expected in zip(gradients(loss), gradients(wanted), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_teacher_replaces_the_labels():
     generator = torch.Generator().manual_seed(1)
     hidden = torch.randn(700, 12, generator=generator, requires_grad=True)

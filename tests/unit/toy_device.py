@@ -97,6 +97,9 @@ class TrueLatency:
     def predict(self, architectures):
         return np.array([true_latency_ms(architecture) for architecture in architectures])
 
+    def upper_bound(self, architectures):
+        return self.predict(architectures)
+
 
 class NumpyModel:
     """Multiplies matrices of the sizes of an Architecture."""
@@ -164,7 +167,18 @@ def write_configuration(folder: Path, space: Space = SMALL) -> Path:
             "target_length": 4,
             "models": ["linear"],
         },
-        "search": {"population": 12, "parents": 4, "mutations": 4, "crossovers": 4, "iterations": 3},
+        "search": {
+            "algorithm": "genetic",
+            "workers": 1,
+            "population": 12,
+            "parents": 4,
+            "mutations": 4,
+            "crossovers": 4,
+            "iterations": 3,
+            "evaluations": 30,
+            "levels": 4,
+            "top_up": 6,
+        },
     }
     files = {
         "config.yaml": {"seed": 3},

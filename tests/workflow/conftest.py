@@ -51,7 +51,9 @@ subtransformer:
   initial_weights: inherited
   average_checkpoints: 2
 latency: {samples: 24, passes: 1, warmup: 1, repeats: 5, source_length: 8, target_length: 8}
-search: {population: 6, parents: 2, mutations: 2, crossovers: 2, iterations: 2, validation_sentences: 20}
+search:
+  {evaluations: 10, levels: 3, top_up: 2, workers: 1, population: 6, parents: 2, mutations: 2, crossovers: 2,
+   iterations: 2, validation_sentences: 20}
 scoring: {max_sentences: 20, batch_tokens: 64}
 shortlist: {align_sentences: 100, validation_sentences: 10, frequent: [10, 30], translations: [5, 200]}
 """
@@ -131,6 +133,8 @@ class Project:
         journal, output = self.folder / "journal.txt", self.folder / "output.txt"
         journal.write_text("")
         fault = f"{journal}|{'alone' if alone else ''}|" + (f"{kill}#{time}" if kill else "")
+        # Beside what the tests themselves import from.
+        path = os.pathsep.join(filter(None, [str(self.folder / "hook"), os.environ.get("PYTHONPATH")]))
         with open(output, "wb") as stream:
             # No pipe: what outlives Snakemake would hold it.
             ran = subprocess.run(
@@ -141,7 +145,7 @@ class Project:
                 stderr=stream,
                 start_new_session=True,
                 timeout=3600,
-                env=os.environ | {"PYTHONPATH": str(self.folder / "hook"), "HAT_FAULT": fault},
+                env=os.environ | {"PYTHONPATH": path, "HAT_FAULT": fault},
             )
         assert ran.returncode == (-signal.SIGKILL if kill else 0), output.read_text()
         return [line.removeprefix("results/") for line in journal.read_text().splitlines()]

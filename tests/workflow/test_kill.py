@@ -109,14 +109,20 @@ def test_search_to_score(interrupted, finished):
     one, other = interrupted.results / budget, finished.results / budget
     target = f"results/smoke/local/{budget}/bleu.txt"
 
-    interrupted.written(target, kill="search.jsonl$", time=6)
-    found = (one / "search.jsonl").read_text().splitlines()
+    # The same measurements: those of another run are a little different.
+    shutil.copytree(finished.results / "search", interrupted.results / "search", dirs_exist_ok=True)
+    for name in ("front.json", "front.parquet", "candidates.parquet"):
+        (interrupted.results / "search" / name).unlink()
+    evaluations = interrupted.folder / "results/smoke/search/evaluations.jsonl"
+
+    interrupted.written(target, kill="evaluations.jsonl$", time=6)
+    found = evaluations.read_text().splitlines()
     assert len(found) >= 3
     written = interrupted.written(target, kill="subtransformer/partial/.*/update-00000030.pt$")
-    rows = (one / "search.jsonl").read_text().splitlines()
+    rows = evaluations.read_text().splitlines()
     assert rows[: len(found)] == found
-    digests = [json.dumps(json.loads(row)["architecture"]) for row in rows]
-    assert len(digests) == len(set(digests))
+    pieces = [json.dumps([json.loads(row)[key] for key in ("architecture", "first")]) for row in rows]
+    assert len(pieces) == len(set(pieces))
 
     written = interrupted.written(target, kill="model/network/weights.npz$")
     assert [path[-18:] for path in written if "/update-" in path] == ["update-00000030.pt", "update-00000040.pt"]

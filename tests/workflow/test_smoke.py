@@ -33,6 +33,11 @@ def test_everything_is_made(finished):
         "figures/smoke-local/latency-dimensions.png",
         "figures/smoke-local/architectures.pdf",
         "figures/smoke-local/training.txt",
+        "smoke/search/evaluations.jsonl",
+        "smoke/local/search/front.json",
+        "smoke/local/search/candidates.parquet",
+        "smoke/local/search/front.parquet",
+        "smoke/local/search/measurements.jsonl",
     ):
         assert (shared / name).stat().st_size > 0, name
     wanted = json.loads((finished.results / "budgets.json").read_text())["budgets"]
@@ -44,7 +49,11 @@ def test_each_budget_is_scored_and_measured(finished):
     for budget in finished.budgets():
         folder = finished.results / budget
         score = json.loads((folder / "score.json").read_text())
-        first, second = (folder / "bleu.txt").read_text().splitlines()
+        first, second, *note = (folder / "bleu.txt").read_text().splitlines()
+        winner = json.loads((folder / "architecture.json").read_text())
+        status = winner["verification"]["status"]
+        assert status in ("met", "not met")
+        assert (status == "met") == (winner["measured_latency_ms"] <= winner["budget_ms"]) == (note == [])
         assert float(first) == pytest.approx(score["bleu"], abs=0.01)
         assert second == score["bleu_signature"]
         assert score["validation_loss"] < score["untrained_loss"]
@@ -121,6 +130,11 @@ def test_another_budget_searches_and_what_follows(finished):
                 "tables",
                 "demo",
             },
+        ),
+        (
+            "search={evaluations: 11}",
+            {"search_front", "search", "train_subtransformer", "export_model", "score", "measure_model", "draw_figures"}
+            | {"tables", "demo"},
         ),
         (
             "devices={local: {beam: 3}}",

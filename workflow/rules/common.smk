@@ -26,7 +26,7 @@ from hat.requests import (
     pattern,
     reported,
 )
-from hat.settings import Settings
+from hat.settings import SUPERTRANSFORMER, Settings
 
 RESULTS = Results("results")
 # Data and SuperTransformers are shared with other workflows.
@@ -152,10 +152,40 @@ def trained(name):
 
 
 def inherited(wildcards):
-    """The SuperTransformer, where its weights are what a SubTransformer starts from."""
-    starts_from = SETTINGS.task(wildcards.task).subtransformer.initial_weights
+    """The SuperTransformer, where a SubTransformer starts from its weights or learns from it."""
+    training = SETTINGS.task(wildcards.task).subtransformer
     parent = RESULTS.supertransformer(wildcards.task) / "checkpoint.pt"
-    return str(parent) if starts_from == "inherited" else []
+    needed = (
+        training.initial_weights == "inherited" or training.teacher == SUPERTRANSFORMER
+    )
+    return str(parent) if needed else []
+
+
+def teacher(wildcards):
+    """The weights of a task's teacher, where SubTransformers have one."""
+    name = SETTINGS.task(wildcards.task).subtransformer.teacher
+    if name is None:
+        return []
+    folder = (
+        RESULTS.supertransformer(wildcards.task)
+        if name == SUPERTRANSFORMER
+        else RESULTS.baseline(wildcards.task, name)
+    )
+    return str(folder / "checkpoint.pt")
+
+
+def translated(wildcards):
+    """The teacher's translations of the training set, where they are learnt from."""
+    training = SETTINGS.task(wildcards.task).subtransformer
+    if training.teacher is None or training.distillation == "word":
+        return []
+    return str(RESULTS.translated(wildcards.task, training.teacher) / "translated.json")
+
+
+def front_of(wildcards):
+    """The search for all budgets, where the task's algorithm searches so."""
+    front = RESULTS.search(wildcards.task, wildcards.device) / "candidates.parquet"
+    return str(front) if SETTINGS.task(wildcards.task).search.all_budgets else []
 
 
 def deployed_shortlist(wildcards):

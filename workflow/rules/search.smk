@@ -1,11 +1,39 @@
 # The best Architecture under a budget.
 
 
+rule search_front:
+    input:
+        predictor=rules.fit_predictor.output.predictor,
+        supertransformer=rules.train_supertransformer.output.checkpoint,
+        data=rules.binarise_corpus.output.counts,
+    output:
+        front="results/{task}/{device}/search/front.json",
+        candidates="results/{task}/{device}/search/candidates.parquet",
+        points="results/{task}/{device}/search/front.parquet",
+    log:
+        "results/logs/{task}/{device}/search-front.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/search-front.tsv"
+    threads: all_cores
+    resources:
+        mem_mb=4000,
+        runtime=480,
+    params:
+        settings=settings_of("front"),
+    message:
+        "{wildcards.task}, {wildcards.device}: search for all budgets at once"
+    shell:
+        "hat --log {log} search-front {wildcards.task} {wildcards.device}"
+
+
+# The best few are measured, so the device is its own.
 rule search:
     input:
         predictor=rules.fit_predictor.output.predictor,
         supertransformer=rules.train_supertransformer.output.checkpoint,
         data=rules.binarise_corpus.output.counts,
+        front=front_of,
+        shortlist=deployed_shortlist,
     output:
         architecture="results/{task}/{device}/{budget}/architecture.json",
         candidates="results/{task}/{device}/{budget}/search.parquet",
@@ -17,11 +45,12 @@ rule search:
         budget=BUDGET_PATTERN,
     threads: all_cores
     resources:
+        **THE_DEVICE,
         mem_mb=growing(4000),
         runtime=480,
     params:
         settings=settings_of("search"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: search the best Architecture"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: search the best Architecture and measure it"
     shell:
         "hat --log {log} search {wildcards.task} {wildcards.device} {wildcards.budget}"

@@ -1,11 +1,35 @@
 # The network found for a budget, trained.
 
 
+rule translate_training:
+    input:
+        teacher=teacher,
+        data=rules.binarise_corpus.output.counts,
+    output:
+        translated="results/{task}/translated/{teacher}/translated.json",
+    log:
+        "results/logs/{task}/translated/{teacher}.log",
+    benchmark:
+        "results/benchmarks/{task}/translated/{teacher}.tsv"
+    threads: all_cores
+    resources:
+        mem_mb=8000,
+        runtime=2880,
+    params:
+        settings=settings_of("translate"),
+    message:
+        "{wildcards.task}: translate the training set with {wildcards.teacher}"
+    shell:
+        "hat --log {log} subtransformer translate {wildcards.task}"
+
+
 rule train_subtransformer:
     input:
         architecture=rules.search.output.architecture,
         data=rules.binarise_corpus.output.counts,
         parent=inherited,
+        teacher=teacher,
+        targets=translated,
     output:
         checkpoint="results/{task}/{device}/{budget}/subtransformer/checkpoint.pt",
         metrics="results/{task}/{device}/{budget}/subtransformer/metrics.jsonl",

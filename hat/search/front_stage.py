@@ -1,0 +1,118 @@
+"""The stage that searches once for all budgets of a device."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hat.artifacts import only_one, provenance, write_json
+from hat.errors import InputError
+from hat.latency.dataset import write_parquet
+from hat.latency.extremes import extreme
+from hat.layout import Results
+from hat.progress import progress
+from hat.search.algorithms import ALGORITHMS
+from hat.search.evaluator import Evaluator
+from hat.search.front import hypervolume, pareto_front
+from hat.search.problem import Candidate, run
+from hat.search.setting import SearchSetting
+from hat.search.tables import table
+from hat.settings import Settings
+
+# Stopped candidates, the most promising ones, that are evaluated wholly at the end to see what stopping cost.
+AUDITED = 3
+
+
+def search_front(settings: Settings, results: Results, task: str, device: str) -> Path:
+    """Search for all budgets at once; write search/candidates.parquet, search/front.parquet and search/front.json.
+
+    Evaluations are kept in the task's cache as they are made; an interrupted search goes on from there and ends with
+    the same result.
+
+    Raises:
+        HatError: a loss is not a number, or the smallest Architecture is above the limits.
+        InputError: the algorithm searches each budget for itself, or the predictor or the SuperTransformer is missing.
+    """
+    setting = SearchSetting(settings, results, task, device)
+    chosen = setting.chosen
+    if not chosen.all_budgets:
+        raise InputError(f"task {task!r}, search.algorithm: {chosen.algorithm!r} searches each budget for itself")
+    folder = results.search(task, device)
+    with only_one(folder, f"Searching on {device}"), setting.evaluator() as evaluator:
+        levels = latency_levels(setting)
+        where = f"{levels[0]:.4g}ms on device {device!r}"
+        problem = setting.problem(evaluator, levels, setting.predictor, where, halving=chosen.halving)
+        algorithm = ALGORITHMS[chosen.algorithm](problem, chosen, settings.seed)
+        with progress(f"Searching on {device}", algorithm.planned) as tracker:
+            candidates = run(problem, algorithm, tracker)
+        candidates, halving = audit(candidates, evaluator)
+        front = pareto_front(candidates)
+        made = provenance(seed=settings.seed, settings=setting.made_from())
+        write_parquet(folder / "candidates.parquet", table(candidates), {"provenance": made})
+        write_parquet(folder / "front.parquet", table(front), {"provenance": made})
+        worst = max(candidate.validation_loss for candidate in candidates)
+        path = folder / "front.json"
+        write_json(
+            path,
+            {
+                "algorithm": chosen.algorithm,
+                "evaluated": len(candidates),
+                "levels_ms": levels,
+                "front": len(front),
+                "hypervolume": hypervolume(
+                    [(found.bound_ms, found.validation_loss) for found in front], (levels[-1], worst)
+                ),
+                "hypervolume_reference": {"bound_ms": levels[-1], "validation_loss": worst},
+                "halving": halving,
+                "provenance": made,
+            },
+        )
+    return path
+
+
+def latency_levels(setting: SearchSetting) -> list[float]:
+    """Upper bounds in milliseconds that the search aims at: evenly over the space, the last above everything."""
+    bound, space = setting.predictor.upper_bound, setting.space
+    _, fastest = extreme(space, bound, [space.smallest])
+    _, slowest = extreme(space, bound, [space.largest], slowest=True)
+    values: list[float] = np.linspace(fastest, slowest, setting.chosen.levels + 1)[1:].tolist()
+    return values
+
+
+def audit(candidates: Sequence[Candidate], evaluator: Evaluator) -> tuple[list[Candidate], dict[str, Any]]:
+    """Evaluate the most promising of the stopped candidates wholly, and report what stopping saved and cost.
+
+    Returns:
+        The candidates, those that were audited with what they are really worth, and the report: tokens looked at with
+        and without stopping, the largest half-width of an estimate's interval, and each audited estimate beside the
+        loss; ``missed`` are those that belong to the front.
+    """
+    stopped = sorted((found for found in candidates if not found.whole), key=lambda found: found.rank)
+    points = [found.architecture for found in stopped[:AUDITED]]
+    blocks = evaluator.known(points, evaluator.losses.blocks) if points else []
+    known = {
+        point: replace(found, validation_loss=own.loss(), loss_error=0.0, whole=True, tokens=math.fsum(own.tokens))
+        for point, found, own in zip(points, stopped, blocks, strict=False)
+    }
+    result = [known.get(found.architecture, found) for found in candidates]
+    front = {found.architecture for found in pareto_front(result)}
+    whole = max((found.tokens for found in result if found.whole), default=0.0)
+    return result, {
+        "stopped": len(stopped),
+        "tokens": math.fsum(found.tokens for found in result),
+        "tokens_without": whole * len(result),
+        "largest_interval": max((found.loss_error for found in stopped), default=0.0),
+        "audited": [
+            {
+                "digest": found.architecture.digest,
+                "estimate": found.validation_loss,
+                "interval": found.loss_error,
+                "validation_loss": known[found.architecture].validation_loss,
+            }
+            for found in stopped[:AUDITED]
+        ],
+        "missed": sum(point in front for point in points),
+    }

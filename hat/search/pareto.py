@@ -1,0 +1,163 @@
+"""Search of the whole front of loss and latency: NSGA-II (Deb et al., 2002), by pymoo, over categorical choices."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hat.config_search import Search
+from hat.search.problem import Candidate, Problem, Proposal
+from hat.search.start import spread_start
+from hat.space import DECODER_LISTS, ENCODER_LISTS, Architecture, SearchSpace
+
+START, BRED = "start", "nsga2"
+# A generation is this part of all evaluations, and has at least and at most so many.
+GENERATION_PART, FEWEST, MOST = 0.125, 8, 50
+# Rounds in a row without anything new after which nothing more is asked for.
+DRY_ROUNDS = 8
+# Both objectives of what is not evaluated since it is not feasible; pymoo ranks it by its violation alone.
+NEVER = 1e9
+
+Rows = npt.NDArray[np.int64]
+
+
+class Genes:
+    """Architectures as rows of choice numbers, one for each dimension of the deepest network.
+
+    Args:
+        space: of the Architectures.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        chosen = space.space
+        self._columns: list[tuple[str, int | None]] = [
+            ("encoder_embed_dim", None),
+            ("decoder_embed_dim", None),
+            ("encoder_layers", None),
+            ("decoder_layers", None),
+        ]
+        for names, depths in ((ENCODER_LISTS, chosen.encoder_layers), (DECODER_LISTS, chosen.decoder_layers)):
+            self._columns += [(name, layer) for name in names for layer in range(max(depths))]
+        self._choices = [getattr(chosen, name) for name, _ in self._columns]
+
+    @property
+    def counts(self) -> Rows:
+        """Number of choices of each column."""
+        return np.array([len(choices) for choices in self._choices])
+
+    def row(self, architecture: Architecture) -> list[int]:
+        """Choice numbers; 0 for what an Architecture does not have."""
+        numbers = []
+        for (name, layer), choices in zip(self._columns, self._choices, strict=True):
+            value = getattr(architecture, name)
+            if layer is not None:
+                value = value[layer] if layer < len(value) else choices[0]
+            numbers.append(choices.index(value))
+        return numbers
+
+    def architecture(self, row: Sequence[int]) -> Architecture:
+        """The Architecture of a row."""
+        values: dict[str, Any] = {}
+        for (name, layer), choices, number in zip(self._columns, self._choices, row, strict=True):
+            if layer is None:
+                values[name] = choices[int(number)]
+            else:
+                values.setdefault(name, []).append(choices[int(number)])
+        depths = {"encoder": values.pop("encoder_layers"), "decoder": values.pop("decoder_layers")}
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = tuple(value[: depths[name.split("_")[0]]])
+        return Architecture(**values)
+
+
+class ParetoSearch:
+    """NSGA-II over validation loss and latency, with uniform crossover and mutation by drawing a choice again.
+
+    Args:
+        problem: space and budgets; what is above the largest is refused.
+        settings: how many Architectures are evaluated.
+        seed: the search is a function of it and of the losses it is told.
+    """
+
+    def __init__(self, problem: Problem, settings: Search, seed: int) -> None:
+        self.problem = problem
+        self.planned = settings.evaluations
+        self._losses: dict[Architecture, float] = {}
+        self._genes = Genes(problem.space)
+        size = int(np.clip(round(GENERATION_PART * self.planned), FEWEST, MOST))
+        start = spread_start(problem, min(size, self.planned), (), random.Random(seed))
+        self._started = False
+        self._population: Any = None
+        self._points: list[Architecture] = []
+        self._algorithm = self._nsga2(start, seed)
+
+    def _nsga2(self, start: Sequence[Architecture], seed: int) -> Any:
+        from pymoo.algorithms.moo.nsga2 import NSGA2
+        from pymoo.core.duplicate import ElementwiseDuplicateElimination
+        from pymoo.core.mutation import Mutation
+        from pymoo.core.problem import Problem as PymooProblem
+        from pymoo.core.termination import NoTermination
+        from pymoo.operators.crossover.ux import UniformCrossover
+
+        genes, counts = self._genes, self._genes.counts
+
+        class Redraw(Mutation):  # type: ignore[misc]
+            """Draws each choice again with the probability of one change in a row."""
+
+            def _do(self, problem: Any, X: Rows, *_: Any, random_state: Any = None, **__: Any) -> Rows:
+                drawn = np.floor(random_state.random(X.shape) * counts).astype(int)
+                changed: Rows = np.where(random_state.random(X.shape) < 2 / len(counts), drawn, X)
+                return changed
+
+        class Same(ElementwiseDuplicateElimination):  # type: ignore[misc]
+            def is_equal(self, one: Any, other: Any) -> bool:
+                return genes.architecture(one.X) == genes.architecture(other.X)
+
+        algorithm = NSGA2(
+            pop_size=len(start),
+            sampling=np.array([genes.row(point) for point in start]),
+            crossover=UniformCrossover(),
+            mutation=Redraw(),
+            eliminate_duplicates=Same(),
+        )
+        described = PymooProblem(n_var=len(counts), n_obj=2, n_ieq_constr=1, xl=0, xu=counts - 1, vtype=int)
+        algorithm.setup(described, termination=NoTermination(), seed=seed, verbose=False)
+        return algorithm
+
+    def ask(self) -> list[Proposal]:
+        """The new Architectures of the next generation; none when all evaluations are used."""
+        for _ in range(DRY_ROUNDS):
+            left = self.planned - len(self._losses)
+            if left <= 0:
+                return []
+            self._population = self._algorithm.ask()
+            if self._population is None or not len(self._population):
+                return []
+            self._points = [self._genes.architecture(row) for row in self._population.get("X")]
+            wanted = [point for point in dict.fromkeys(self._points) if point not in self._losses]
+            if new := self.problem.feasible(wanted)[:left]:
+                origin = BRED if self._started else START
+                self._started = True
+                return [Proposal(point, origin) for point in new]
+            self._tell()
+        return []
+
+    def tell(self, candidates: Sequence[Candidate]) -> None:
+        """Select the next population."""
+        self._losses.update((candidate.architecture, candidate.validation_loss) for candidate in candidates)
+        self._tell()
+
+    def _tell(self) -> None:
+        from pymoo.core.evaluator import Evaluator
+        from pymoo.problems.static import StaticProblem
+
+        latencies = self.problem.constrained(self._points)
+        losses = [self._losses.get(point, NEVER) for point in self._points]
+        # What is outside a limit or not evaluated any more violates, too.
+        unknown = np.array([float(point not in self._losses) for point in self._points])
+        objectives = np.column_stack([losses, latencies])
+        violation = np.maximum(latencies - self.problem.budgets_ms[-1], unknown)[:, None]
+        Evaluator().eval(StaticProblem(self._algorithm.problem, F=objectives, G=violation), self._population)
+        self._algorithm.tell(infills=self._population)

@@ -1,0 +1,113 @@
+"""The best candidates of a budget, measured on the device with the Runtime that is deployed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hat.artifacts import JsonLinesLog, digest, only_one, read_jsonl
+from hat.config import Latency
+from hat.errors import HatError
+from hat.latency.connection import connect
+from hat.latency.protocol import Measurement
+from hat.latency.visits import PlainVisit, Visits, pooled_noise
+from hat.latency.workload import workload_of
+from hat.layout import Results
+from hat.progress import progress
+from hat.settings import Settings
+from hat.space import Architecture
+
+
+@dataclass
+class Verifier:
+    """Measures candidates; what was measured under the same conditions is not measured again.
+
+    Measurements are appended to search/measurements.jsonl, a row for each visit, and go through all candidates in turn,
+    as often as their latencies need, like those that the predictor is fitted to.
+    """
+
+    settings: Settings
+    results: Results
+    task: str
+    device: str
+    unreachable: str | None = field(default=None, init=False)
+
+    def measure(self, architectures: Sequence[Architecture]) -> list[float] | None:
+        """Latency of each in milliseconds; None where the device cannot be measured on (``unreachable``)."""
+        rules = self.settings.task(self.task).latency
+        workload = workload_of(self.settings, self.results, self.task, self.device)
+        log = JsonLinesLog(self.results.search(self.task, self.device) / "measurements.jsonl")
+        lock = only_one(self.results.latency(self.task, self.device), f"Measuring on {self.device}")
+        try:
+            with lock, connect(self.settings, self.device) as connection:
+                conditions = connection.conditions(workload, rules.warmup, rules.repeats)
+                name = digest(conditions.to_dict())
+                found = self._read(name, rules)
+                own = [found.setdefault(point, Visits(rules)) for point in architectures]
+                total = rules.passes * len(architectures)
+                with progress(f"Verifying on {self.device}", total, background=False) as tracker:
+                    while True:
+                        noise = pooled_noise(found.values())
+                        left = [pair for pair in zip(architectures, own, strict=True) if not pair[1].enough(noise)]
+                        if not left:
+                            break
+                        for point, visits in left:
+                            measured = connection.measure(point, workload, rules.warmup, rules.repeats)
+                            row = {"architecture": point.to_dict(), "conditions": name, **measured.to_dict()}
+                            log.append({"digest": point.digest, **row})
+                            visits.made.append(PlainVisit(measured))
+                            needed = sum(rules.passes - len(one.made) for one in own if not one.enough(noise))
+                            tracker(total - needed, f"{measured.latency_ms:.1f} ms")
+        except HatError as error:
+            self.unreachable = str(error)
+            return None
+        return [visits.measurement(noise).latency_ms for visits in own]
+
+    def _read(self, conditions: str, rules: Latency) -> dict[Architecture, Visits[PlainVisit]]:
+        path = self.results.search(self.task, self.device) / "measurements.jsonl"
+        found: dict[Architecture, Visits[PlainVisit]] = {}
+        for row in read_jsonl(path):
+            if row["conditions"] == conditions:
+                point = Architecture.from_dict(row["architecture"], str(path))
+                visit = PlainVisit(Measurement.from_dict(row, str(path)))
+                found.setdefault(point, Visits(rules)).made.append(visit)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """A candidate that was measured: ``rank`` among those of its budget by loss, counted from 1."""
+
+    architecture: Architecture
+    rank: int
+    validation_loss: float
+    predicted_latency_ms: float
+    bound_ms: float
+    measured_latency_ms: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-like form."""
+        return {
+            "digest": self.architecture.digest,
+            "rank": self.rank,
+            "validation_loss": self.validation_loss,
+            "predicted_latency_ms": self.predicted_latency_ms,
+            "bound_ms": self.bound_ms,
+            "measured_latency_ms": self.measured_latency_ms,
+        }
+
+
+def verdict_note(winner: dict[str, Any]) -> str | None:
+    """A sentence for people where a winner is not known to meet its budget; None where it is.
+
+    Args:
+        winner: content of architecture.json.
+    """
+    verification = winner.get("verification")
+    if verification is None or verification["status"] == "met":
+        return None
+    if verification["status"] == "unverified":
+        return f"unverified: {verification['reason']}"
+    return (
+        f"over budget: the search measured {winner['measured_latency_ms']:.4g} ms for {winner['budget']} on the device,"
+        " and found nothing that meets it"
+    )

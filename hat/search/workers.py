@@ -1,0 +1,94 @@
+"""Evaluation by several processes, each with one thread: the same sums as in one, sooner."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hat.layout import Results
+from hat.search.evaluator import Losses, Request, Sums
+from hat.settings import Settings
+
+if TYPE_CHECKING:
+    from hat.search.quality import BleuOfInherited
+    from hat.train.evaluator import InheritedLoss
+
+_own: "InheritedLoss | BleuOfInherited"
+
+
+def objective_of(settings: Settings, results: Results, task: str, objective: str) -> "InheritedLoss | BleuOfInherited":
+    """What a task's search minimises, computed in this process."""
+    if objective == "bleu":
+        from hat.search.quality import BleuOfInherited
+
+        return BleuOfInherited(settings, results, task)
+    from hat.train.evaluator import InheritedLoss
+
+    return InheritedLoss(settings, results, task)
+
+
+class Workers:
+    """The objective of a task, loaded when it is first needed; see :class:`hat.search.evaluator.Losses`.
+
+    Args:
+        settings: the configuration; ``search.workers`` says how many processes evaluate.
+        results: where the SuperTransformer and the data are.
+        task: name of the task.
+        objective: what is minimised; ``search.objective`` where absent.
+    """
+
+    def __init__(self, settings: Settings, results: Results, task: str, objective: str | None = None) -> None:
+        self._made_from = (settings, results, task, objective or settings.task(task).search.objective)
+        self._count = settings.task(task).search.workers or len(os.sched_getaffinity(0))
+        self._pool: ProcessPoolExecutor | None = None
+
+    @cached_property
+    def _here(self) -> Losses:
+        return objective_of(*self._made_from)
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks of the validation subset."""
+        return self._here.blocks
+
+    def sums(self, requests: Sequence[Request]) -> Iterator[Sums]:
+        """Sums of each request, in order."""
+        if self._count == 1 or len(requests) == 1:
+            yield from self._here.sums(requests)
+            return
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._count,
+                # A forked process would inherit the threads of torch as they are.
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start,
+                initargs=self._made_from,
+            )
+        yield from self._pool.map(_sums, requests)
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+def _start(settings: Settings, results: Results, task: str, objective: str) -> None:
+    global _own
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _own = objective_of(settings, results, task, objective)
+
+
+def _end_with_parent() -> None:
+    """A worker whose search was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _sums(request: Request) -> Sums:
+    return next(iter(_own.sums([request])))

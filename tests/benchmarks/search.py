@@ -1,0 +1,252 @@
+"""Search algorithms compared: what they find under three budgets for how many evaluations.
+
+    python tests/benchmarks/search.py run --results results --sentences 40
+    python tests/benchmarks/search.py table --results results --sentences 40
+
+All algorithms and seeds share one file of evaluations, so an interrupted run goes on where it was, and what one has
+evaluated costs the others no time; what is counted are the validation tokens that each would have looked at alone.
+`genetic` and `random` search each budget for itself, `surrogate` and `pareto` all at once, without knowing them;
+`surrogate-named` is told the three budgets, `surrogate-whole` stops no candidate early. The truth is the best of
+all that any run has evaluated, and, in a sub-space of 84 Architectures (`exhaustive`), the best of all there are.
+"""
+
+import argparse
+import json
+import time
+from itertools import accumulate
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from hat.artifacts import digest, read_jsonl
+from hat.config import Space
+from hat.config_search import Search
+from hat.latency.extremes import extreme
+from hat.latency.stages import load_predictor
+from hat.layout import Results
+from hat.search.algorithms import ALGORITHMS
+from hat.search.evaluations import Evaluations
+from hat.search.evaluator import Evaluator
+from hat.search.front import hypervolume
+from hat.search.problem import Candidate, Problem, run
+from hat.search.setting import weights_digest
+from hat.search.workers import Workers
+from hat.settings import Settings
+from hat.space import SearchSpace
+
+# Decoders of one or two layers, of which only the widths and the spans differ.
+SMALL = {
+    "encoder_embed_dim": (256,),
+    "encoder_ffn_dim": (1024,),
+    "encoder_heads": (4,),
+    "decoder_embed_dim": (256, 192),
+    "decoder_layers": (2, 1),
+    "decoder_ffn_dim": (1024, 768, 512),
+    "decoder_self_heads": (4,),
+    "decoder_cross_heads": (8,),
+    "decoder_cross_span": (1, 2),
+}
+PARTS = (0.2, 0.5, 0.85)
+SINGLE = ("genetic", "random")
+
+
+class Bench:
+    """Everything that the runs share."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        overrides = {
+            f"tasks.{options.task}.search": {"validation_sentences": options.sentences, "workers": options.workers}
+        }
+        self.settings = Settings(overrides)
+        self.results = Results(options.results)
+        self.folder = self.results.root / "benchmarks" / "search" / f"{options.task}-{options.sentences}"
+        weights = weights_digest(self.results.supertransformer(options.task) / "checkpoint.pt")
+        self.context = digest([weights, options.sentences])
+        self.space = SearchSpace(self.settings.space_on(options.task, options.device))
+        self.predictor = load_predictor(self.results, options.task, options.device)
+        bound = self.predictor.upper_bound
+        self.fastest = extreme(self.space, bound, [self.space.smallest])[1]
+        self.slowest = extreme(self.space, bound, [self.space.largest], slowest=True)[1]
+        self.budgets = [self.fastest + part * (self.slowest - self.fastest) for part in PARTS]
+        self.losses = Workers(self.settings, self.results, options.task)
+        self.evaluator = Evaluator(Evaluations(self.folder / "evaluations.jsonl", self.context), self.losses)
+
+    def problem(self, budgets: list[float], space: SearchSpace | None = None, *, halving: bool = False) -> Problem:
+        return Problem(
+            space=space or self.space,
+            predictor=self.predictor,
+            budgets_ms=budgets,
+            evaluator=self.evaluator,
+            name="of the benchmark",
+            halving=halving,
+        )
+
+    def search(self, name: str, seed: int, settings: Search) -> list[list[Candidate]]:
+        """Candidates of each run: one for each budget, or one for all."""
+        algorithm = ALGORITHMS[name.partition("-")[0]]
+        title = f"{name}, seed {seed}"
+
+        def tracker(completed: int, note: str = "") -> None:
+            print(f"{time.strftime('%H:%M:%S')} {title}: {completed}, {note}", flush=True)
+
+        if name in SINGLE:
+            problems = [self.problem([budget]) for budget in self.budgets]
+        elif name.endswith("-named"):
+            problems = [self.problem(self.budgets, halving=settings.halving)]
+        else:
+            # The budgets are not known when the front is searched.
+            levels = np.linspace(self.fastest, self.slowest, settings.levels + 1)[1:].tolist()
+            problems = [self.problem(levels, halving=settings.halving)]
+        return [run(problem, algorithm(problem, settings, seed), tracker) for problem in problems]
+
+
+def chosen_settings(options: argparse.Namespace, name: str) -> Search:
+    """As `bibleende` is shipped for the genetic search; the others have as many evaluations as it takes in all."""
+    evaluations = 0 if name in SINGLE else options.evaluations
+    genetic = Search(
+        population=options.population, parents=10, mutations=15, crossovers=15, iterations=options.iterations
+    )
+    count = evaluations or options.population + 30 * options.iterations
+    return genetic.model_copy(update={"evaluations": count, "halving": not name.endswith("-whole")})
+
+
+def run_all(options: argparse.Namespace) -> None:
+    bench = Bench(options)
+    done = {(row["name"], row["seed"]) for row in read_jsonl(bench.folder / "runs.jsonl")}
+    order = options.algorithms.split(",")
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    for seed in range(options.seed, options.seed + options.seeds):
+        for name in order:
+            if (name, seed) in done:
+                continue
+            settings = chosen_settings(options, name)
+            started = time.process_time()
+            runs = bench.search(name, seed, settings)
+            row = {
+                "name": name,
+                "seed": seed,
+                "processor_s": time.process_time() - started,
+                "runs": [[[c.bound_ms, c.validation_loss, c.whole, c.tokens] for c in found] for found in runs],
+            }
+            with open(bench.folder / "runs.jsonl", "a") as stream:
+                stream.write(json.dumps(row) + "\n")
+    if options.exhaustive:
+        exhaustive(bench)
+
+
+def exhaustive(bench: Bench) -> None:
+    """All of a small space, and what the algorithms find in it."""
+    space = SearchSpace(Space(**{**bench.space.space.model_dump(), **SMALL}))
+    points = list(space.enumerate())
+    losses = [found.loss() for found in bench.evaluator.known(points, bench.losses.blocks)]
+    bounds = bench.predictor.upper_bound(points)
+    budgets = np.quantile(bounds, [0.3, 0.6, 1.0]).tolist()
+    rows = []
+    for name in ("surrogate", "pareto", "genetic", "random"):
+        for seed in range(1, 6):
+            settings = Search(
+                evaluations=len(points) // 4, population=8, parents=4, mutations=3, crossovers=3, iterations=2
+            )
+            ranks = []
+            groups = [[budget] for budget in budgets] if name in SINGLE else [budgets]
+            for group in groups:
+                problem = bench.problem(group, space)
+                found = run(problem, ALGORITHMS[name](problem, settings, seed), lambda completed, note="": None)
+                for budget in group:
+                    best = min(c.validation_loss for c in found if c.bound_ms <= budget)
+                    ranks.append(
+                        1 + sum(loss < best for loss, bound in zip(losses, bounds, strict=True) if bound <= budget)
+                    )
+            rows.append({"name": name, "seed": seed, "evaluations": len(points) // 4, "ranks": ranks})
+    (bench.folder / "exhaustive.json").write_text(json.dumps({"size": len(points), "rows": rows}, indent=1))
+
+
+def curve(runs: list[list[list]], budget_index: int, budget: float) -> list[tuple[float, int, float]]:
+    """Validation tokens, evaluations, and best loss under a budget after each evaluation of a run."""
+    found = runs[budget_index] if len(runs) > 1 else runs[0]
+    tokens = accumulate(row[3] for row in found)
+    best, points = float("inf"), []
+    for count, (row, used) in enumerate(zip(found, tokens, strict=True), start=1):
+        if row[2] and row[0] <= budget:
+            best = min(best, row[1])
+        points.append((used, count, best))
+    return points
+
+
+def print_table(options: argparse.Namespace) -> None:
+    bench = Bench(options)
+    rows = read_jsonl(bench.folder / "runs.jsonl")
+    whole = max(point[3] for row in rows for run_ in row["runs"] for point in run_)
+    truth = [
+        min(point[1] for row in rows for run_ in row["runs"] for point in run_ if point[2] and point[0] <= budget)
+        for budget in bench.budgets
+    ]
+    print("budgets", [round(budget, 1) for budget in bench.budgets], "best known", [round(t, 4) for t in truth])
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    worst = max(point[1] for row in rows for run_ in row["runs"] for point in run_)
+    reference = (bench.slowest, worst)
+    for name in names:
+        own = [row for row in rows if row["name"] == name]
+        gaps = [[curve(row["runs"], i, b)[-1][2] - truth[i] for row in own] for i, b in enumerate(bench.budgets)]
+        volumes = [hypervolume([(p[0], p[1]) for run_ in row["runs"] for p in run_ if p[2]], reference) for row in own]
+        tokens = [sum(p[3] for run_ in row["runs"] for p in run_) / whole for row in own]
+        count = [sum(len(run_) for run_ in row["runs"]) for row in own]
+        print(
+            f"| `{name}` | {len(own)} | {median(count):.0f} | {median(tokens):.0f} |",
+            " | ".join(f"{1000 * median(gap):.1f}" for gap in gaps),
+            f"| {median(volumes):.3f} | {median(row['processor_s'] for row in own):.0f} |",
+        )
+    print("\nevaluations in all until within so many nats x 1000 of the best known, under all three budgets (median)")
+    for margin in (20, 10, 5, 2):
+        cells = []
+        for name in names:
+            needed = []
+            for row in (row for row in rows if row["name"] == name):
+                each = [
+                    next((p[0] for p in curve(row["runs"], i, b) if p[2] <= truth[i] + margin / 1000), float("inf"))
+                    for i, b in enumerate(bench.budgets)
+                ]
+                needed.append((sum(each) if name in SINGLE else max(each)) / whole)
+            cells.append(f"{median(needed):.0f}")
+        print(f"| {margin} |", " | ".join(cells), "|")
+    print("\nmedian gap to the best known, nats x 1000, mean over the budgets, after so many evaluations in all")
+    for budgeted in (25, 50, 100, 200, 400, 660):
+        cells = []
+        for name in names:
+            means = []
+            for row in (row for row in rows if row["name"] == name):
+                share = budgeted * whole / (3 if name in SINGLE else 1)
+                if budgeted > 1.02 * sum(p[3] for run_ in row["runs"] for p in run_) / whole:
+                    continue
+                each = [
+                    min((p[2] for p in curve(row["runs"], i, b) if p[0] <= share), default=float("inf")) - truth[i]
+                    for i, b in enumerate(bench.budgets)
+                ]
+                means.append(float(np.mean(each)))
+            cells.append(f"{1000 * median(means):.1f}" if means else "-")
+        print(f"| {budgeted} |", " | ".join(cells), "|")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("run", "table"))
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--task", default="bibleende")
+    parser.add_argument("--device", default="local")
+    parser.add_argument("--sentences", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--algorithms", default="surrogate,pareto,genetic,random")
+    parser.add_argument("--population", type=int, default=40)
+    parser.add_argument("--iterations", type=int, default=6)
+    parser.add_argument("--evaluations", type=int, default=120)
+    parser.add_argument("--exhaustive", action="store_true")
+    options = parser.parse_args()
+    (run_all if options.action == "run" else print_table)(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""How a winner's weights are had, compared at equal numbers of updates.
+
+    python tests/benchmarks/weights.py bibleende local 150ms --updates 3000
+
+The Architecture of a budget that was searched is trained from random weights, from inherited ones, and both with the
+SuperTransformer's largest network as a teacher, by words, by its translations, and both. Each variant is trained in a
+folder of its own below results/benchmarks/weights, which has links to the task's data and SuperTransformer; an
+interrupted run goes on where it was.
+"""
+
+import argparse
+from pathlib import Path
+
+from hat.artifacts import read_json
+from hat.layout import Results
+from hat.settings import Settings
+from hat.train.stages import train_subtransformer
+from hat.train.translated import translate_training
+
+STARTS = ("random", "inherited")
+TAUGHT = (None, "word", "sequence", "both")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task")
+    parser.add_argument("device")
+    parser.add_argument("budget")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--updates", type=int, default=3000)
+    parser.add_argument("--start", choices=STARTS, action="append", help="only these; repeatable")
+    parser.add_argument("--taught", choices=("none", *TAUGHT[1:]), action="append", help="only these; repeatable")
+    options = parser.parse_args()
+    whole = Results(options.results)
+    print("| start | taught by | validation nll | seconds |\n| --- | --- | ---: | ---: |")
+    for start in options.start or STARTS:
+        for taught in options.taught or TAUGHT:
+            taught = None if taught == "none" else taught
+            training = {"initial_weights": start, "updates": options.updates}
+            if taught is not None:
+                training |= {"teacher": "supertransformer", "distillation": taught}
+            settings = Settings({"tasks": {options.task: {"subtransformer": training}}})
+            own = Results(whole.root / "benchmarks" / "weights" / f"{options.updates}-{start}-{taught or 'text'}")
+            folder = own.budget(options.task, options.device, options.budget)
+            folder.mkdir(parents=True, exist_ok=True)
+            if taught in ("sequence", "both"):
+                translate_training(settings, whole, options.task)
+            links = [path(options.task) for path in (whole.data, whole.supertransformer)]
+            for path in [*links, whole.translated(options.task, "supertransformer").parent]:
+                link = own.root / path.relative_to(whole.root)
+                if path.exists() and not link.exists():
+                    link.symlink_to(path.resolve())
+            found = whole.budget(options.task, options.device, options.budget) / "architecture.json"
+            (folder / found.name).write_text(found.read_text())
+            train_subtransformer(settings, own, options.task, options.device, options.budget)
+            trained = read_json(own.subtransformer(options.task, options.device, options.budget) / "config.json")
+            cells = (start, taught or "the text", f"{trained['validation']['nll']:.3f}", f"{trained['seconds']:.0f}")
+            print("|", " | ".join(cells), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
