@@ -1,5 +1,6 @@
 """The stages of search: their artifacts, from a predictor, a stand-in for the SuperTransformer, and a made device."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hat.artifacts import read_json, read_jsonl, write_json
 from hat.errors import HatError, InputError
 from hat.latency.dataset import read_parquet
 from hat.latency.predictor import LatencyPredictor
+from hat.latency.protocol import Measurement
 from hat.layout import Results
 from hat.profile import Profile
 from hat.search import stages, verify, workers
@@ -47,10 +49,11 @@ class MadeDevice:
     def __post_init__(self):
         self.measured: list[Architecture] = []
 
+    @contextlib.contextmanager
     def __call__(self, settings, device):
         if self.unplugged:
             raise HatError(self.unplugged)
-        return self
+        yield self
 
     def conditions(self, workload, warmup, repeats):
         return self
@@ -60,15 +63,10 @@ class MadeDevice:
 
     def measure(self, architecture, workload, warmup, repeats):
         self.measured.append(architecture)
-        return Measured(self.slowdown * true_latency_ms(architecture))
-
-
-@dataclass
-class Measured:
-    latency_ms: float
-
-    def to_dict(self):
-        return {"latency_ms": self.latency_ms}
+        timings = (self.slowdown * true_latency_ms(architecture),) * repeats
+        return Measurement(
+            timings_ms=timings, processor_ms=timings, load_average=0.1, measured_at="2024-01-01T00:00:00Z"
+        )
 
 
 @pytest.fixture
