@@ -43,7 +43,7 @@ class Results:
         return self.root / task / device / "latency"
 
     def predictor(self, task: str, device: str) -> Path:
-        """Folder of ``predictor.json`` and ``errors.json``."""
+        """Folder of ``predictor.json``, ``errors.json`` and ``accuracy.png``."""
         return self.root / task / device / "predictor"
 
     def budgets(self, task: str, device: str) -> Path:

@@ -7,8 +7,8 @@ import numpy as np
 
 from hat.latency.features import FEATURES, Rows, Vector
 
-# Huber's threshold in robust standard deviations. 1.345 would be 95 % efficient where noise is normal; that of
-# latencies has a long tail to the slow side, and a lower one has lower relative errors on all published measurements.
+# Huber's threshold in robust standard deviations. 1.345 is usual, 95 % efficient where noise is normal; that of
+# latencies has a long tail to the slow side, and on published measurements relative errors are no larger with less.
 HUBER = 0.8
 REWEIGHTINGS = 30
 # Strength of the penalty on coefficients, per row, on relative errors: decides only between features that
