@@ -88,6 +88,7 @@ try:
         shutil.rmtree(os.path.join(folder, before), ignore_errors=True)
 except BaseException as error:
     shutil.rmtree(place, ignore_errors=True)
+    sys.stderr.write((getattr(error, "output", None) or b"").decode(errors="replace"))
     sys.exit("pip ended with %d" % error.returncode if hasattr(error, "returncode") else str(error))
 """
 

@@ -172,6 +172,7 @@ def measure_missing(
             settle()
             continue
         done = rules.passes * len(wanted) - sum(rules.passes - len(found[architecture].made) for architecture in left)
+        tracker(done)
         first = min(len(found[architecture].made) for architecture in left)
         order = random.Random(first).sample(left, len(left)) if first else left
         for architecture in order:

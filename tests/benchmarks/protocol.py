@@ -14,6 +14,7 @@ import multiprocessing
 import random
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, median
 
@@ -22,14 +23,16 @@ from hat.config_device import Device
 from hat.latency.bench import Bench
 from hat.latency.connection import LocalConnection
 from hat.latency.protocol import Measurement
-from hat.latency.samples import REFERENCE, SAMPLE, SampleFile, measure_missing
+from hat.latency.samples import REFERENCE, SAMPLE, LatencySample, SampleFile, measure_missing
 from hat.latency.selection import draw_architectures
+from hat.latency.visits import Visits, pooled_noise
 from hat.latency.workload import Workload
 from hat.runtime.base import Shape
 from hat.settings import Settings
 from hat.space import SearchSpace
 
 VOCABULARY, LENGTH = 3000, 34
+SINGLE = {"visits": (), "interference": (), "pooled_noise": None}
 
 
 def load(seed: int) -> None:
@@ -77,7 +80,8 @@ def main() -> None:
     other = multiprocessing.get_context("spawn").Process(target=load, args=(1,), daemon=True)
     other.start()
     adaptive: list[list[Measurement]] = []
-    naive: list[list[Measurement]] = []
+    independent: list[list[Measurement]] = []
+    wall_clock: list[list[Measurement]] = []
     fixed: list[list[Measurement]] = []
     sentences, disturbed, timed_ms = [], [], []
     with connection, tempfile.TemporaryDirectory() as folder:
@@ -102,26 +106,25 @@ def main() -> None:
             sentences.append((len(timed) + sum(map(len, visits.values())) * rules.warmup) / len(wanted))
             timed_ms.append(sum(timed) * (1 + rules.warmup / rules.repeats) / len(wanted))
             disturbed.append(1 - sum(len(one.visits) for one in adaptive[-1]) / sum(map(len, visits.values())))
-            # The same timings, taken for independent: what a single visit's interval assumes.
-            naive.append(
-                [
-                    Measurement(
-                        timings_ms=merged.timings_ms,
-                        processor_ms=merged.processor_ms,
-                        load_average=0,
-                        measured_at="",
-                    )
-                    for merged in (
-                        Measurement.merged([one.measurement for one in visits[architecture]]) for architecture in wanted
-                    )
+            # The same timings: taken for independent, as a single visit's are, and without leaving out what was waited.
+            independent.append([replace(one, timings_ms=one.own_ms, waited_ms=(), **SINGLE) for one in adaptive[-1]])
+            plain = {one: Visits[LatencySample](rules) for one in wanted}
+            for one, found in plain.items():
+                found.made = [
+                    replace(visit, measurement=replace(visit.measurement, waited_ms=())) for visit in visits[one]
                 ]
-            )
+            noise = pooled_noise(plain.values())
+            wall_clock.append([plain[one].measurement(noise) for one in wanted])
             if chosen.repetitions:
                 fixed.append([bench.measure(architecture, workload, 10, chosen.repetitions) for architecture in wanted])
             print(f"run {run + 1} of {chosen.runs} ended", flush=True)
     other.kill()
     print(f"{'':40}{'overlap, %':>12}{'inside, %':>12}{'half width, %':>15}{'difference, %':>15}")
-    rows = [("the protocol", adaptive), ("its timings, taken as independent", naive)]
+    rows = [
+        ("the protocol", adaptive),
+        ("its timings, taken as independent", independent),
+        ("its wall-clock times", wall_clock),
+    ]
     if fixed:
         rows.append((f"{chosen.repetitions} repetitions in a row", fixed))
     for title, runs in rows:

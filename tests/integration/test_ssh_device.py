@@ -162,7 +162,12 @@ def test_set_up_once_and_checked(board):
     assert "torch" not in found["fingerprint"]["versions"]
     assert found["reference"]["low_ms"] <= found["reference"]["latency_ms"] <= found["reference"]["high_ms"]
     assert abs(found["state"]["clock_offset_s"]) < 60
-    assert not list(Path("/tmp").glob("hat-ssh-*/c"))
+    with connect(settings(board), "board") as connection:
+        shared = connection.agent.ssh.command("true")
+        socket = Path(next(word for word in shared if word.startswith("ControlPath=")).partition("=")[2])
+        connection.fingerprint()
+        assert socket.is_socket()
+    assert not socket.parent.exists()
     with pytest.raises(HatError, match=r"^device 'board': cores is \[4095\], but this machine has \[0"):
         check_device(settings(board, cores=[4095]), "board")
     with pytest.raises(HatError, match=r"^device 'fresh': it is not set up .*hat device setup fresh"):

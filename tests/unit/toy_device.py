@@ -161,6 +161,8 @@ def write_configuration(folder: Path, space: Space = SMALL) -> Path:
             "shards": 2,
             "passes": 1,
             "min_passes": 1,
+            "interference": 1e6,
+            "drift": 1e6,
             "warmup": 1,
             "repeats": 3,
             "source_length": 5,
