@@ -39,7 +39,7 @@ print(json.dumps({job.rule: {**job.resources, "threads": job.threads} for job in
 """
 
 
-@pytest.mark.parametrize("profile", ["slurm", "generic", "kubernetes"])
+@pytest.mark.parametrize("profile", ["slurm", "generic"])
 def test_training_alone_asks_for_gpus_and_every_job_for_memory_and_time(project, profile):
     options = ["--workflow-profile", f"workflow/profiles/{profile}", "--config", "gpus=2", "gpu_type=a100"]
     command = [sys.executable, "-c", ASKED, *options]
