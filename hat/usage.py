@@ -26,11 +26,13 @@ class Usage:
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self._gpu_count = 0
         self._gpus: list[Any] = []
         self._gpu_joules_before: list[float] = []
 
     def count_gpus(self, gpus: int) -> None:
         """Count the energy of the GPUs that this job may use, from now on, where their driver tells it."""
+        self._gpu_count = gpus
         if not gpus:
             return
         with contextlib.suppress(Exception):
@@ -49,7 +51,7 @@ class Usage:
             "finished": finished,
             "seconds": round(time.monotonic() - self._started, 3),
             "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used), 3),
-            "gpus": len(self._gpus),
+            "gpus": self._gpu_count,
             "gpu_joules": joules,
             "machine": machine(),
         }

@@ -50,3 +50,24 @@ def test_a_stage_does_not_fail_where_its_use_cannot_be_noted(tmp_path):
     (tmp_path / "file").write_text("")
     with noted(tmp_path / "file/host.jsonl"):
         pass
+
+
+def test_gpus_are_counted_where_their_driver_tells_nothing(tmp_path, monkeypatch):
+    def no_driver(_):
+        raise OSError("no driver")
+
+    monkeypatch.setattr(usage, "_visible_gpus", no_driver)
+    with noted(tmp_path / "host.jsonl") as use:
+        use.count_gpus(2)
+    (row,) = rows(tmp_path / "host.jsonl")
+    assert (row["gpus"], row["gpu_joules"]) == (2, None)
+
+
+def test_the_energy_of_gpus_is_the_difference_of_their_counters(tmp_path, monkeypatch):
+    counters = {"a": 5.0, "b": 7.0}
+    monkeypatch.setattr(usage, "_visible_gpus", lambda count: list(counters)[:count])
+    monkeypatch.setattr(usage, "_joules", counters.__getitem__)
+    with noted(tmp_path / "host.jsonl") as use:
+        use.count_gpus(2)
+        counters.update(a=6.0, b=17.0)
+    assert rows(tmp_path / "host.jsonl")[0]["gpu_joules"] == 11.0
