@@ -21,7 +21,7 @@ from hat.report.gathered import Place, rows_of
 from hat.report.places import FIGURE_FILES, FIGURES, artifact_state
 from hat.report.published import read_latencies, read_models
 from hat.report.style import save, styled
-from hat.report.tables import write_tables
+from hat.report.tables import make_tables, write_tables
 from hat.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +160,16 @@ def test_tables_show_the_artifacts(drawn, settings):
         "| demo | local | 40ms | HAT | measured | 38.0 [37.5, 39.2] | 4.0 [" in (results.tables / "main.md").read_text()
     )
     assert "| demo/supertransformer | 61.5 | - | 900 |" in (results.tables / "benchmarks.md").read_text()
+
+
+def test_costs_stand_beside_what_they_bought(drawn, settings):
+    results, _ = drawn
+    path = results.tables / "cost.json"
+    stage = {"stage": "demo/local/60ms/subtransformer", "carbon_kg": 0.25, "price_usd": 1.5}
+    path.write_text(json.dumps({"rows": [], "stages": [stage]}))
+    rows = make_tables(settings, results)["main"]
+    path.unlink()
+    assert [(row["carbon_kg"], row["price_usd"]) for row in rows] == [(None, None), (0.25, 1.5), (None, None)]
 
 
 def test_baselines_have_a_kind_of_their_own(drawn, settings, tmp_path):
