@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from hat.cli import app
 from hat.errors import InputError
 from hat.report.drawings.cost import cost_of
-from hat.report.drawings.search import expected_best
+from hat.report.drawings.search import _curve, expected_best
 from hat.report.drawings.workflow import read_graph, workflow_of
 from hat.report.figures import draw_all, draw_figures
 from hat.report.gathered import Place, rows_of
@@ -78,6 +78,15 @@ def test_search_shows_the_best_so_far_and_random_search(drawn):
     expected = [4.95, (4.9 + 4.9 + 4.95) / 3, 4.9]
     assert own["random_validation_loss"].tolist()[:3] == pytest.approx(expected)
     assert np.isnan(own["random_validation_loss"].tolist()[3])
+
+
+def test_only_whole_evaluations_count(tmp_path):
+    path = tmp_path / "search.parquet"
+    rows = {"order": [0, 1, 2], "generation": 0, "validation_loss": [5.0, 3.0, 4.0], "whole": [True, False, True]}
+    pd.DataFrame(rows | {"origin": "sampled"}).to_parquet(path)
+    curve = _curve(path, "40ms")
+    assert curve["best_validation_loss"].tolist() == [5.0, 5.0, 4.0]
+    assert curve["random_validation_loss"].tolist()[:2] == [4.5, 4.0]
 
 
 def test_expected_best_is_the_mean_over_all_draws():
