@@ -38,13 +38,18 @@ def search_of(place: Place, names: list[str]) -> Drawing:
         )
         random = own[own["random_validation_loss"].notna()]
         axes.plot(random["evaluations"], random["random_validation_loss"], ":", color=colour(number))
-    axes.plot([], [], ":", color="0.3", label="random search, expected")
+    if curves["random_validation_loss"].notna().any():
+        axes.plot([], [], ":", color="0.3", label="random search, expected")
+        compared = (
+            "Dotted: the expected best of as many random draws that meet the budget, computed from those that the"
+            " search itself began with, and as far as these reach."
+        )
+    else:
+        compared = "None of these searches drew at random, so there is no random search beside them."
     axes.set(xlabel="Architectures evaluated", ylabel="best validation loss, nats a token")
     axes.legend(title="budget (best)")
     caption = (
-        "Validation loss is with the SuperTransformer's weights. Dotted: the expected best of as many random draws that"
-        " meet the budget, computed from those that the search itself began with, and as far as these reach."
-        f" Data: {place.folder}/*/search.parquet."
+        f"Validation loss is with the SuperTransformer's weights. {compared} Data: {place.folder}/*/search.parquet."
     )
     title = f"Search, {place.where}"
     return Drawing(name="search", title=title, caption=caption, figure=figure, data=curves)
