@@ -33,6 +33,8 @@ NUMBERS = {
     "parameters, M": "params_without_embeddings_m",
     "FLOPs, G": "flops_g",
     "training, s": "training_s",
+    "kg CO2e": "carbon_kg",
+    "USD": "price_usd",
     "loss, inherited": "inherited_loss",
     "loss, trained": "validation_loss",
     "difference": "difference",

@@ -32,6 +32,7 @@ SETTINGS: dict[Any, Any] = {
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.4,
 }
+DPI = 160
 # Characters of a caption on an inch of the figure's width, and inches of one of its lines.
 CAPTION_CHARACTERS, CAPTION_INCHES = 17.5, 0.155
 
@@ -79,7 +80,7 @@ def new_figure(columns: int = 1, rows: int = 1, *, width: float = 6.0, height: f
     """An empty figure with a grid of axes, ``width`` by ``height`` inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
     figure.subplots(rows, columns, squeeze=False)
     return figure
 
@@ -121,5 +122,5 @@ def save(folder: Path, drawing: Drawing) -> list[Path]:
     }
     for kind, content in metadata.items():
         with atomic(folder / f"{drawing.name}.{kind}", "wb") as stream:
-            figure.savefig(stream, format=kind, dpi=160, metadata=content)
+            figure.savefig(stream, format=kind, dpi=DPI, metadata=content)
     return [folder / f"{drawing.name}.{kind}" for kind in KINDS]

@@ -20,8 +20,8 @@ from hat.report.summary import Row
 from hat.settings import Settings
 from hat.space import Architecture
 
-# What a full training of one candidate costs stands in this table, where it was made.
-COST = "cost.csv"
+# The table of costs, with what each stage used.
+COST = "cost.json"
 
 
 def shown(name: str, digits: int) -> Callable[[Row], str]:
@@ -70,7 +70,12 @@ class Table:
 
 
 def _main(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
-    measured = [row for row in rows if row["bleu"] is not None or row["latency_ms"] is not None]
+    costs = _costs(results)
+    measured = [
+        row | dict(zip(("carbon_kg", "price_usd"), costs.get(_training(row, settings), (None, None)), strict=True))
+        for row in rows
+        if row["bleu"] is not None or row["latency_ms"] is not None
+    ]
     chosen = settings.configuration.report
     if chosen.published_models is None:
         return measured
@@ -82,6 +87,20 @@ def _main(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row
         for row in read_models(Path(chosen.published_models))
     ]
     return measured + published
+
+
+def _training(row: Row, settings: Settings) -> str:
+    """The stage that trained a model, as the table of costs calls it: as its log."""
+    if row["model"] in settings.baselines:
+        return f"{row['task']}/baselines/{row['model']}"
+    return f"{row['task']}/{row['device']}/{row['model']}/subtransformer"
+
+
+def _costs(results: Results) -> dict[str, tuple[float | None, float | None]]:
+    """Estimated carbon and price of each stage, where the table of costs was made."""
+    path = results.tables / COST
+    stages = read_json(path).get("stages", []) if path.exists() else []
+    return {str(one["stage"]): (one.get("carbon_kg"), one.get("price_usd")) for one in stages}
 
 
 def _inherited(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
@@ -198,10 +217,13 @@ TABLES: Mapping[str, Table] = {
             "parameters, M": shown("params_without_embeddings_m", 2),
             "FLOPs, G": shown("flops_g", 3),
             "training, s": shown("training_s", 0),
+            "kg CO2e": shown("carbon_kg", 3),
+            "USD": shown("price_usd", 2),
         },
         legend="Brackets: 95 % intervals, of the median latency and of BLEU by bootstrap. Parameters and FLOPs are"
         " without embeddings and output projection, FLOPs of a sentence at the task's measured length. Published rows"
-        f" were not measured here. Energy, carbon and money: {COST}, where it was made.",
+        f" were not measured here. Carbon and price are estimates of the model's own training, from {COST} where that"
+        " was made; the search is in that table.",
         rows=_main,
         target="results/TASK/DEVICE/BUDGET/bleu.txt",
     ),

@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 from hat.cli import app
 from hat.errors import InputError
 from hat.report.drawings.cost import cost_of
-from hat.report.drawings.search import expected_best
+from hat.report.drawings.search import _curve, expected_best
 from hat.report.drawings.workflow import read_graph, workflow_of
 from hat.report.figures import draw_all, draw_figures
 from hat.report.gathered import Place, rows_of
 from hat.report.places import FIGURE_FILES, FIGURES, artifact_state
 from hat.report.published import read_latencies, read_models
 from hat.report.style import save, styled
-from hat.report.tables import write_tables
+from hat.report.tables import make_tables, write_tables
 from hat.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,15 @@ def test_search_shows_the_best_so_far_and_random_search(drawn):
     expected = [4.95, (4.9 + 4.9 + 4.95) / 3, 4.9]
     assert own["random_validation_loss"].tolist()[:3] == pytest.approx(expected)
     assert np.isnan(own["random_validation_loss"].tolist()[3])
+
+
+def test_only_whole_evaluations_count(tmp_path):
+    path = tmp_path / "search.parquet"
+    rows = {"order": [0, 1, 2], "generation": 0, "validation_loss": [5.0, 3.0, 4.0], "whole": [True, False, True]}
+    pd.DataFrame(rows | {"origin": "sampled"}).to_parquet(path)
+    curve = _curve(path, "40ms")
+    assert curve["best_validation_loss"].tolist() == [5.0, 5.0, 4.0]
+    assert curve["random_validation_loss"].tolist()[:2] == [4.5, 4.0]
 
 
 def test_expected_best_is_the_mean_over_all_draws():
@@ -160,6 +169,16 @@ def test_tables_show_the_artifacts(drawn, settings):
         "| demo | local | 40ms | HAT | measured | 38.0 [37.5, 39.2] | 4.0 [" in (results.tables / "main.md").read_text()
     )
     assert "| demo/supertransformer | 61.5 | - | 900 |" in (results.tables / "benchmarks.md").read_text()
+
+
+def test_costs_stand_beside_what_they_bought(drawn, settings):
+    results, _ = drawn
+    path = results.tables / "cost.json"
+    stage = {"stage": "demo/local/60ms/subtransformer", "carbon_kg": 0.25, "price_usd": 1.5}
+    path.write_text(json.dumps({"rows": [], "stages": [stage]}))
+    rows = make_tables(settings, results)["main"]
+    path.unlink()
+    assert [(row["carbon_kg"], row["price_usd"]) for row in rows] == [(None, None), (0.25, 1.5), (None, None)]
 
 
 def test_baselines_have_a_kind_of_their_own(drawn, settings, tmp_path):

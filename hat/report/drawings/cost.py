@@ -56,4 +56,4 @@ def _label(row: dict[Any, Any]) -> str:
     """Method, where it is of one the task and device, and whether somebody ran that."""
     place = " on ".join(str(row[name]) for name in ("task", "device") if name in row and not pd.isna(row[name]))
     words = f"{place}: {row[LABEL]}" if place else str(row[LABEL])
-    return "\n".join(textwrap.wrap(f"{words} ({row[KIND]})", 44))
+    return "\n".join(textwrap.wrap(f"{words} ({row[KIND]})", 36))

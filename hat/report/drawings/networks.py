@@ -73,8 +73,11 @@ def networks(found: Mapping[str, Architecture], title: str, data: str) -> Drawin
 def _network(axes: "Axes", network: Architecture, layers: int, widest: int) -> None:
     from matplotlib.patches import FancyBboxPatch
 
+    def half(ffn_dim: int) -> float:
+        return max(0.25, ffn_dim / widest) * WIDEST / 2
+
     def box(centre: float, layer: int, ffn_dim: int, text: str, number: int) -> None:
-        width = max(0.25, ffn_dim / widest) * WIDEST
+        width = 2 * half(ffn_dim)
         axes.add_patch(
             FancyBboxPatch(
                 (centre - width / 2, layer * STEP),
@@ -105,7 +108,7 @@ def _network(axes: "Axes", network: Architecture, layers: int, widest: int) -> N
         for back in range(min(span, network.encoder_layers)):
             source = network.encoder_layers - 1 - back
             axes.plot(
-                (ENCODER + WIDEST / 2, DECODER - WIDEST / 2),
+                (ENCODER + half(network.encoder_ffn_dim[source]), DECODER - half(ffn_dim)),
                 (source * STEP + HIGH / 2, layer * STEP + HIGH / 2),
                 color="0.55",
                 linewidth=0.8,

@@ -9,7 +9,7 @@ from hat.report.gathered import Place
 from hat.report.lacking import Lacking
 from hat.report.style import Drawing, colour, marker, new_figure
 
-SAMPLED = "sampled"
+SAMPLED, WHOLE = "sampled", "whole"
 
 
 def search_of(place: Place, names: list[str]) -> Drawing:
@@ -38,13 +38,18 @@ def search_of(place: Place, names: list[str]) -> Drawing:
         )
         random = own[own["random_validation_loss"].notna()]
         axes.plot(random["evaluations"], random["random_validation_loss"], ":", color=colour(number))
-    axes.plot([], [], ":", color="0.3", label="random search, expected")
+    if curves["random_validation_loss"].notna().any():
+        axes.plot([], [], ":", color="0.3", label="random search, expected")
+        compared = (
+            "Dotted: the expected best of as many random draws that meet the budget, computed from those that the"
+            " search itself began with, and as far as these reach."
+        )
+    else:
+        compared = "None of these searches drew at random, so there is no random search beside them."
     axes.set(xlabel="Architectures evaluated", ylabel="best validation loss, nats a token")
     axes.legend(title="budget (best)")
     caption = (
-        "Validation loss is with the SuperTransformer's weights. Dotted: the expected best of as many random draws that"
-        " meet the budget, computed from those that the search itself began with, and as far as these reach."
-        f" Data: {place.folder}/*/search.parquet."
+        f"Validation loss is with the SuperTransformer's weights. {compared} Data: {place.folder}/*/search.parquet."
     )
     title = f"Search, {place.where}"
     return Drawing(name="search", title=title, caption=caption, figure=figure, data=curves)
@@ -53,9 +58,11 @@ def search_of(place: Place, names: list[str]) -> Drawing:
 def _curve(path: Path, budget: str) -> pd.DataFrame:
     candidates = pd.read_parquet(path).sort_values("order")
     losses = candidates["validation_loss"]
+    # What was evaluated on a part of the sentences alone is no result yet.
+    whole = candidates[WHOLE].astype(bool) if WHOLE in candidates else losses.notna()
     random = np.full(len(candidates), np.nan)
     if "origin" in candidates:
-        expected = expected_best(losses[candidates["origin"] == SAMPLED].to_numpy(dtype=float))
+        expected = expected_best(losses[whole & (candidates["origin"] == SAMPLED)].to_numpy(dtype=float))
         random[: len(expected)] = expected[: len(random)]
     return pd.DataFrame(
         {
@@ -63,7 +70,7 @@ def _curve(path: Path, budget: str) -> pd.DataFrame:
             "evaluations": range(1, len(candidates) + 1),
             "generation": candidates["generation"].to_numpy(),
             "validation_loss": losses.to_numpy(),
-            "best_validation_loss": losses.cummin().to_numpy(),
+            "best_validation_loss": losses.where(whole).cummin().ffill().to_numpy(),
             "random_validation_loss": random,
         }
     )
