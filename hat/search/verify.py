@@ -1,12 +1,14 @@
 """The best candidates of a budget, measured on the device with the Runtime that is deployed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from statistics import median
 from typing import Any
 
 from hat.artifacts import JsonLinesLog, digest, only_one, read_jsonl
-from hat.errors import HatError
+from hat.errors import HatError, InputError
 from hat.latency.connection import connect
 from hat.latency.workload import workload_of
 from hat.layout import Results
@@ -30,33 +32,48 @@ class Verifier:
     unreachable: str | None = field(default=None, init=False)
 
     def measure(self, architectures: Sequence[Architecture]) -> list[float] | None:
-        """Median latency of each in milliseconds; None where the device cannot be measured on (``unreachable``)."""
+        """Median latency of each in milliseconds; None where the device cannot be measured on (``unreachable``).
+
+        Raises:
+            InputError: a file is missing, or the Runtime is not installed.
+            HatError: the disk is full.
+        """
         chosen = self.settings.task(self.task).latency
         workload = workload_of(self.settings, self.results, self.task, self.device)
         path = self.results.search(self.task, self.device) / "measurements.jsonl"
+        with only_one(self.results.latency(self.task, self.device), f"Measuring on {self.device}"):
+            with self._reached():
+                connection = connect(self.settings, self.device)
+                name = digest(connection.conditions(workload, chosen.warmup, chosen.repeats).to_dict())
+            if self.unreachable is not None:
+                return None
+            found = self._read(name)
+            log = JsonLinesLog(path)
+            total = chosen.passes * len(architectures)
+            with progress(f"Verifying on {self.device}", total, background=False) as tracker:
+                for visit, (index, point) in product(range(chosen.passes), enumerate(architectures)):
+                    own = found.setdefault(point, [])
+                    if len(own) > visit:
+                        continue
+                    with self._reached():
+                        measured = connection.measure(point, workload, chosen.warmup, chosen.repeats)
+                    if self.unreachable is not None:
+                        return None
+                    own.append(measured.latency_ms)
+                    row = {"architecture": point.to_dict(), "conditions": name, **measured.to_dict()}
+                    log.append({"digest": point.digest, **row})
+                    tracker(visit * len(architectures) + index + 1, f"{measured.latency_ms:.1f} ms")
+        return [median(found[point][: chosen.passes]) for point in architectures]
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Note why a device does not answer; wrong settings and missing files stay errors."""
         try:
-            connection = connect(self.settings, self.device)
-            conditions = connection.conditions(workload, chosen.warmup, chosen.repeats)
-            name = digest(conditions.to_dict())
-            with only_one(self.results.latency(self.task, self.device), f"Measuring on {self.device}"):
-                found = self._read(name)
-                total = chosen.passes * len(architectures)
-                log = JsonLinesLog(path)
-                with progress(f"Verifying on {self.device}", total, background=False) as tracker:
-                    for visit in range(chosen.passes):
-                        for index, point in enumerate(architectures):
-                            own = found.setdefault(point, [])
-                            if len(own) > visit:
-                                continue
-                            measured = connection.measure(point, workload, chosen.warmup, chosen.repeats)
-                            own.append(measured.latency_ms)
-                            row = {"architecture": point.to_dict(), "conditions": name, **measured.to_dict()}
-                            log.append({"digest": point.digest, **row})
-                            tracker(visit * len(architectures) + index + 1, f"{measured.latency_ms:.1f} ms")
+            yield
+        except InputError:
+            raise
         except HatError as error:
             self.unreachable = str(error)
-            return None
-        return [median(found[point][: chosen.passes]) for point in architectures]
 
     def _read(self, conditions: str) -> dict[Architecture, list[float]]:
         path = self.results.search(self.task, self.device) / "measurements.jsonl"
