@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hat.config_search import Search
+from hat.search.genetic import SAMPLED
 from hat.search.problem import Candidate, Problem, Proposal
 from hat.search.start import spread_start
 from hat.space import DECODER_LISTS, ENCODER_LISTS, Architecture, SearchSpace
@@ -15,7 +16,7 @@ from hat.space import DECODER_LISTS, ENCODER_LISTS, Architecture, SearchSpace
 START, BRED = "start", "nsga2"
 # A generation is this part of all evaluations, and has at least and at most so many.
 GENERATION_PART, FEWEST, MOST = 0.125, 8, 50
-# Rounds in a row without anything new after which nothing more is asked for.
+# Rounds in a row without anything new after which Architectures are drawn at random.
 DRY_ROUNDS = 8
 # Both objectives of what is not evaluated since it is not feasible; pymoo ranks it by its violation alone.
 NEVER = 1e9
@@ -87,7 +88,8 @@ class ParetoSearch:
         self._losses: dict[Architecture, float] = {}
         self._genes = Genes(problem.space)
         size = int(np.clip(round(GENERATION_PART * self.planned), FEWEST, MOST))
-        start = spread_start(problem, min(size, self.planned), (), random.Random(seed))
+        self._rng = random.Random(seed)
+        start = spread_start(problem, min(size, self.planned), (), self._rng)
         self._started = False
         self._population: Any = None
         self._points: list[Architecture] = []
@@ -142,12 +144,16 @@ class ParetoSearch:
                 self._started = True
                 return [Proposal(point, origin) for point in new]
             self._tell()
-        return []
+        # Breeding finds nothing new any more.
+        self._population = None
+        drawn = spread_start(self.problem, min(left, FEWEST), self._losses, self._rng)
+        return [Proposal(point, SAMPLED) for point in drawn]
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
         """Select the next population."""
         self._losses.update((candidate.architecture, candidate.validation_loss) for candidate in candidates)
-        self._tell()
+        if self._population is not None:
+            self._tell()
 
     def _tell(self) -> None:
         from pymoo.core.evaluator import Evaluator

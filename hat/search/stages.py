@@ -93,12 +93,13 @@ class Rounds:
                 return
 
     def _problem(self) -> Problem:
+        chosen = self.setting.chosen
         predictor: Predictor = self.setting.predictor
         if self.corrections:
             predictor = Corrected(predictor, self.corrections[-1])
         name = f"{self.budget} on device {self.setting.device!r}"
         return self.setting.problem(
-            self.evaluator, [self.limit_ms], predictor, name, halving=self.setting.chosen.all_budgets
+            self.evaluator, [self.limit_ms], predictor, name, halving=chosen.all_budgets and chosen.halving
         )
 
     def _search(self) -> None:

@@ -1,12 +1,13 @@
 """The best candidates of a budget, measured on the device with the Runtime that is deployed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from hat.artifacts import JsonLinesLog, digest, only_one, read_jsonl
 from hat.config import Latency
-from hat.errors import HatError
+from hat.errors import HatError, InputError
 from hat.latency.connection import connect
 from hat.latency.protocol import Measurement
 from hat.latency.visits import PlainVisit, Visits, pooled_noise
@@ -32,35 +33,53 @@ class Verifier:
     unreachable: str | None = field(default=None, init=False)
 
     def measure(self, architectures: Sequence[Architecture]) -> list[float] | None:
-        """Latency of each in milliseconds; None where the device cannot be measured on (``unreachable``)."""
+        """Latency of each in milliseconds; None where the device cannot be measured on (``unreachable``).
+
+        Raises:
+            InputError: a file is missing, or the Runtime is not installed.
+            HatError: the disk is full.
+        """
         rules = self.settings.task(self.task).latency
         workload = workload_of(self.settings, self.results, self.task, self.device)
         log = JsonLinesLog(self.results.search(self.task, self.device) / "measurements.jsonl")
-        lock = only_one(self.results.latency(self.task, self.device), f"Measuring on {self.device}")
+        with (
+            only_one(self.results.latency(self.task, self.device), f"Measuring on {self.device}"),
+            ExitStack() as stack,
+        ):
+            with self._reached():
+                connection = stack.enter_context(connect(self.settings, self.device))
+                name = digest(connection.conditions(workload, rules.warmup, rules.repeats).to_dict())
+            if self.unreachable is not None:
+                return None
+            found = self._read(name, rules)
+            own = [found.setdefault(point, Visits(rules)) for point in architectures]
+            total = rules.passes * len(architectures)
+            tracker = stack.enter_context(progress(f"Verifying on {self.device}", total, background=False))
+            while True:
+                noise = pooled_noise(found.values())
+                left = [pair for pair in zip(architectures, own, strict=True) if not pair[1].enough(noise)]
+                if not left:
+                    return [visits.measurement(noise).latency_ms for visits in own]
+                for point, visits in left:
+                    with self._reached():
+                        measured = connection.measure(point, workload, rules.warmup, rules.repeats)
+                    if self.unreachable is not None:
+                        return None
+                    row = {"architecture": point.to_dict(), "conditions": name, **measured.to_dict()}
+                    log.append({"digest": point.digest, **row})
+                    visits.made.append(PlainVisit(measured))
+                    needed = sum(rules.passes - len(one.made) for one in own if not one.enough(noise))
+                    tracker(total - needed, f"{measured.latency_ms:.1f} ms")
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Note why a device does not answer; wrong settings and missing files stay errors."""
         try:
-            with lock, connect(self.settings, self.device) as connection:
-                conditions = connection.conditions(workload, rules.warmup, rules.repeats)
-                name = digest(conditions.to_dict())
-                found = self._read(name, rules)
-                own = [found.setdefault(point, Visits(rules)) for point in architectures]
-                total = rules.passes * len(architectures)
-                with progress(f"Verifying on {self.device}", total, background=False) as tracker:
-                    while True:
-                        noise = pooled_noise(found.values())
-                        left = [pair for pair in zip(architectures, own, strict=True) if not pair[1].enough(noise)]
-                        if not left:
-                            break
-                        for point, visits in left:
-                            measured = connection.measure(point, workload, rules.warmup, rules.repeats)
-                            row = {"architecture": point.to_dict(), "conditions": name, **measured.to_dict()}
-                            log.append({"digest": point.digest, **row})
-                            visits.made.append(PlainVisit(measured))
-                            needed = sum(rules.passes - len(one.made) for one in own if not one.enough(noise))
-                            tracker(total - needed, f"{measured.latency_ms:.1f} ms")
+            yield
+        except InputError:
+            raise
         except HatError as error:
             self.unreachable = str(error)
-            return None
-        return [visits.measurement(noise).latency_ms for visits in own]
 
     def _read(self, conditions: str, rules: Latency) -> dict[Architecture, Visits[PlainVisit]]:
         path = self.results.search(self.task, self.device) / "measurements.jsonl"
