@@ -8,7 +8,7 @@ from typing import Any
 from hat.artifacts import JsonLinesLog, digest, only_one, read_jsonl
 from hat.config import Latency
 from hat.errors import HatError, InputError
-from hat.latency.connection import connect
+from hat.latency.connection import Connection, connect
 from hat.latency.protocol import Measurement
 from hat.latency.visits import PlainVisit, Visits, pooled_noise
 from hat.latency.workload import workload_of
@@ -47,7 +47,8 @@ class Verifier:
             ExitStack() as stack,
         ):
             with self._reached():
-                connection = stack.enter_context(connect(self.settings, self.device))
+                reached: Connection = connect(self.settings, self.device)
+                connection = stack.enter_context(reached)
                 name = digest(connection.conditions(workload, rules.warmup, rules.repeats).to_dict())
             if self.unreachable is not None:
                 return None
