@@ -68,6 +68,7 @@ class Settings:
                 self._errors.append(
                     f"{self.folder}/tasks/{name}.yaml, space: {task.space!r} is unknown, expected {_known(self.spaces)}"
                 )
+            self._check_measured_space(name, task)
         self._check_baselines()
         if self._errors:
             raise InputError("\n".join(self._errors))
@@ -134,6 +135,34 @@ class Settings:
         """
         where = f"space {self.task(task).space!r} on device {device!r}"
         return confined(self.space_of(task), self.device(device).runtime, where)
+
+    def measured_space_on(self, task: str, device: str) -> Space:
+        """The part of the space that measured Architectures are drawn from that the Runtime of a device expresses.
+
+        Raises:
+            InputError: nothing is left of it.
+        """
+        name = self.task(task).latency.space
+        if name is None:
+            return self.space_on(task, device)
+        return confined(self.spaces[name], self.device(device).runtime, f"space {name!r} on device {device!r}")
+
+    def _check_measured_space(self, name: str, task: Task) -> None:
+        """What is measured must be networks of the same SuperTransformer width and heads as what is searched."""
+        measured = task.latency.space
+        if measured is None or task.space not in self.spaces:
+            return
+        where = f"{self.folder}/tasks/{name}.yaml, latency.space"
+        if measured not in self.spaces:
+            self._errors.append(f"{where}: {measured!r} is unknown, expected {_known(self.spaces)}")
+            return
+        for key in ("qkv_dim", "encoder_embed_dim", "decoder_embed_dim", "encoder_layers"):
+            both = [getattr(self.spaces[space], key) for space in (measured, task.space)]
+            largest = [max(value) if isinstance(value, tuple) else value for value in both]
+            if largest[0] != largest[1]:
+                self._errors.append(
+                    f"{where}: {measured!r} has {key} {largest[0]}, expected {largest[1]} as space {task.space!r}"
+                )
 
     def _check_baselines(self) -> None:
         """Baselines stand where budgets do, so their names may be no others; overrides of training are checked here."""

@@ -34,10 +34,10 @@ def choose_architectures(settings: Settings, results: Results, task: str, device
     """
     check_reachable(settings, device)
     wanted = settings.task(task).latency.samples
-    space = SearchSpace(settings.space_on(task, device))
+    space = SearchSpace(settings.measured_space_on(task, device))
     if space.size < wanted:
         print(
-            f"space {settings.task(task).space!r} has {space.size} Architectures, fewer than latency.samples"
+            f"space {settings.task(task).latency.space or settings.task(task).space!r} has {space.size} Architectures, fewer than latency.samples"
             f" ({wanted}), so all are measured",
             file=sys.stderr,
         )
@@ -92,7 +92,7 @@ def sample_shard(settings: Settings, results: Results, task: str, device: str, s
         ) as tracker:
             conditions, samples = measure_missing(
                 wanted=wanted,
-                reference=SearchSpace(settings.space_on(task, device)).largest,
+                reference=SearchSpace(settings.measured_space_on(task, device)).largest,
                 connection=connection,
                 workload=workload_of(settings, results, task, device),
                 warmup=chosen.warmup,

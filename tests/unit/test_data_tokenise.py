@@ -156,7 +156,7 @@ def test_words_survive_splitting(codes, words):
     ("content", "message"),
     [
         ("", "holds no merge operations"),
-        ("a b\n", "starts with 'a b', expected '#version: 0.2'"),
+        ("#version: 0.9\na b\n", "starts with '#version: 0.9', expected '#version: 0.2'"),
         ("#version: 0.2\na b c\n", "line 2: 'a b c' is no merge of two symbols"),
     ],
 )
