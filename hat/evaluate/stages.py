@@ -3,6 +3,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hat.artifacts import (
     JsonLinesLog,
@@ -17,10 +18,12 @@ from hat.artifacts import (
 )
 from hat.baselines import described
 from hat.card import add_figures
+from hat.config import Task
 from hat.data.dictionary import Dictionary
 from hat.data.indexed import IndexedDataset
 from hat.data.prepare import binary_prefix, dictionary_path
 from hat.data.text import read_pairs
+from hat.evaluate.tokenised import reference_words, tokenised_bleu
 from hat.evaluate.unigram import unigram_loss
 from hat.layout import Results
 from hat.progress import progress
@@ -61,7 +64,8 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
         translator = Translator.from_folder(
             place / "model", beam=scoring.beam, threads=1, parallel=len(os.sched_getaffinity(0))
         )
-        hypotheses = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {budget}")
+        words = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {budget}")
+        hypotheses = [translator.text(line) for line in words]
         bleu, chrf = BLEU(trg_lang=chosen.target_language), CHRF()
         bleu_score, chrf_score = (
             bleu.corpus_score(hypotheses, [references]),
@@ -74,6 +78,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
             "bleu_signature": signature,
             "chrf": chrf_score.score,
             "chrf_signature": str(chrf.get_signature()),
+            **(_tokenised(chosen, results.data(task), words, references) if scoring.tokenised != "none" else {}),
             "sentences": len(pairs),
             "decoding": asdict(translator.decoding),
             "decoding_as_measured": translator.decoding.beam == translator.description["decoding"]["beam"],
@@ -83,15 +88,24 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
         }
         write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
         write_json(place / "score.json", content)
-        shown = ("bleu", "bleu_signature", "chrf", "chrf_signature", "sentences")
-        add_figures(place / "model", **{key: content[key] for key in shown})
+        shown = ("bleu", "bleu_signature", "bleu_of_words", "bleu_of_words_signature")
+        shown += ("chrf", "chrf_signature", "sentences")
+        add_figures(place / "model", **{key: content[key] for key in shown if key in content})
         write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n")
     return place / "score.json"
 
 
+def _tokenised(task: Task, data: Path, words: list[str], references: list[str]) -> dict[str, Any]:
+    compounds = task.scoring.tokenised == "compounds"
+    hypotheses = [line.replace("\n", " ") for line in words]
+    expected = reference_words(task, data, references)[: len(hypotheses)]
+    score, signature = tokenised_bleu(hypotheses, expected, compounds=compounds)
+    return {"bleu_of_words": score, "bleu_of_words_signature": signature}
+
+
 def _translate(translator: Translator, sources: list[str], batch_tokens: int, place: Path, title: str) -> list[str]:
-    """Translations of all sources; those made by an earlier, killed run are taken from the log."""
-    identity = digest([asdict(translator.decoding), translator.description["provenance"], sources])
+    """Words of the translations of all sources; those made by an earlier, killed run are taken from the log."""
+    identity = digest(["words", asdict(translator.decoding), translator.description["provenance"], sources])
     path = place / "partial" / "hypotheses.jsonl"
     rows = read_jsonl(path)
     if not rows or rows[0].get("identity") != identity:
@@ -109,7 +123,9 @@ def _translate(translator: Translator, sources: list[str], batch_tokens: int, pl
             show(len(done))
 
         show(len(done))
-        translator.translate([sources[number] for number in left], batch_tokens=batch_tokens, translated=keep)
+        translator.translate(
+            [sources[number] for number in left], batch_tokens=batch_tokens, translated=keep, as_words=True
+        )
     # Empty lines are in no batch.
     return [done.get(number, "") for number in range(len(sources))]
 
