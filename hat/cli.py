@@ -12,6 +12,7 @@ import typer
 
 from hat.cli_context import AsJson, results_of, settings_of
 from hat.cli_files import config, convert, profile
+from hat.cli_models import fairseq, models
 from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
@@ -45,6 +46,8 @@ app.command("profile")(profile)
 app.command("serve")(serve)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
+app.add_typer(models, name="models")
+app.add_typer(fairseq, name="fairseq")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
 DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]

@@ -35,8 +35,8 @@ def official_set(name: str, languages: tuple[str, str]) -> tuple[HttpSource, str
 
     pair = "-".join(languages)
     known = DATASETS.get(name)
-    members = None if known is None else known.langpairs.get(pair)
-    if known is None or members is None:
+    members = [] if known is None else known.langpairs.get(pair) or []
+    if known is None or not members:
         raise InputError(f"test_set {name!r}: sacreBLEU knows no such set for {pair}")
     if len(known.data) != 1 or len(members) != 2 or not all(member.endswith(".sgm") for member in members):
         raise InputError(f"test_set {name!r}: not one archive of two SGML files, which is all that can be read here")

@@ -88,8 +88,8 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
         }
         write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
         write_json(place / "score.json", content)
-        shown = ("bleu", "bleu_signature", "bleu_of_words", "bleu_of_words_signature")
-        shown += ("chrf", "chrf_signature", "sentences")
+        words_too = ("bleu_of_words", "bleu_of_words_signature")
+        shown = ("bleu", "bleu_signature", *words_too, "chrf", "chrf_signature", "sentences")
         add_figures(place / "model", **{key: content[key] for key in shown if key in content})
         write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n")
     return place / "score.json"
