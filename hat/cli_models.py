@@ -14,6 +14,78 @@ fairseq = typer.Typer(no_args_is_help=True, help="Exchange data and networks wit
 ModelName = Annotated[str, typer.Argument(metavar="NAME", help="As `hat models list` shows it.")]
 
 
+DeviceName = Annotated[str | None, typer.Argument(metavar="[DEVICE]", help="That of the default target by default.")]
+
+
+def _device(context: typer.Context, device: str | None) -> str:
+    return device or settings_of(context).configuration.demo.device
+
+
+@models.command("list")
+def _models_list(as_json: AsJson = False) -> None:
+    """Show what was published: task, hardware, latency, scores."""
+    from hat.published.catalogue import catalogue
+
+    entries = list(catalogue().values())
+    if as_json:
+        print_json([entry.model_dump(mode="json") for entry in entries])
+        return
+    columns = ("hardware", "latency_ms", "bleu", "sacrebleu", "params_m", "flops_g")
+    rows = [
+        (entry.name, entry.task, *("-" if (value := getattr(entry, key)) is None else str(value) for key in columns))
+        for entry in entries
+    ]
+    print_table("Published networks", ("name", "task", *columns), rows)
+
+
+@models.command("get")
+def _models_get(context: typer.Context, name: ModelName, as_json: AsJson = False) -> None:
+    """Download a network and turn it into ours, in results/published/NAME."""
+    from hat.published.stages import get
+
+    print_figures(name, get(results_of(context), name), as_json=as_json)
+
+
+@models.command("data")
+def _models_data(
+    context: typer.Context, task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
+) -> None:
+    """Unpack the splits of a task that were published with the networks, in results/published/data/TASK."""
+    from hat.published.stages import make_data
+
+    print(make_data(settings_of(context), results_of(context), task))
+
+
+@models.command("export")
+def _models_export(context: typer.Context, name: ModelName, device: DeviceName = None) -> None:
+    """Write the folder that is deployed."""
+    from hat.published.stages import export
+
+    print(export(settings_of(context), results_of(context), name, _device(context, device)))
+
+
+@models.command("measure")
+def _models_measure(
+    context: typer.Context, name: ModelName, device: DeviceName = None, as_json: AsJson = False
+) -> None:
+    """Measure the exported network on a device."""
+    from hat.artifacts import read_json
+    from hat.published.stages import measure
+
+    path = measure(settings_of(context), results_of(context), name, _device(context, device))
+    print_figures(f"Latency of {name}", read_json(path), as_json=as_json)
+
+
+@models.command("score")
+def _models_score(context: typer.Context, name: ModelName, device: DeviceName = None, as_json: AsJson = False) -> None:
+    """Translate the published test split with the exported network and score it."""
+    from hat.artifacts import read_json
+    from hat.published.stages import score_published
+
+    path = score_published(settings_of(context), results_of(context), name, _device(context, device))
+    print_figures(f"Score of {name}", read_json(path), as_json=as_json)
+
+
 @fairseq.command("data")
 def _fairseq_data(
     context: typer.Context,

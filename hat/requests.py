@@ -16,7 +16,7 @@ BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
 OF_A_SEARCH = frozenset({"architecture.json", "search.parquet"})
 QUANTISED = re.compile(r"quantized-(?P<bits>.*)\Z")
 COMPRESSION = "-compression"
-SHARED = frozenset({"downloads", "figures", "tables", "logs", "benchmarks"})
+SHARED = frozenset({"published", "downloads", "figures", "tables", "logs", "benchmarks"})
 
 
 def pattern(names: Iterable[str]) -> str:

@@ -50,8 +50,9 @@ class Settings:
     def __init__(self, overrides: Mapping[str, Any] | None = None, folder: Path | str = "config") -> None:
         self.folder = Path(folder)
         self._errors: list[str] = []
+        self._overrides = undotted(overrides or {})
         path = self.folder / "config.yaml"
-        values = merge(self._read(path), undotted(overrides or {}))
+        values = merge(self._read(path), self._overrides)
         self.configuration = self._check(Configuration, values, str(path)) or self._sound(Configuration, values)
         chosen = self.configuration
         for_every_task = {
@@ -72,6 +73,10 @@ class Settings:
         self._check_baselines()
         if self._errors:
             raise InputError("\n".join(self._errors))
+
+    def changed(self, overrides: Mapping[str, Any]) -> "Settings":
+        """This configuration with further overrides laid over it."""
+        return Settings(merge(self._overrides, undotted(overrides)), self.folder)
 
     @property
     def seed(self) -> int:

@@ -32,7 +32,16 @@ from hat.train.evaluator import untrained_loss
 from hat.translator import Translator
 
 
-def score(settings: Settings, results: Results, task: str, device: str, budget: str, bits: int | None = None) -> Path:
+def score(
+    settings: Settings,
+    results: Results,
+    task: str,
+    device: str,
+    budget: str,
+    bits: int | None = None,
+    *,
+    losses: bool = True,
+) -> Path:
     """Translate the test split with the deployed folder and score it.
 
     Writes ``bleu.txt`` (score, signature), ``score.json`` and ``hypotheses.txt`` beside the folder. Detokenised text is
@@ -46,6 +55,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
         device: name of the device.
         budget: the budget, or name of a baseline.
         bits: those of the quantised model that is scored; what is deployed where absent.
+        losses: report the losses of the network too, for which it must have been trained here.
 
     Raises:
         InputError: the folder or the test split is missing or malformed.
@@ -83,7 +93,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
             "decoding": asdict(translator.decoding),
             "decoding_as_measured": translator.decoding.beam == translator.description["decoding"]["beam"],
             "parameters": translator.description["parameters"],
-            **(_losses(settings, results, task, device, budget) if bits is None else {}),
+            **(_losses(settings, results, task, device, budget) if losses and bits is None else {}),
             "provenance": provenance(seed=settings.seed, settings=resolved),
         }
         write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))

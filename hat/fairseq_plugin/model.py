@@ -78,7 +78,7 @@ class SubTransformerDecoder(FairseqDecoder):  # type: ignore[misc]
             x = layer(x, sentences, steps, memory)
         if network.decoder_norm is not None:
             x = network.decoder_norm(x)
-        return network.logits(x).view(sentences, steps, -1), {}
+        return network.logits(x).view(sentences, steps, -1), {"attn": [None]}
 
     def max_positions(self) -> int:
         """Longest target sentence."""

@@ -12,6 +12,7 @@ from hat.errors import HatError
 from hat.layout import Results
 from hat.locks import clear_stale_locks
 from hat.overrides import layered, read_file
+from hat.published.catalogue import catalogue
 from hat.quantise import BITS
 from hat.requests import (
     BUDGET_PATTERN,
@@ -69,6 +70,7 @@ wildcard_constraints:
     shard="[0-9]+",
     split="train|validation|test",
     bits="|".join(map(str, BITS)),
+    name=pattern(catalogue()),
 
 
 # A device is measured by one job at a time. The limit stands here and not in a profile, where another
@@ -99,6 +101,13 @@ def settings_of(stage):
     """Digest of the settings that a stage depends on: its rule re-runs when it changes."""
     return lambda wildcards: stage_digest(
         SETTINGS, stage, wildcards.task, wildcards.get("device"), baseline_of(wildcards)
+    )
+
+
+def settings_of_published(stage):
+    """Digest of the settings that a stage of a published network depends on."""
+    return lambda wildcards: stage_digest(
+        SETTINGS, stage, catalogue()[wildcards.name].task, DEMO.device
     )
 
 
