@@ -128,7 +128,8 @@ class Tokenisation(Section):
         " training text alone",
     )
     plain_apostrophes: bool = Field(
-        False, description="Write ’ as ' in all text but that of training, as the published preparation of test sets"
+        False,
+        description="Write the typographic apostrophe (U+2019) as ' in all text but that of training, as was published",
     )
     aggressive_hyphens: bool = Field(False, description="Split hyphens as Moses does with -a")
     lowercase: bool = Field(False, description="Lowercase all words")

@@ -13,7 +13,7 @@ SET_LINES = 12
 TED_SETS = ("TED.dev2010", "TEDX.dev2012", "TED.tst2010", "TED.tst2011", "TED.tst2012")
 # What real corpora have, and made sentences do not. A line separator is no end of a line here.
 ODD = (
-    "He said: „Yes“ – it's well-known…",
+    "He said: „Yes“ – it's well-known…",  # noqa: RUF001
     "Dr. Smith paid 5,300.50 (about 7 %) on Jan. 5 .",
     "no\xa0break, soft\xadhyphen, zero\u200bwidth and a\u2028separator",
     "<b>bold</b> & [brackets] | pipes",

@@ -110,7 +110,7 @@ class Moses:
         if self._plain_apostrophes:
             line = line.replace("’", "'")  # noqa: RUF001
         if self._normaliser is not None and _NORMALISED.search(line):
-            # The script sees the line feed: a full stop before a closing quotation mark is not the end of the line there.
+            # The script sees the line feed, so that a full stop before a closing quotation mark is not the line's end.
             line = self._normaliser.normalize(line + "\n" if self._as_perl else line)
         if self._as_perl:
             if self._spaced_controls:
@@ -123,7 +123,7 @@ class Moses:
         if _ESCAPED.search(line):
             words = [word.translate(_ESCAPES) for word in words]
         # Last: whether a full stop is parted depends on the case of what follows. Perl knows no final sigma.
-        return [word.replace("Σ", "σ").lower() for word in words] if self._lowercase else words
+        return [word.replace("\u03a3", "\u03c3").lower() for word in words] if self._lowercase else words
 
     def join(self, words: list[str]) -> str:
         """The line that words make."""

@@ -36,8 +36,9 @@ def choose_architectures(settings: Settings, results: Results, task: str, device
     wanted = settings.task(task).latency.samples
     space = SearchSpace(settings.measured_space_on(task, device))
     if space.size < wanted:
+        name = settings.task(task).latency.space or settings.task(task).space
         print(
-            f"space {settings.task(task).latency.space or settings.task(task).space!r} has {space.size} Architectures, fewer than latency.samples"
+            f"space {name!r} has {space.size} Architectures, fewer than latency.samples"
             f" ({wanted}), so all are measured",
             file=sys.stderr,
         )

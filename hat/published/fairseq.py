@@ -21,10 +21,10 @@ from hat.data.indexed import IndexedDataset
 from hat.data.prepare import PREPARED_SPLITS, binary_prefix, dictionary_path
 from hat.data.preprocessed import SPLIT_NAMES
 from hat.errors import InputError
-from hat.published.fairseq_arguments import ARCH, ARGUMENTS, arguments_of_shape, shape_of_arguments
 from hat.layout import Results
 from hat.model.transformer import Transformer
 from hat.published.checkpoint import ALLOWED, refused_global
+from hat.published.fairseq_arguments import ARCH, ARGUMENTS, arguments_of_shape, shape_of_arguments
 from hat.runtime.base import Shape
 from hat.settings import Settings
 from hat.space import Architecture

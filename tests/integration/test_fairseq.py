@@ -62,7 +62,7 @@ def fairseq(program, *arguments):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder with binarised data of ours, in ours and in fairseq's names, and a network that fairseq trained on it."""
+    """A folder with binarised data of ours, in our and fairseq's names, and a network that fairseq trained on it."""
     folder = tmp_path_factory.mktemp("fairseq")
     server = WebServer(tiny_corpora.wmt14ende()[0])
     settings = Settings(tiny_corpora.overrides("wmt14ende", server.url), ROOT / "config")

@@ -103,10 +103,10 @@ def test_iwslt_is_prepared_as_published(made):
 
 def test_every_23rd_pair_that_is_left_validates(made):
     one = made("iwslt14deen")
-    every = [line for line in one.lines("raw/validation.de")]
-    everything, rest = [], iter(one.lines("raw/train.de"))
-    for number in range(1, sum(one.counts["pairs"][split] for split in ("train", "validation")) + 1):
-        everything.append(every[number // 23 - 1] if number % 23 == 0 else next(rest))
+    every = one.lines("raw/validation.de")
+    rest = iter(one.lines("raw/train.de"))
+    total = one.counts["pairs"]["train"] + one.counts["pairs"]["validation"]
+    everything = [every[number // 23 - 1] if number % 23 == 0 else next(rest) for number in range(1, total + 1)]
     with tarfile.open(
         one.results.downloads / next(one.results.downloads.glob("de-en.tgz-*")).name / "de-en.tgz"
     ) as packed:
@@ -255,7 +255,7 @@ def test_a_web_page_is_no_archive(tmp_path):
 
 def test_md5_of_an_official_set_is_checked(tmp_path):
     server = WebServer({"/test.tgz": b"content"})
-    with pytest.raises(HatError, match="has MD5 9a0364b9e99bb480dd25e1f0284c8555, expected 0{32}"):
+    with pytest.raises(HatError, match=r"has MD5 9a0364b9e99bb480dd25e1f0284c8555, expected 0{32}"):
         fetch(HttpSource(url=f"{server.url}/test.tgz", md5="0" * 32), tmp_path)
     source = HttpSource(url=f"{server.url}/test.tgz", md5="9a0364b9e99bb480dd25e1f0284c8555")
     assert fetch(source, tmp_path / "right").read_bytes() == b"content"

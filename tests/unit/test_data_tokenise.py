@@ -105,7 +105,7 @@ LOWERED = Tokenisation(normalise_punctuation=False, invisible="keep", lowercase=
             "Hallo Welt. Wie geht\u2019s? A.B. C-D usw. und",
             "hallo welt . wie geht \u2019 s ? a.b. c-d usw. und",
         ),
-        ("en", LOWERED, "ΟΔΟΣ İstanbul. The Next. next. Mr. X", "οδοσ i\u0307stanbul . the next. next . mr. x"),  # noqa: RUF001
+        ("en", LOWERED, "ΟΔΟΣ İstanbul. The Next. next. Mr. X", "οδοσ i\u0307stanbul . the next. next . mr. x"),
     ],
 )
 def test_odd_lines_are_those_of_the_moses_scripts(language, tokenisation, line, expected):
