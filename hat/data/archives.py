@@ -38,9 +38,10 @@ def official_set(name: str, languages: tuple[str, str]) -> tuple[HttpSource, str
     members = [] if known is None else known.langpairs.get(pair) or []
     if known is None or not members:
         raise InputError(f"test_set {name!r}: sacreBLEU knows no such set for {pair}")
-    if len(known.data) != 1 or len(members) != 2 or not all(member.endswith(".sgm") for member in members):
+    addresses, checksums = known.data or [], known.md5 or []
+    if len(addresses) != 1 or len(members) != 2 or not all(member.endswith(".sgm") for member in members):
         raise InputError(f"test_set {name!r}: not one archive of two SGML files, which is all that can be read here")
-    return HttpSource(url=known.data[0], md5=known.md5[0] if known.md5 else None), members[0], members[1]
+    return HttpSource(url=addresses[0], md5=checksums[0] if checksums else None), members[0], members[1]
 
 
 def official_sources(corpus: ArchiveCorpus, languages: tuple[str, str]) -> dict[str, HttpSource]:

@@ -3,7 +3,7 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from fairseq.models import (
@@ -131,10 +131,10 @@ class SubTransformerModel(FairseqEncoderDecoderModel):  # type: ignore[misc]
     def get_normalized_probs(self, net_output: tuple[Tensor, Any], log_probs: bool, sample: Any = None) -> Tensor:
         """Probabilities of the next token, or their logarithms, in fp32, [B, T, V]."""
         logits = net_output[0].float()
-        return cast(Tensor, torch.log_softmax(logits, -1) if log_probs else torch.softmax(logits, -1))
+        return torch.log_softmax(logits, -1) if log_probs else torch.softmax(logits, -1)
 
 
-@register_model_architecture("hat_subtransformer", "hat_subtransformer")
+@register_model_architecture("hat_subtransformer", "hat_subtransformer")  # type: ignore[untyped-decorator]
 def subtransformer(args: argparse.Namespace) -> None:
     """Defaults of arguments that a checkpoint lacks."""
     for name, (default, _, _) in ARGUMENTS.items():
