@@ -57,6 +57,7 @@ include: "workflow/rules/quantize.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/cost.smk"
 include: "workflow/rules/store.smk"
+include: "workflow/rules/published.smk"
 
 
 onsuccess:

@@ -14,6 +14,7 @@ from hat.cli_context import USAGE, AsJson, Budgets, results_of, settings_of, usa
 from hat.cli_device import device
 from hat.cli_files import config, convert, profile
 from hat.cli_latency import register as register_latency
+from hat.cli_models import fairseq, models
 from hat.cli_plan import cost, plan
 from hat.cli_report import VERBS as REPORT_VERBS
 from hat.cli_search import search, search_front, search_objectives
@@ -61,6 +62,8 @@ for _name, _verb in REPORT_VERBS.items():
 register_latency(latency)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
+app.add_typer(models, name="models")
+app.add_typer(fairseq, name="fairseq")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
 DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]

@@ -4,11 +4,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from hat.config_archives import ArchiveCorpus, Corpus, Preprocessed
 from hat.config_cost import Cost, Storage
 from hat.config_predictor import PredictorSettings
 from hat.config_report import ReportSettings
 from hat.config_search import Search
-from hat.config_text import Corpus, Language, Positive, Section, Tokenisation
+from hat.config_text import Language, Positive, Section, Tokenisation
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -130,6 +131,9 @@ class Latency(PredictorSettings):
     """Latency sampling and the predictor."""
 
     samples: Positive = Field(2000, description="Architectures measured")
+    space: str | None = Field(
+        None, description="Name of the space that measured Architectures are drawn from; the task's own where absent"
+    )
     shards: Positive = Field(1, description="Files that the samples are spread over; each is resumed by itself")
     precision: float = Field(
         0.01,
@@ -162,6 +166,11 @@ class Scoring(Section):
     max_length_extra: Positive = Field(10, description="... plus this, in tokens")
     batch_tokens: Positive = Field(4096, description="Source tokens translated together, beams included")
     max_sentences: Positive | None = Field(None, description="Score only the first sentences of the test split")
+    tokenised: Literal["none", "words", "compounds"] = Field(
+        "none",
+        description="BLEU of Moses words beside sacreBLEU: none, of the words, or (published) with compounds parted at"
+        " hyphens",
+    )
 
 
 class ShortlistSettings(Section):
@@ -206,6 +215,7 @@ class Task(Section):
     data_licence: str = Field("not stated", description="Licence of the text, for the model card")
     space: str = Field("small", description="Name of the SearchSpace in config/spaces")
     corpus: Corpus = Field(description="Where the text comes from and how it is split")
+    data: Preprocessed = Field(default_factory=Preprocessed, description="Binarised splits in place of the corpus")
     tokenisation: Tokenisation = Field(default_factory=Tokenisation, description="From text to tokens")
     network: Network = Field(default_factory=Network, description="Shared by all SubTransformers")
     supertransformer: SuperTraining = Field(
@@ -224,6 +234,13 @@ class Task(Section):
     def _shared(self) -> Self:
         if self.network.share_embeddings == "all" and not self.tokenisation.joint_dictionary:
             raise ValueError("network.share_embeddings is 'all', which needs tokenisation.joint_dictionary: true")
+        return self
+
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        plain = isinstance(self.corpus, ArchiveCorpus) and self.corpus.text == "raw"
+        if self.tokenisation.limits == "words" and not plain:
+            raise ValueError("tokenisation.limits is 'words', which needs a corpus of kind archives with text: raw")
         return self
 
 

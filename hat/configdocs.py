@@ -74,8 +74,15 @@ def key_tables() -> str:
     return "\n\n".join(parts)
 
 
-def rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Key, type, default and meaning of every key of a model; keys of sections stand behind dotted names."""
+def rows(
+    model: type[BaseModel], prefix: str = "", shown: dict[type[BaseModel], str] | None = None
+) -> Iterator[tuple[str, str, str, str]]:
+    """Key, type, default and meaning of every key of a model; keys of sections stand behind dotted names.
+
+    ``[]`` stands for each section of a list, ``NAME`` for each of a mapping; keys of lists that hold the same sections
+    are shown once.
+    """
+    shown = {} if shown is None else shown
     schemas = model.model_json_schema()
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
@@ -87,7 +94,15 @@ def rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, s
             yield key, _type(schemas["properties"][name]), _default(field), meaning
         elif "kind" in sections[0].model_fields:
             kinds = ", ".join(f"`{section.model_fields['kind'].default}`" for section in sections)
-            yield key, f"of kind {kinds}", _default(field), meaning
+            by_name = "by name, each " if _is_collection(field.annotation) else ""
+            yield key, f"{by_name}of kind {kinds}", _default(field), meaning
+        elif _is_collection(field.annotation):
+            yield key, "list of sections", _default(field), meaning
+            if sections[0] in shown:
+                yield f"{key}[]", "section", "", f"As those of `{shown[sections[0]]}`"
+            else:
+                shown[sections[0]] = key
+                yield from rows(sections[0], f"{key}[].", shown)
         else:
             yield (
                 key,
@@ -95,7 +110,7 @@ def rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, s
                 "" if isinstance(field.get_default(call_default_factory=True), BaseModel) else _default(field),
                 meaning,
             )
-            yield from rows(sections[0], f"{key}.")
+            yield from rows(sections[0], f"{key}.", shown)
 
 
 def _table(title: str, model: type[BaseModel]) -> str:
@@ -130,9 +145,18 @@ def _sections(annotation: Any) -> list[type[BaseModel]]:
         return [annotation]
     if get_origin(annotation) in (Union, UnionType):
         return [model for part in get_args(annotation) for model in _sections(part)]
-    if get_origin(annotation) is Annotated:
+    if get_origin(annotation) in (Annotated, tuple):
         return _sections(get_args(annotation)[0])
+    if get_origin(annotation) is dict:
+        return _sections(get_args(annotation)[1])
     return []
+
+
+def _is_collection(annotation: Any) -> bool:
+    """Whether an annotation is of a list or mapping, or of one or nothing."""
+    if get_origin(annotation) in (Union, UnionType):
+        return any(map(_is_collection, get_args(annotation)))
+    return get_origin(annotation) in (tuple, dict)
 
 
 def _type(schema: dict[str, Any]) -> str:

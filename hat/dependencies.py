@@ -9,7 +9,8 @@ from typing import Any
 
 from hat.artifacts import digest, read_json
 from hat.config import Task
-from hat.config_text import BibleCorpus, FileSource
+from hat.config_text import FileSource
+from hat.data.sources import configured_sources
 from hat.settings import Settings, budget_ms
 
 # Settings that change how fast a result is had, or how it is described, and not the result.
@@ -32,15 +33,15 @@ SEARCH = tuple(
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
 DEPLOYED = ("device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING)
 STAGES: Mapping[str, tuple[str, ...]] = {
-    "fetch": ("task.corpus",),
-    "extract": ("task.corpus", *LANGUAGES),
+    "fetch": ("task.corpus", "task.data"),
+    "extract": ("task.corpus", "task.data", "extracted_tokenisation", *LANGUAGES),
     "tokenise": ("task.tokenisation", *LANGUAGES),
     "binarise": ("task.tokenisation", *LANGUAGES),
     "supertransformer": ("seed", "space", "task.network", "task.supertransformer"),
     "shortlist": ("space", "task.network", "task.shortlist", *LANGUAGES, *DEPLOYED_DECODING),
-    "choose": ("seed", "confined_space", "latency.samples", "latency.shards", "latency.choice"),
+    "choose": ("seed", "measured_space", "latency.samples", "latency.shards", "latency.choice"),
     "sample": (
-        *("seed", "space", "confined_space", "task.network", "device", "device.threads"),
+        *("seed", "space", "measured_space", "task.network", "device", "device.threads"),
         *("latency.target_error", *MEASUREMENT),
     ),
     "collect": ("latency.shards", "device.latency"),
@@ -83,12 +84,18 @@ def stage_settings(
         "demo": settings.configuration.demo.model_dump(mode="json"),
         "task": chosen.model_dump(mode="json"),
         "latency": chosen.latency.model_dump(mode="json"),
+        # Words are counted, and so made, where the text is extracted.
+        "extracted_tokenisation": chosen.tokenisation.model_dump(mode="json")
+        if chosen.tokenisation.limits == "words"
+        else None,
         "space": settings.space_of(task).model_dump(mode="json"),
     }
     names = (STAGES if baseline is None else BASELINE_STAGES)[stage]
     if device is not None:
         # Another form than what is deployed may have a precision that no file of a device has.
         sections["device"] = settings.device(device).model_dump(mode="json", warnings=False)
+        if "measured_space" in names:
+            sections["measured_space"] = settings.measured_space_on(task, device).model_dump(mode="json")
         if "confined_space" in names:
             sections["confined_space"] = settings.space_on(task, device).model_dump(mode="json")
     if baseline is not None:
@@ -121,13 +128,11 @@ def _without_effectless(value: Any) -> Any:
 
 def own_files(task: Task) -> list[str]:
     """Files of this machine that a task's text comes from, those that exist; the data stage names a missing one."""
-    corpus = task.corpus
-    if isinstance(corpus, BibleCorpus):
-        sources = [corpus.database]
-    else:
-        texts = [text for text in (corpus.train, corpus.validation, corpus.test) if text is not None]
-        sources = [source for text in texts for source in (text.source, text.target, text.tsv) if source is not None]
-    return [source.path for source in sources if isinstance(source, FileSource) and Path(source.path).is_file()]
+    return [
+        source.path
+        for source in configured_sources(task)
+        if isinstance(source, FileSource) and Path(source.path).is_file()
+    ]
 
 
 def wanted_budgets(settings: Settings, task: str, device: str, chosen: Path) -> list[str]:

@@ -119,7 +119,7 @@ class DeployedFolder:
             ),
             networks=networks or (DeployedNetwork(name=name, architecture=architecture),),
             decoding=decoding,
-            longest_source=tokenisation.max_length,
+            longest_source=tokenisation.longest_source,
             source=source,
             target=target,
         )

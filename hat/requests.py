@@ -17,7 +17,7 @@ OF_A_SEARCH = frozenset({"architecture.json", "search.parquet"})
 # Folders of a budget that are no form.
 OF_A_BUDGET = frozenset({"model", "subtransformer", "partial"})
 COMPRESSION = "-compression"
-SHARED = frozenset({"downloads", "figures", "tables", "logs", "benchmarks", "usage", "report.html"})
+SHARED = frozenset({"published", "downloads", "figures", "tables", "logs", "benchmarks", "usage", "report.html"})
 
 
 def pattern(names: Iterable[str]) -> str:

@@ -53,8 +53,9 @@ class Settings:
     def __init__(self, overrides: Mapping[str, Any] | None = None, folder: Path | str = "config") -> None:
         self.folder = Path(folder)
         self._errors: list[str] = []
+        self._overrides = undotted(overrides or {})
         path = self.folder / "config.yaml"
-        values = merge(self._read(path), undotted(overrides or {}))
+        values = merge(self._read(path), self._overrides)
         self.configuration = self._check(Configuration, values, str(path)) or self._sound(Configuration, values)
         chosen = self.configuration
         for_every_task = {
@@ -77,9 +78,14 @@ class Settings:
                     f"{self.folder}/tasks/{name}.yaml, subtransformer.teacher: {teacher!r} is unknown, expected"
                     f" {SUPERTRANSFORMER} or {_known(self.baselines)}"
                 )
+            self._check_measured_space(name, task)
         self._check_baselines()
         if self._errors:
             raise InputError("\n".join(self._errors))
+
+    def changed(self, overrides: Mapping[str, Any]) -> "Settings":
+        """This configuration with further overrides laid over it."""
+        return Settings(merge(self._overrides, undotted(overrides)), self.folder)
 
     @property
     def seed(self) -> int:
@@ -143,6 +149,34 @@ class Settings:
         """
         where = f"space {self.task(task).space!r} on device {device!r}"
         return confined(self.space_of(task), self.device(device).runtime, where)
+
+    def measured_space_on(self, task: str, device: str) -> Space:
+        """The part of the space that measured Architectures are drawn from that the Runtime of a device expresses.
+
+        Raises:
+            InputError: nothing is left of it.
+        """
+        name = self.task(task).latency.space
+        if name is None:
+            return self.space_on(task, device)
+        return confined(self.spaces[name], self.device(device).runtime, f"space {name!r} on device {device!r}")
+
+    def _check_measured_space(self, name: str, task: Task) -> None:
+        """What is measured must be networks of the same SuperTransformer width and heads as what is searched."""
+        measured = task.latency.space
+        if measured is None or task.space not in self.spaces:
+            return
+        where = f"{self.folder}/tasks/{name}.yaml, latency.space"
+        if measured not in self.spaces:
+            self._errors.append(f"{where}: {measured!r} is unknown, expected {_known(self.spaces)}")
+            return
+        for key in ("qkv_dim", "encoder_embed_dim", "decoder_embed_dim", "encoder_layers"):
+            both = [getattr(self.spaces[space], key) for space in (measured, task.space)]
+            largest = [max(value) if isinstance(value, tuple) else value for value in both]
+            if largest[0] != largest[1]:
+                self._errors.append(
+                    f"{where}: {measured!r} has {key} {largest[0]}, expected {largest[1]} as space {task.space!r}"
+                )
 
     def _check_baselines(self) -> None:
         """Baselines stand where budgets do, so their names may be no others; overrides of training are checked here."""

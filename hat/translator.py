@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from hat.data.bpe import join
 from hat.data.sentences import split_long
 from hat.data.text import clean
 from hat.deployed import DeployedFolder
@@ -90,6 +91,7 @@ class Translator:
         *,
         batch_tokens: int = BATCH_TOKENS,
         translated: Callable[[dict[int, str]], None] | None = None,
+        as_words: bool = False,
     ) -> list[str]:
         """Translations of lines, in order, each on one line; empty lines stay empty.
 
@@ -101,8 +103,11 @@ class Translator:
             batch_tokens: source tokens translated together, padding and beams included.
             translated: called after each batch with the translations of the lines that it completed, if any, by
                 their number from 0; what it raises ends the translation.
+            as_words: give Moses words parted by spaces instead of text, the pieces of a line that was cut parted by
+                line feeds; :meth:`text` makes the text of them.
         """
         result = [""] * len(lines)
+        parting = "\n" if as_words else " "
         pieces = {
             (number, place): tokens
             for number, line in enumerate(lines)
@@ -117,14 +122,19 @@ class Translator:
             best = self.model.translate([pieces[piece] for piece in batch], self.decoding)
             whole = {}
             for (number, place), hypothesis in zip(batch, best, strict=True):
-                made[number][place] = self.target.codec.decode(self.target.dictionary.decode(hypothesis.tokens))
+                tokens = self.target.dictionary.decode(hypothesis.tokens)
+                made[number][place] = " ".join(join(tokens)) if as_words else self.target.codec.decode(tokens)
                 left[number] -= 1
                 if not left[number]:
                     texts = made.pop(number)
-                    whole[number] = result[number] = " ".join(filter(None, map(texts.get, sorted(texts))))
+                    whole[number] = result[number] = parting.join(filter(None, map(texts.get, sorted(texts))))
             if translated is not None:
                 translated(whole)
         return result
+
+    def text(self, words: str) -> str:
+        """The line that the Moses words of a translation make."""
+        return " ".join(filter(None, map(self.target.codec.text, words.split("\n"))))
 
     def _pieces(self, line: str) -> list[list[int]]:
         """Token numbers of what a clean line is translated as: itself, or its pieces where it is too long."""

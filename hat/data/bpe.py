@@ -8,6 +8,7 @@ from hat.data.text import read_lines
 from hat.errors import InputError
 
 HEADER = "#version: 0.2"
+_OLD_HEADER = "#version: 0.1"
 END_OF_WORD = "</w>"
 SEPARATOR = "@@"
 # A word that itself contains the separator could not be put together again.
@@ -21,7 +22,8 @@ class BytePairs:
     """Splits words into pieces; every piece but the last of a word ends with ``@@``.
 
     Args:
-        path: codes as subword-nmt writes them.
+        path: codes as subword-nmt writes them; also in its first format, in which the end of a word is a symbol of its
+            own, with or without a header.
 
     Raises:
         InputError: the file is missing or holds something else.
@@ -30,11 +32,15 @@ class BytePairs:
     def __init__(self, path: Path) -> None:
         self._ranks: dict[tuple[str, str], int] = {}
         self._cache: dict[str, tuple[str, ...]] = {}
+        self._separate_end = False
         for number, line in enumerate(read_lines(path), start=1):
             if number == 1:
-                if line.strip() != HEADER:
-                    raise InputError(f"{path}: starts with {line[:40]!r}, expected {HEADER!r}")
-                continue
+                if line.startswith("#version:"):
+                    if line.strip() not in (HEADER, _OLD_HEADER):
+                        raise InputError(f"{path}: starts with {line[:40]!r}, expected {HEADER!r}")
+                    self._separate_end = line.strip() == _OLD_HEADER
+                    continue
+                self._separate_end = True
             pair = tuple(line.strip("\r\n ").split(" "))
             if len(pair) != 2:
                 raise InputError(f"{path}, line {number}: {line!r} is no merge of two symbols")
@@ -61,7 +67,10 @@ class BytePairs:
         symbols = [*escaped(word)]
         if not symbols:
             return ()
-        symbols[-1] += END_OF_WORD
+        if self._separate_end:
+            symbols.append(END_OF_WORD)
+        else:
+            symbols[-1] += END_OF_WORD
         ranks = self._ranks
         while len(symbols) > 1:
             ranked = ((ranks[pair], pair) for pair in pairwise(symbols) if pair in ranks)

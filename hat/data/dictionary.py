@@ -38,10 +38,17 @@ class Dictionary:
             raise InputError(f"the dictionary names {twice!r} twice")
 
     @classmethod
-    def build(cls, counts: Counter[str]) -> "Dictionary":
-        """Dictionary of counted tokens, filled up to a multiple of eight with ``madeupword0000`` and so on."""
+    def build(cls, counts: Counter[str], size: int | None = None) -> "Dictionary":
+        """Dictionary of counted tokens, filled up to a multiple of eight with ``madeupword0000`` and so on.
+
+        Args:
+            counts: how often each token occurs.
+            size: largest number of tokens before it is filled up, special ones included; all are kept where absent.
+        """
         known = [(token, count) for token, count in counts.items() if token not in SPECIALS]
         known.sort(key=lambda item: (-item[1], item[0]))
+        if size is not None:
+            del known[size - len(SPECIALS) :]
         filler = 0
         while (len(known) + len(SPECIALS)) % MULTIPLE:
             name = f"madeupword{filler:04d}"

@@ -47,7 +47,7 @@ def location(source: HttpSource | PypiSource, folder: Path) -> Path:
     if isinstance(source, PypiSource):
         name = f"{source.package}-{source.version}"
         return folder / f"{name}-{source.sha256[:8]}" / f"{name}.whl"
-    name = unquote(urlsplit(source.url).path).rpartition("/")[2] or "index"
+    name = source.name or unquote(urlsplit(source.url).path).rpartition("/")[2] or "index"
     key = source.sha256 or hashlib.sha256(source.url.encode()).hexdigest()
     return folder / f"{name}-{key[:8]}" / name
 
@@ -71,8 +71,10 @@ def _http(source: HttpSource, path: Path, transfer: Transfer) -> Path:
     record = path.with_name(path.name + ".sha256")
     expected = source.sha256 or _recorded(record)
     wrong = _flaw(path, expected, source.size)
+    if wrong is None and expected is None and (problem := _unrecorded_flaw(path, source.md5)) is not None:
+        wrong = [f"{path}: {problem}"]
     if wrong is not None:
-        failures = _download([source.url, *source.mirrors], path, expected, source.size, transfer)
+        failures = _download([source.url, *source.mirrors], path, expected, source.size, transfer, source.md5)
         if failures is not None:
             if expected is not None and source.sha256 is None:
                 failures.append(f"the checksum is that of the first download, delete {record} if the file has changed")
@@ -110,7 +112,7 @@ def _extract(wheel: Path, member: str, path: Path) -> None:
 
 
 def _download(
-    urls: list[str], path: Path, sha256: str | None, size: int | None, transfer: Transfer
+    urls: list[str], path: Path, sha256: str | None, size: int | None, transfer: Transfer, md5: str | None = None
 ) -> list[str] | None:
     """Fetch ``path`` from the first address that gives the right file; what failed, or None."""
     part = path.with_name(path.name + ".part")
@@ -122,8 +124,13 @@ def _download(
         except TransferError as error:
             failures.append(f"{shown}: {error}")
             continue
-        found = sha256_of(part)
-        if sha256 is None or found == sha256:
+        found = sha256_of(part) if sha256 is not None else None
+        problem = _unrecorded_flaw(part, md5, path) if sha256 is None else None
+        if problem is not None:
+            part.unlink()
+            failures.append(f"{shown}: sent a file that {problem}")
+            continue
+        if found == sha256:
             with open(part, "rb") as stream:
                 os.fsync(stream.fileno())
             part.replace(path)
@@ -132,6 +139,21 @@ def _download(
         part.unlink()
         failures.append(f"{shown}: sent a file with SHA-256 {found}, expected {sha256}")
     return failures
+
+
+def _unrecorded_flaw(path: Path, md5: str | None, name: Path | None = None) -> str | None:
+    """What is wrong with a file whose SHA-256 is not known yet: another MD5, or a web page in place of the file.
+
+    Servers of shared files answer with a page where they want a question answered first.
+    """
+    if md5 is not None:
+        with open(path, "rb") as stream:
+            found = hashlib.file_digest(stream, "md5").hexdigest()
+        return f"has MD5 {found}, expected {md5}" if found != md5 else None
+    with open(path, "rb") as stream:
+        beginning = stream.read(512).lstrip().lower()
+    page = beginning.startswith((b"<!doctype html", b"<html"))
+    return "is a web page" if page and (name or path).suffix not in (".html", ".htm") else None
 
 
 def _flaw(path: Path, sha256: str | None, size: int | None) -> list[str] | None:

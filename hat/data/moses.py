@@ -14,8 +14,12 @@ from hat.data.bpe import LONGEST_CACHED
 from hat.data.text import clean
 
 CACHED_STRETCHES = 1 << 18
-# Nothing else makes punctuation normalisation change a clean line.
-_NORMALISED = re.compile(r"[()\xa0„“”–—´‘‚’…«»`\"]|''| [:;%]")  # noqa: RUF001
+# Nothing else makes punctuation normalisation change a line; spaces and \r do in one that is not clean.
+_NORMALISED = re.compile(r"[()\xa0„“”–—´‘‚’…«»`\"\r]|''| [:;%]|  ")  # noqa: RUF001
+# What tokenizer.perl takes for spaces, and what it drops then.
+_PERL_SPACES = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+_PERL_DROPPED = re.compile("[\x00-\x1f]")
+_CONTROLS = regex.compile(r"\p{C}")
 _ESCAPES = str.maketrans(
     {
         "&": "&amp;",
@@ -68,16 +72,23 @@ class Moses:
     Args:
         language: ISO 639 code; decides on abbreviations, apostrophes and quotation marks.
         tokenisation: what is applied.
+        training: whether it is applied to training text, for which there may be other steps.
     """
 
-    def __init__(self, language: str, tokenisation: Tokenisation) -> None:
+    def __init__(self, language: str, tokenisation: Tokenisation, *, training: bool = False) -> None:
         # Takes half a second, which many who import this file, directly or not, need not wait.
         from sacremoses import MosesDetokenizer, MosesPunctNormalizer
         from sacremoses.corpus import NonbreakingPrefixes
 
+        normalised = training or tokenisation.normalise_splits == "all"
         self._normaliser = (
-            MosesPunctNormalizer(lang=language, perl_parity=True) if tokenisation.normalise_punctuation else None
+            MosesPunctNormalizer(lang=language, perl_parity=True)
+            if tokenisation.normalise_punctuation and normalised
+            else None
         )
+        self._as_perl = tokenisation.invisible != "drop"
+        self._spaced_controls = tokenisation.invisible == "space" and normalised
+        self._plain_apostrophes = tokenisation.plain_apostrophes and not training
         self._detokeniser = MosesDetokenizer(lang=language)
         self._lowercase = tokenisation.lowercase
         self._rules = (
@@ -94,18 +105,25 @@ class Moses:
 
     def split(self, line: str) -> list[str]:
         """Words of a line; characters that mean something to Moses are written ``&apos;``, ``&lt;`` and so on."""
-        line = clean(line)
+        if not self._as_perl:
+            line = clean(line)
+        if self._plain_apostrophes:
+            line = line.replace("’", "'")  # noqa: RUF001
         if self._normaliser is not None and _NORMALISED.search(line):
-            line = self._normaliser.normalize(line)
-        if self._lowercase:
-            line = line.lower()
+            # The script sees the line feed, so that a full stop before a closing quotation mark is not the line's end.
+            line = self._normaliser.normalize(line + "\n" if self._as_perl else line)
+        if self._as_perl:
+            if self._spaced_controls:
+                line = _CONTROLS.sub(" ", line)
+            line = _PERL_DROPPED.sub("", _PERL_SPACES.sub(" ", line))
         words = self._words(line.split())
         self._split_full_stops(words)
         if words and words[-1].endswith(".'"):
             words[-1:] = [part for part in (words[-1][:-2], ".", "'") if part]
         if _ESCAPED.search(line):
             words = [word.translate(_ESCAPES) for word in words]
-        return words
+        # Last: whether a full stop is parted depends on the case of what follows. Perl knows no final sigma.
+        return [word.replace("\u03a3", "\u03c3").lower() for word in words] if self._lowercase else words
 
     def join(self, words: list[str]) -> str:
         """The line that words make."""

@@ -8,16 +8,20 @@ from typing import Any
 
 from hat.artifacts import only_one, provenance, read_json, write_json, write_text
 from hat.config import Task
-from hat.config_text import BibleCorpus, ParallelText, Source, Tokenisation
+from hat.config_archives import ArchiveCorpus
 from hat.data import corpus
+from hat.data.archives import official_sources
+from hat.data.bpe import BytePairs
 from hat.data.dictionary import Dictionary
 from hat.data.download import fetch
 from hat.data.indexed import IndexedDataset, IndexedWriter
 from hat.data.learn_bpe import learn
-from hat.data.splits import raw_path
+from hat.data.limits import unfit
+from hat.data.sources import configured_sources
+from hat.data.splits import given_path, raw_path, tokens_path, words_path
 from hat.data.stamps import Stamps
-from hat.data.text import read_lines, read_pairs
-from hat.data.tokenise import LineWork, MosesLines, PieceLines, TextCodec, map_file
+from hat.data.text import read_pairs
+from hat.data.tokenise import LineWork, MosesLines, PieceLines, TextCodec, count_words, map_file
 from hat.errors import InputError
 from hat.layout import Results
 from hat.progress import progress
@@ -26,17 +30,14 @@ from hat.special_tokens import UNKNOWN
 
 # The test split stays raw text: it is read once, by scoring.
 PREPARED_SPLITS = ("train", "validation")
-_MOSES_SETTINGS = ("normalise_punctuation", "aggressive_hyphens", "lowercase")
-
-
-def words_path(data: Path, split: str, language: str) -> Path:
-    """Moses-tokenised text of a split."""
-    return data / "words" / f"{split}.{language}"
-
-
-def tokens_path(data: Path, split: str, language: str) -> Path:
-    """Byte pairs of a split."""
-    return data / "tokens" / f"{split}.{language}"
+_MOSES_SETTINGS = (
+    "normalise_punctuation",
+    "invisible",
+    "normalise_splits",
+    "plain_apostrophes",
+    "aggressive_hyphens",
+    "lowercase",
+)
 
 
 def codes_path(data: Path) -> Path:
@@ -71,7 +72,11 @@ def fetch_sources(settings: Settings, results: Results, task: str) -> list[Path]
         HatError: a download failed.
         InputError: a source of kind ``file`` is missing.
     """
-    return [fetch(source, results.downloads) for source in _sources(settings.task(task))]
+    chosen = settings.task(task)
+    found = configured_sources(chosen)
+    if isinstance(chosen.corpus, ArchiveCorpus) and not chosen.data.preprocessed:
+        found += official_sources(chosen.corpus, (chosen.source_language, chosen.target_language)).values()
+    return [fetch(source, results.downloads) for source in found]
 
 
 def extract_corpus(settings: Settings, results: Results, task: str) -> dict[str, Any]:
@@ -95,19 +100,22 @@ def tokenise_corpus(settings: Settings, results: Results, task: str, *, processe
     processes = processes or len(os.sched_getaffinity(0))
     chosen, data = settings.task(task), results.data(task)
     with only_one(data, "Tokenising"):
-        lines: dict[str, int] = read_json(data / "counts.json")["pairs"]
+        counts = read_json(data / "counts.json")
+        lines: dict[str, int] = counts["pairs"]
+        text = counts.get("text", "raw")
         kept = chosen.tokenisation.model_dump(mode="json", include={*_MOSES_SETTINGS})
-        for split, language in _sides(chosen):
+        for split, language in _sides(chosen) if text == "raw" else ():
+            training = _is_training(chosen, split)
             _make(
-                MosesLines(language, chosen.tokenisation),
+                MosesLines(language, chosen.tokenisation, training=training),
                 raw_path(data, split, language),
                 words_path(data, split, language),
-                stamp=Stamps.stamp([raw_path(data, split, language)], [language, kept]),
+                stamp=Stamps.stamp([raw_path(data, split, language)], [language, kept, training]),
                 lines=lines[split],
                 processes=processes,
             )
-        _learn(chosen, data)
-        for split, language in _sides(chosen):
+        _codes(chosen, data, text, processes)
+        for split, language in _sides(chosen) if text != "pieces" else ():
             _make(
                 PieceLines(_learnt_path(data)),
                 words_path(data, split, language),
@@ -124,6 +132,12 @@ def _sides(task: Task) -> list[tuple[str, str]]:
     return [(split, language) for split in PREPARED_SPLITS for language in (task.source_language, task.target_language)]
 
 
+def _is_training(task: Task, split: str) -> bool:
+    """Whether the text of a split is training text, or was until it was held out."""
+    held_out = isinstance(task.corpus, ArchiveCorpus) and task.corpus.validation_every is not None
+    return split == "train" or (split == "validation" and held_out)
+
+
 def _make(work: LineWork, source: Path, target: Path, *, stamp: str, lines: int, processes: int) -> None:
     stamps = Stamps(target.parent)
     if stamps.holds(target, stamp):
@@ -133,18 +147,20 @@ def _make(work: LineWork, source: Path, target: Path, *, stamp: str, lines: int,
     stamps.record(target, stamp)
 
 
-def _learn(task: Task, data: Path) -> None:
-    """Learn the codes on the training text of both languages."""
-    texts = [words_path(data, "train", language) for language in (task.source_language, task.target_language)]
-    stamps = Stamps(data / "words")
-    stamp = Stamps.stamp(texts, task.tokenisation.bpe_merges)
-    codes = _learnt_path(data)
+def _codes(task: Task, data: Path, text: str, processes: int) -> None:
+    """Take the codes that are given, or learn them on the training text of both languages."""
+    codes, given = _learnt_path(data), given_path(data, "codes")
+    if given.is_file():
+        BytePairs(given)
+        write_text(codes, given.read_text(encoding="utf-8"))
+        return
+    place = tokens_path if text == "pieces" else words_path
+    texts = [place(data, "train", language) for language in (task.source_language, task.target_language)]
+    stamps = Stamps(codes.parent)
+    stamp = Stamps.stamp(texts, [task.tokenisation.bpe_merges, text == "pieces"])
     if stamps.holds(codes, stamp):
         return
-    counts: Counter[str] = Counter()
-    for text in texts:
-        for line in read_lines(text):
-            counts.update(line.split())
+    counts = count_words(texts, joined=text == "pieces", processes=processes)
     learn(counts, task.tokenisation.bpe_merges, codes)
     stamps.record(codes, stamp)
 
@@ -163,7 +179,7 @@ def binarise_corpus(settings: Settings, results: Results, task: str) -> dict[str
     languages = (chosen.source_language, chosen.target_language)
     with only_one(data, "Binarising"):
         lines: dict[str, int] = read_json(data / "counts.json")["pairs"]
-        dictionaries, dropped = _dictionaries(chosen, data)
+        dictionaries, dropped = _dictionaries(chosen, results.downloads, data)
         for language, dictionary in zip(languages, dictionaries, strict=True):
             dictionary.save(dictionary_path(data, language))
         counts: dict[str, Any] = {
@@ -211,22 +227,14 @@ def _binarise(
 def _pairs(task: Task, data: Path, split: str) -> Iterator[tuple[tuple[list[str], list[str]], str | None]]:
     """Tokens of both sides, and why the pair is not used for training, or None."""
     languages = (task.source_language, task.target_language)
+    # The splits that are given binarised have been cleaned, and pairs whose words were counted too.
+    limited = split == "train" and task.tokenisation.limits == "tokens" and not task.data.preprocessed
     for source, target in read_pairs(*(tokens_path(data, split, language) for language in languages)):
         pair = source.split(), target.split()
-        yield pair, _unfit(task.tokenisation, len(pair[0]), len(pair[1])) if split == "train" else None
+        yield pair, unfit(task.tokenisation, len(pair[0]), len(pair[1])) if limited else None
 
 
-def _unfit(limits: Tokenisation, source: int, target: int) -> str | None:
-    if min(source, target) < limits.min_length:
-        return "shorter_than_min_length"
-    if max(source, target) > limits.max_length:
-        return "longer_than_max_length"
-    if max(source, target) > limits.max_ratio * min(source, target):
-        return "above_max_ratio"
-    return None
-
-
-def _dictionaries(task: Task, data: Path) -> tuple[tuple[Dictionary, Dictionary], dict[str, int]]:
+def _dictionaries(task: Task, downloads: Path, data: Path) -> tuple[tuple[Dictionary, Dictionary], dict[str, int]]:
     """Dictionary of each language from the training pairs that are used, and how many are not, by reason."""
     counts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     dropped: Counter[str] = Counter()
@@ -239,15 +247,24 @@ def _dictionaries(task: Task, data: Path) -> tuple[tuple[Dictionary, Dictionary]
     if not counts[0]:
         text = tokens_path(data, "train", task.source_language)
         raise InputError(f"{text}: min_length, max_length and max_ratio of the tokenisation leave no training pair")
+    if (given := _given_dictionaries(task, downloads, data)) is not None:
+        return given, dict(dropped)
+    size = task.tokenisation.dictionary_size
     if task.tokenisation.joint_dictionary:
-        joint = Dictionary.build(counts[0] + counts[1])
+        joint = Dictionary.build(counts[0] + counts[1], size)
         return (joint, joint), dict(dropped)
-    return (Dictionary.build(counts[0]), Dictionary.build(counts[1])), dict(dropped)
+    return (Dictionary.build(counts[0], size), Dictionary.build(counts[1], size)), dict(dropped)
 
 
-def _sources(task: Task) -> list[Source]:
-    if isinstance(task.corpus, BibleCorpus):
-        return [task.corpus.database]
-    texts: list[ParallelText | None] = [task.corpus.train, task.corpus.validation, task.corpus.test]
-    sides = [side for text in texts if text is not None for side in (text.source, text.target, text.tsv)]
-    return [side for side in sides if side is not None]
+def _given_dictionaries(task: Task, downloads: Path, data: Path) -> tuple[Dictionary, Dictionary] | None:
+    """Those of the binarised splits, or the corpus's own; None where tokens are counted."""
+    if task.data.preprocessed:
+        source, target = (
+            Dictionary.load(given_path(data, f"dict.{language}.txt"))
+            for language in (task.source_language, task.target_language)
+        )
+        return source, target
+    if isinstance(task.corpus, ArchiveCorpus) and task.corpus.dictionary is not None:
+        joint = Dictionary.load(fetch(task.corpus.dictionary, downloads))
+        return joint, joint
+    return None

@@ -1,7 +1,7 @@
 """Writing the raw splits of a corpus, and counting what is in them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, NamedTuple
@@ -30,6 +30,27 @@ def raw_path(data: Path, split: str, language: str) -> Path:
     return data / "raw" / f"{split}.{language}"
 
 
+def words_path(data: Path, split: str, language: str) -> Path:
+    """Moses-tokenised text of a split."""
+    return data / "words" / f"{split}.{language}"
+
+
+def tokens_path(data: Path, split: str, language: str) -> Path:
+    """Byte pairs of a split."""
+    return data / "tokens" / f"{split}.{language}"
+
+
+def given_path(data: Path, name: str) -> Path:
+    """Where extraction leaves codes and dictionaries that are given, and not made from the text."""
+    path = data / "given" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+# Where text is written that is already so far.
+PLACES: dict[str, Callable[[Path, str, str], Path]] = {"raw": raw_path, "words": words_path, "pieces": tokens_path}
+
+
 class Splits:
     """Writes the splits of one task and gathers their counts.
 
@@ -46,29 +67,39 @@ class Splits:
         self.dropped: dict[str, dict[str, int]] = {}
         self.parts: dict[str, dict[str, dict[str, int]]] = {}
 
-    def write(self, split: str, pairs: Iterable[Pair], reasons: Mapping[str, int] | None = None) -> None:
+    def write(
+        self,
+        split: str,
+        pairs: Iterable[Pair],
+        reasons: Mapping[str, int] | None = None,
+        *,
+        text: str = "raw",
+        verbatim: bool = False,
+    ) -> None:
         """Clean and write one split; pairs with an empty side are left out.
 
         Args:
             split: its name.
             pairs: its pairs, in order.
-            reasons: pairs that were dropped before, by reason.
+            reasons: pairs that were dropped before, by reason; read when all pairs have been.
+            text: what the text is, a key of ``PLACES``.
+            verbatim: write the text as it is instead.
         """
-        dropped: Counter[str] = Counter(reasons or {})
         words = [0, 0]
         kept: Counter[str] = Counter()
         lost: Counter[str] = Counter()
-        source, target = (raw_path(self.data, split, language) for language in self.languages)
+        source, target = (PLACES[text](self.data, split, language) for language in self.languages)
         with two_writers(source, target) as streams:
             for pair in pairs:
-                texts = (clean(pair.source), clean(pair.target))
-                if not all(texts):
+                sides = (pair.source, pair.target) if verbatim else (clean(pair.source), clean(pair.target))
+                if not (sides[0].strip() and sides[1].strip()):
                     lost[pair.part] += 1
                     continue
                 kept[pair.part] += 1
-                for side, (stream, text) in enumerate(zip(streams, texts, strict=True)):
-                    stream.write(text + "\n")
-                    words[side] += count_words(text)
+                for number, (stream, side) in enumerate(zip(streams, sides, strict=True)):
+                    stream.write(side + "\n")
+                    words[number] += count_words(side)
+        dropped: Counter[str] = Counter(reasons or {})
         dropped["empty"] += lost.total()
         self.pairs[split] = kept.total()
         self.words[split] = dict(zip(self.languages, words, strict=True))

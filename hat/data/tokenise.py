@@ -1,9 +1,11 @@
 """Text to tokens and back: Moses words, then byte pairs."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 from hat.artifacts import atomic
 from hat.config_text import Tokenisation
@@ -13,8 +15,11 @@ from hat.data.text import read_lines
 from hat.progress import progress
 
 LINES_PER_CHUNK = 2000
+# Merging counts takes time, which longer chunks save.
+LINES_PER_COUNT = 20_000
 # Below this, starting processes takes longer than the work.
 LINES_FOR_PROCESSES = 4 * LINES_PER_CHUNK
+Result = TypeVar("Result")
 
 
 class TextCodec:
@@ -41,17 +46,22 @@ class TextCodec:
         """The detokenised line that tokens make."""
         return self._moses.join(join(tokens))
 
+    def text(self, words: str) -> str:
+        """The detokenised line that Moses words, parted by spaces, make."""
+        return self._moses.join(words.split())
+
 
 class MosesLines:
     """Makes tokenised lines of raw lines; what is sent to worker processes."""
 
-    def __init__(self, language: str, tokenisation: Tokenisation) -> None:
+    def __init__(self, language: str, tokenisation: Tokenisation, *, training: bool = False) -> None:
         self._settings = (language, tokenisation)
+        self._training = training
         self._moses: Moses | None = None
 
     def __call__(self, lines: list[str]) -> list[str]:
         """The words of each line, joined by spaces."""
-        moses = self._moses = self._moses or Moses(*self._settings)
+        moses = self._moses = self._moses or Moses(*self._settings, training=self._training)
         return [" ".join(moses.split(line)) for line in lines]
 
 
@@ -66,6 +76,24 @@ class PieceLines:
         """The pieces of each line, joined by spaces."""
         pairs = self._pairs = self._pairs or BytePairs(self._codes)
         return [" ".join(pairs.split(line.split())) for line in lines]
+
+
+class CountedWords:
+    """Counts the words of lines, whole or as pieces; what is sent to worker processes.
+
+    Args:
+        joined: the lines hold byte pairs, which are put together first.
+    """
+
+    def __init__(self, *, joined: bool) -> None:
+        self._joined = joined
+
+    def __call__(self, lines: list[str]) -> Counter[str]:
+        """How often each word occurs."""
+        counts: Counter[str] = Counter()
+        for line in lines:
+            counts.update(join(line.split()) if self._joined else line.split())
+        return counts
 
 
 LineWork = Callable[[list[str]], list[str]]
@@ -90,12 +118,34 @@ def map_file(work: LineWork, source: Path, target: Path, *, title: str, lines: i
             show(done)
 
 
-def _chunks(lines: Iterator[str]) -> Iterator[list[str]]:
-    while chunk := list(islice(lines, LINES_PER_CHUNK)):
+def count_words(texts: Iterable[Path], *, joined: bool, processes: int) -> Counter[str]:
+    """How often each word of some files occurs; memory grows with the number of different words.
+
+    Args:
+        texts: files of words, or of byte pairs.
+        joined: they hold byte pairs, which are put together first.
+        processes: worker processes; a single chunk is counted without.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        chunks = _chunks(read_lines(text), LINES_PER_COUNT)
+        first = list(islice(chunks, 2))
+        work = CountedWords(joined=joined)
+        with progress(f"Counting words of {text.name} (chunks)", 0) as show:
+            for number, found in enumerate(
+                _mapped(work, chain(first, chunks), processes if len(first) > 1 else 1), start=1
+            ):
+                counts.update(found)
+                show(number)
+    return counts
+
+
+def _chunks(lines: Iterator[str], size: int = LINES_PER_CHUNK) -> Iterator[list[str]]:
+    while chunk := list(islice(lines, size)):
         yield chunk
 
 
-def _mapped(work: LineWork, chunks: Iterator[list[str]], processes: int) -> Iterator[list[str]]:
+def _mapped(work: Callable[[list[str]], Result], chunks: Iterator[list[str]], processes: int) -> Iterator[Result]:
     if processes == 1:
         yield from map(work, chunks)
         return
@@ -107,14 +157,14 @@ def _mapped(work: LineWork, chunks: Iterator[list[str]], processes: int) -> Iter
             pending.extend(pool.apply_async(_work, (chunk,)) for chunk in islice(chunks, 1))
 
 
-_adopted: LineWork | None = None
+_adopted: Callable[[list[str]], Any] | None = None
 
 
-def _adopt(work: LineWork) -> None:
+def _adopt(work: Callable[[list[str]], Any]) -> None:
     global _adopted
     _adopted = work
 
 
-def _work(lines: list[str]) -> list[str]:
+def _work(lines: list[str]) -> Any:
     assert _adopted is not None
     return _adopted(lines)

@@ -63,7 +63,14 @@ def deployed_decoding(task: Task, device: Device) -> Decoding:
 
 
 def export_model(
-    settings: Settings, results: Results, task: str, device: str, budget: str, form: str | None = None
+    settings: Settings,
+    results: Results,
+    task: str,
+    device: str,
+    budget: str,
+    form: str | None = None,
+    *,
+    shape: Shape | None = None,
 ) -> Path:
     """Write the folder of a budget or baseline: runtime files, tokeniser, card, ``model.json``, written last.
 
@@ -74,6 +81,7 @@ def export_model(
         device: name of the device.
         budget: the budget, or name of a baseline.
         form: one of :data:`hat.forms.FORMS`, beside what is deployed; what is deployed where absent.
+        shape: that of the network, where it is not the task's.
 
     Raises:
         InputError: the budget is neither a budget nor a baseline, the trained network or the shortlist is missing or
@@ -102,7 +110,7 @@ def export_model(
         executor=executor,
         shortlist=deployed_shortlist(settings, results, task, device),
         architecture=described(training, str(trained / "config.json")),
-        shape=task_shape(settings, results, task, budget if baseline else None),
+        shape=shape or task_shape(settings, results, task, budget if baseline else None),
     )
     own = {
         "baseline" if baseline else "budget": budget,

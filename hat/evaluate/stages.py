@@ -3,6 +3,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hat.artifacts import (
     JsonLinesLog,
@@ -17,10 +18,12 @@ from hat.artifacts import (
 )
 from hat.baselines import described
 from hat.card import add_figures
+from hat.config import Task
 from hat.data.dictionary import Dictionary
 from hat.data.indexed import IndexedDataset
 from hat.data.prepare import binary_prefix, dictionary_path
 from hat.data.text import read_pairs
+from hat.evaluate.tokenised import reference_words, tokenised_bleu
 from hat.evaluate.unigram import unigram_loss
 from hat.layout import Results
 from hat.progress import progress
@@ -30,7 +33,16 @@ from hat.train.evaluator import untrained_loss
 from hat.translator import Translator
 
 
-def score(settings: Settings, results: Results, task: str, device: str, budget: str, form: str | None = None) -> Path:
+def score(
+    settings: Settings,
+    results: Results,
+    task: str,
+    device: str,
+    budget: str,
+    form: str | None = None,
+    *,
+    losses: bool = True,
+) -> Path:
     """Translate the test split with the deployed folder and score it.
 
     Writes ``bleu.txt`` (score, signature, and a note where the search measured no latency within the budget),
@@ -44,6 +56,7 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
         device: name of the device.
         budget: the budget, or name of a baseline.
         form: the one of :data:`hat.forms.FORMS` that is scored; what is deployed where absent.
+        losses: report the losses of the network too, for which it must have been trained here.
 
     Raises:
         InputError: the folder or the test split is missing or malformed.
@@ -62,7 +75,8 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
         translator = Translator.from_folder(
             place / "model", beam=scoring.beam, threads=1, parallel=len(os.sched_getaffinity(0))
         )
-        hypotheses = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {budget}")
+        words = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {budget}")
+        hypotheses = [translator.text(line) for line in words]
         bleu, chrf = BLEU(trg_lang=chosen.target_language), CHRF()
         bleu_score, chrf_score = (
             bleu.corpus_score(hypotheses, [references]),
@@ -75,17 +89,19 @@ def score(settings: Settings, results: Results, task: str, device: str, budget: 
             "bleu_signature": signature,
             "chrf": chrf_score.score,
             "chrf_signature": str(chrf.get_signature()),
+            **(_tokenised(chosen, results.data(task), words, references) if scoring.tokenised != "none" else {}),
             "sentences": len(pairs),
             "decoding": asdict(translator.decoding),
             "decoding_as_measured": translator.decoding.beam == translator.description["decoding"]["beam"],
             "parameters": translator.description["parameters"],
-            **(_losses(settings, results, task, device, budget) if form is None else {}),
+            **(_losses(settings, results, task, device, budget) if losses and form is None else {}),
             "provenance": provenance(seed=settings.seed, settings=resolved),
         }
         write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
         write_json(place / "score.json", content)
-        shown = ("bleu", "bleu_signature", "chrf", "chrf_signature", "sentences")
-        add_figures(place / "model", **{key: content[key] for key in shown})
+        words_too = ("bleu_of_words", "bleu_of_words_signature")
+        shown = ("bleu", "bleu_signature", *words_too, "chrf", "chrf_signature", "sentences")
+        add_figures(place / "model", **{key: content[key] for key in shown if key in content})
         note = _note(settings, results, task, device, budget)
         write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n" + (f"{note}\n" if note else ""))
     return place / "score.json"
@@ -98,9 +114,17 @@ def _note(settings: Settings, results: Results, task: str, device: str, budget: 
     return verdict_note(read_json(results.budget(task, device, budget) / "architecture.json"))
 
 
+def _tokenised(task: Task, data: Path, words: list[str], references: list[str]) -> dict[str, Any]:
+    compounds = task.scoring.tokenised == "compounds"
+    hypotheses = [line.replace("\n", " ") for line in words]
+    expected = reference_words(task, data, references)[: len(hypotheses)]
+    score, signature = tokenised_bleu(hypotheses, expected, compounds=compounds)
+    return {"bleu_of_words": score, "bleu_of_words_signature": signature}
+
+
 def _translate(translator: Translator, sources: list[str], batch_tokens: int, place: Path, title: str) -> list[str]:
-    """Translations of all sources; those made by an earlier, killed run are taken from the log."""
-    identity = digest([asdict(translator.decoding), translator.description["provenance"], sources])
+    """Words of the translations of all sources; those made by an earlier, killed run are taken from the log."""
+    identity = digest(["words", asdict(translator.decoding), translator.description["provenance"], sources])
     path = place / "partial" / "hypotheses.jsonl"
     rows = read_jsonl(path)
     if not rows or rows[0].get("identity") != identity:
@@ -118,7 +142,9 @@ def _translate(translator: Translator, sources: list[str], batch_tokens: int, pl
             show(len(done))
 
         show(len(done))
-        translator.translate([sources[number] for number in left], batch_tokens=batch_tokens, translated=keep)
+        translator.translate(
+            [sources[number] for number in left], batch_tokens=batch_tokens, translated=keep, as_words=True
+        )
     # Empty lines are in no batch.
     return [done.get(number, "") for number in range(len(sources))]
 

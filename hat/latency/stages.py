@@ -45,10 +45,11 @@ def choose_architectures(settings: Settings, results: Results, task: str, device
     check_reachable(settings, device)
     latency = settings.task(task).latency
     wanted = latency.samples
-    space = SearchSpace(settings.space_on(task, device))
+    space = SearchSpace(settings.measured_space_on(task, device))
     if space.size < wanted:
+        name = settings.task(task).latency.space or settings.task(task).space
         print(
-            f"space {settings.task(task).space!r} has {space.size} Architectures, fewer than latency.samples"
+            f"space {name!r} has {space.size} Architectures, fewer than latency.samples"
             f" ({wanted}), so all are measured",
             file=sys.stderr,
         )
@@ -126,7 +127,7 @@ def sample_shard(
             def measured(count: int) -> tuple[Conditions, list[LatencySample]]:
                 return measure_missing(
                     wanted=wanted[:count],
-                    reference=SearchSpace(settings.space_on(task, device)).largest,
+                    reference=SearchSpace(settings.measured_space_on(task, device)).largest,
                     connection=connection,
                     workload=workload,
                     rules=chosen,

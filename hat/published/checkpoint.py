@@ -22,7 +22,7 @@ from hat.model.published import Weights
 # The running statistics that fairseq pickles under `extra_state`, as objects that do nothing.
 _METERS = [type(name, (), {"__module__": "fairseq.meters"}) for name in ("AverageMeter", "StopwatchMeter", "TimeMeter")]
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
-_ALLOWED = "expected tensors, argparse.Namespace and fairseq's meters only"
+ALLOWED = "expected tensors, argparse.Namespace and fairseq's meters only"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,8 @@ def read_checkpoint(path: Path) -> PublishedCheckpoint:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:
-        if (refused := _GLOBAL.search(str(error))) is not None:
-            raise InputError(f"{path}: refused, because it would load {refused[1]}; {_ALLOWED}") from None
+        if (refused := refused_global(error)) is not None:
+            raise InputError(f"{path}: refused, because it would load {refused}; {ALLOWED}") from None
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not a whole checkpoint of the research code ({reason})") from None
     if not (isinstance(state, dict) and isinstance(state.get("args"), argparse.Namespace) and _is_weights(state)):
@@ -75,6 +75,12 @@ def read_checkpoint(path: Path) -> PublishedCheckpoint:
     for name, value in content.items():
         _check_plain(value, f"{path}, {name}")
     return PublishedCheckpoint(model=dict(state["model"]), losses=_losses(extra_state, meters), **content)
+
+
+def refused_global(error: Exception) -> str | None:
+    """Name of what torch refused to unpickle; None where that is not what is wrong."""
+    found = _GLOBAL.search(str(error))
+    return found[1] if found else None
 
 
 def _is_weights(state: Mapping[str, Any]) -> bool:

@@ -8,13 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import zipfile
-from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from web_server import WebServer
 
 from hat.config_text import FileSource, HttpSource, PypiSource
 from hat.data.download import fetch, location
@@ -26,93 +24,11 @@ SHA = hashlib.sha256(BODY).hexdigest()
 QUICK = Transfer(timeout_s=2, pause_s=0.01)
 
 
-class Server:
-    """Serves ``files``; ``ways`` says how a path misbehaves, ``log`` what was asked."""
-
-    def __init__(self):
-        self.files = {"/data.bin": BODY}
-        self.ways = {}
-        self.log = []
-        self.count = Counter()
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def do_GET(self):
-                owner.answer(self)
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.http.server_port}"
-
-    def answer(self, request):
-        path, wanted = request.path, request.headers.get("Range")
-        self.log.append((path, wanted))
-        self.count[path] += 1
-        way = self.ways.get(path)
-        if way == "503 first" and self.count[path] < 3:
-            return self.error(request, 503)
-        if way == "forbidden":
-            return self.error(request, 403)
-        if path not in self.files:
-            return self.error(request, 404)
-        body = self.files[path]
-        kind = "application/vnd.pypi.simple.v1+json" if path.startswith("/simple") else "application/octet-stream"
-        begin = 0
-        if wanted and way not in ("no ranges", "truncating without ranges"):
-            begin = int(wanted.removeprefix("bytes=").rstrip("-"))
-            if begin >= len(body):
-                request.send_response(416)
-                request.send_header("Content-Range", f"bytes */{len(body)}")
-                request.send_header("Content-Length", "0")
-                return request.end_headers()
-        request.send_response(206 if begin else 200)
-        if begin:
-            request.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
-        if way == "etag":
-            request.send_header("ETag", '"one"')
-        request.send_header("Content-Type", kind)
-        request.send_header("Content-Length", str(len(body) - begin))
-        request.end_headers()
-        sent = body[begin:]
-        try:
-            if way == "slow":
-                for start in range(0, len(sent), 100_000):
-                    request.wfile.write(sent[start : start + 100_000])
-                    time.sleep(0.05)
-            elif way == "stalls" and self.count[path] == 1:
-                request.wfile.write(sent[:1_000_000])
-                request.wfile.flush()
-                time.sleep(4)
-                request.close_connection = True
-            elif way in ("truncating", "truncating without ranges") and self.count[path] < 3:
-                request.wfile.write(sent[:1_000_000])
-                request.close_connection = True
-            else:
-                request.wfile.write(sent)
-        except OSError:
-            request.close_connection = True
-
-    def error(self, request, code):
-        request.send_response(code)
-        request.send_header("Content-Length", "0")
-        request.end_headers()
-
-
 @pytest.fixture
 def server():
-    served = Server()
+    served = WebServer({"/data.bin": BODY})
     yield served
-    served.http.shutdown()
-    served.http.server_close()
+    served.close()
 
 
 @pytest.fixture

@@ -66,6 +66,57 @@ def test_moses_words(language, line, expected):
     assert " ".join(Moses(language, PLAIN).split(line)) == expected
 
 
+# As the published preparation of training text: normalize-punctuation, remove-non-printing-char, tokenizer -a.
+TRAINED = Tokenisation(invisible="space", normalise_splits="train", plain_apostrophes=True, aggressive_hyphens=True)
+KEPT = Tokenisation(normalise_punctuation=False, invisible="keep")
+LOWERED = Tokenisation(normalise_punctuation=False, invisible="keep", lowercase=True)
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenisation", "line", "expected"),
+    [
+        # A full stop before a closing quotation mark is moved behind it, in German and French, at the end too.
+        ("de", TRAINED, "Er sagte: „Das ist alles.“", "Er sagte : &quot; Das ist alles &quot; ."),
+        ("de", TRAINED, "Am 3. Mai um 5 %, d.h. „bald“…", "Am 3. Mai um 5 % , d.h. &quot; bald &quot; ..."),
+        ("fr", TRAINED, "« L\u2019homme » dit : 1 000 €\xa0!", "&quot; L&apos; homme &quot; dit : 1 000 € !"),
+        (
+            "en",
+            TRAINED,
+            "zero\u200bwidth soft\xadhyphen\u2028line\tno\xa0break \x01junk",
+            "zero width soft hyphen line no break junk",
+        ),
+        (
+            "en",
+            TRAINED,
+            "the “end.” It\u2019s well-known ( 7 % ) ; no .",
+            "the &quot; end . &quot; It &apos;s well @-@ known ( 7 % ) ; no .",
+        ),
+        ("de", TRAINED, "e\u0301 ½ № ﬁ 日本 😀 \ue000 x", "e \u0301 ½ № ﬁ 日本 😀 x"),
+        (
+            "en",
+            KEPT,
+            "zero\u200bwidth soft\xadhyphen\u2028line\tno\xa0break \x01junk\x85end",
+            "zero \u200b width soft \xad hyphen line no break junk end",
+        ),
+        ("en", KEPT, "<url> [x] | a@@b @-@", "&lt; url &gt; &#91; x &#93; &#124; a @ @ b @ - @"),
+        (
+            "de",
+            LOWERED,
+            "Hallo Welt. Wie geht\u2019s? A.B. C-D usw. und",
+            "hallo welt . wie geht \u2019 s ? a.b. c-d usw. und",
+        ),
+        ("en", LOWERED, "ΟΔΟΣ İstanbul. The Next. next. Mr. X", "οδοσ i\u0307stanbul . the next. next . mr. x"),
+    ],
+)
+def test_odd_lines_are_those_of_the_moses_scripts(language, tokenisation, line, expected):
+    assert " ".join(Moses(language, tokenisation, training=True).split(line)) == expected
+
+
+def test_test_text_is_prepared_as_published():
+    line = "He said „Yes“, it\u2019s well-known."
+    assert " ".join(Moses("en", TRAINED).split(line)) == "He said „ Yes “ , it &apos;s well @-@ known ."
+
+
 def test_settings_are_applied():
     assert Moses("en", Tokenisation(aggressive_hyphens=True)).split("well-known") == ["well", "@-@", "known"]
     assert Moses("en", Tokenisation(lowercase=True)).split("ÄB Cd") == ["äb", "cd"]
@@ -156,7 +207,7 @@ def test_words_survive_splitting(codes, words):
     ("content", "message"),
     [
         ("", "holds no merge operations"),
-        ("a b\n", "starts with 'a b', expected '#version: 0.2'"),
+        ("#version: 0.9\na b\n", "starts with '#version: 0.9', expected '#version: 0.2'"),
         ("#version: 0.2\na b c\n", "line 2: 'a b c' is no merge of two symbols"),
     ],
 )

@@ -56,8 +56,13 @@ def test_seed_changes_what_is_random():
 
 def test_own_files_are_those_that_exist(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    settings = Settings(folder=ROOT / "config")
+    source = {"kind": "file", "path": "wmt16.tgz"}
+    task = {"corpus": {"archives": {"wmt16": source}}}
+    settings = Settings({"tasks": {"wmt14ende": task}}, folder=ROOT / "config")
     assert own_files(settings.task("demo")) == own_files(settings.task("wmt14ende")) == []
-    Path("corpora/wmt14ende").mkdir(parents=True)
-    Path("corpora/wmt14ende/train.en").touch()
-    assert own_files(settings.task("wmt14ende")) == ["corpora/wmt14ende/train.en"]
+    Path("wmt16.tgz").touch()
+    assert own_files(settings.task("wmt14ende")) == ["wmt16.tgz"]
+    data = {"preprocessed": True, "archive": {"kind": "file", "path": "binarised.tgz"}}
+    Path("binarised.tgz").touch()
+    settings = Settings({"tasks": {"wmt14ende": task | {"data": data}}}, folder=ROOT / "config")
+    assert own_files(settings.task("wmt14ende")) == ["binarised.tgz"]

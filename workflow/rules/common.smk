@@ -16,6 +16,7 @@ from hat.layout import Results
 from hat.locks import clear_stale_locks
 from hat.machines import launcher, training_resources
 from hat.overrides import layered, read_file
+from hat.published.catalogue import catalogue
 from hat.report.places import FIGURE_FILES, FIGURES, artifact_state
 from hat.requests import (
     BUDGET_PATTERN,
@@ -76,6 +77,7 @@ wildcard_constraints:
     shard="[0-9]+",
     split="train|validation|test",
     form=pattern(FORMS),
+    name=pattern(catalogue()),
 
 
 # A device is measured by one job at a time. The limit stands here and not in a profile, where another
@@ -132,6 +134,13 @@ def known_digest(stage, task, device, baseline, form):
     """The digest that all budgets of a task and device have in common."""
     settings = in_form(SETTINGS, task, device, form)
     return stage_digest(settings, stage, task, device, baseline)
+
+
+def settings_of_published(stage):
+    """Digest of the settings that a stage of a published network depends on."""
+    return lambda wildcards: stage_digest(
+        SETTINGS, stage, catalogue()[wildcards.name].task, DEMO.device
+    )
 
 
 def baseline_of(wildcards):

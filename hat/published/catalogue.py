@@ -1,0 +1,71 @@
+"""The networks that were published with the paper: 44 SubTransformers and the SuperTransformers of the four tasks.
+
+``catalogue.json`` beside this file has what is known of them; what is not is null.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hat.config_text import HttpSource
+from hat.errors import InputError
+from hat.space import Architecture
+
+FILE = Path(__file__).with_name("catalogue.json")
+SHOWN = 4
+
+
+class PublishedModel(BaseModel):
+    """One published network; latency and scores are those published with it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="Name of its file, without .pt")
+    kind: Literal["sub", "super"]
+    task: str
+    url: str
+    sha256: str | None = None
+    size: int | None = None
+    hardware: str | None = None
+    latency_ms: float | None = None
+    bleu: float | None = Field(None, description="BLEU of words with compounds parted")
+    sacrebleu: float | None = Field(None, description="BLEU of detokenised text against detokenised references")
+    params_m: float | None = Field(None, description="Millions of parameters, embeddings not counted")
+    flops_g: float | None = None
+    architecture: dict[str, int | list[int]] | None = None
+    space: str | None = None
+
+    @property
+    def source(self) -> HttpSource:
+        """Where its checkpoint is; its checksum is recorded at the first download where it is not known."""
+        return HttpSource(url=self.url, sha256=self.sha256, size=self.size, name=f"{self.name}.pt")
+
+    def parsed_architecture(self) -> Architecture | None:
+        """Its Architecture, where it is known."""
+        return None if self.architecture is None else Architecture.from_dict(self.architecture, self.name)
+
+
+@cache
+def catalogue() -> dict[str, PublishedModel]:
+    """All published networks by name."""
+    entries = [PublishedModel.model_validate(entry) for entry in json.loads(FILE.read_text(encoding="utf-8"))]
+    return {entry.name: entry for entry in entries}
+
+
+def published_model(name: str) -> PublishedModel:
+    """The network of that name.
+
+    Raises:
+        InputError: there is none; names some whose names begin alike.
+    """
+    known = catalogue()
+    if name not in known:
+        near = [other for other in known if other.startswith(name.partition("@")[0])] or list(known)
+        raise InputError(
+            f"published network {name!r} is unknown, expected one of the {len(known)} of `hat models list`, such as"
+            f" {', '.join(near[:SHOWN])}"
+        )
+    return known[name]

@@ -1,0 +1,184 @@
+"""SubTransformers and data in the form in which fairseq itself, with ``hat/fairseq_plugin``, reads and writes them.
+
+Nothing of fairseq is imported.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.serialization import safe_globals
+
+from hat.artifacts import digest, disk_error, provenance, read_json, write_json
+from hat.data.dictionary import Dictionary
+from hat.data.indexed import IndexedDataset
+from hat.data.prepare import PREPARED_SPLITS, binary_prefix, dictionary_path
+from hat.data.preprocessed import SPLIT_NAMES
+from hat.errors import InputError
+from hat.layout import Results
+from hat.model.transformer import Transformer
+from hat.published.checkpoint import ALLOWED, refused_global
+from hat.published.fairseq_arguments import ARCH, ARGUMENTS, arguments_of_shape, shape_of_arguments
+from hat.runtime.base import Shape
+from hat.settings import Settings
+from hat.space import Architecture
+from hat.train import checkpoints
+
+# Where the model keeps its network.
+PREFIX = "network."
+
+
+def write_data(settings: Settings, results: Results, task: str, out: Path) -> list[str]:
+    """Put a task's binarised splits into a folder under fairseq's names, without copying them where that is possible.
+
+    Returns:
+        Names of the files.
+
+    Raises:
+        InputError: the data has not been binarised, or a file of another content is in the way.
+    """
+    chosen, data = settings.task(task), results.data(task)
+    languages = (chosen.source_language, chosen.target_language)
+    files = {f"dict.{language}.txt": dictionary_path(data, language) for language in languages}
+    for split in PREPARED_SPLITS:
+        for language in languages:
+            prefix = binary_prefix(data, split, chosen, language)
+            IndexedDataset(prefix)
+            for suffix in (".bin", ".idx"):
+                name = f"{SPLIT_NAMES[split]}.{languages[0]}-{languages[1]}.{language}{suffix}"
+                files[name] = prefix.with_name(prefix.name + suffix)
+    for language in languages:
+        Dictionary.load(files[f"dict.{language}.txt"])
+    out.mkdir(parents=True, exist_ok=True)
+    for name, path in files.items():
+        place = out / name
+        place.unlink(missing_ok=True)
+        try:
+            os.link(path, place)
+        except OSError as error:
+            if (failure := disk_error(error, place)) is not None:
+                raise failure from None
+            shutil.copyfile(path, place)
+    return sorted(files)
+
+
+def write_checkpoint(path: Path, out: Path, settings: Settings) -> dict[str, Any]:
+    """Write a trained SubTransformer as a checkpoint of fairseq.
+
+    Args:
+        path: folder of ``checkpoint.pt`` and ``config.json`` of ours.
+        out: file to write.
+        settings: the configuration, which says the languages of a task.
+
+    Raises:
+        InputError: a file is missing, or is of no SubTransformer.
+    """
+    config, checkpoint = read_json(path / "config.json"), checkpoints.load(path / "checkpoint.pt")
+    if "architecture" not in config:
+        raise InputError(f"{path / 'config.json'}: of no SubTransformer; fairseq trains and translates with these only")
+    architecture = Architecture.from_dict(config["architecture"], str(path / "config.json"))
+    weights = checkpoint["model"]
+    shape = _shape(config, settings, weights, path / "config.json")
+    args = {name: default for name, (default, _, _) in ARGUMENTS.items()} | arguments_of_shape(shape)
+    training = config.get("training", {})
+    args |= {
+        name: training[name] for name in ("dropout", "attention_dropout", "activation_dropout") if name in training
+    }
+    args |= {"arch": ARCH, "task": "translation", "subtransformer": json.dumps(architecture.to_dict())}
+    if "task" in config:
+        task = settings.task(config["task"])
+        args |= {"source_lang": task.source_language, "target_lang": task.target_language}
+    args |= {"left_pad_source": True, "left_pad_target": False, "criterion": "label_smoothed_cross_entropy"}
+    update = int(checkpoint.get("update", 0))
+    history = {
+        "criterion_name": "LabelSmoothedCrossEntropyCriterion",
+        "optimizer_name": "FairseqAdam",
+        "lr_scheduler_state": {},
+        "num_updates": update,
+    }
+    checkpoints.save(
+        out,
+        {
+            "args": argparse.Namespace(**args),
+            "model": {PREFIX + name: tensor for name, tensor in weights.items()},
+            "optimizer_history": [history],
+            "extra_state": {"train_iterator": {"epoch": 0, "iterations_in_epoch": 0}, "val_loss": None},
+            "last_optimizer_state": None,
+        },
+    )
+    return {"file": str(out), "arch": ARCH, "tensors": len(weights), "updates": update}
+
+
+def _shape(config: dict[str, Any], settings: Settings, weights: dict[str, Any], path: Path) -> Shape:
+    """That of an imported network, or of one that was trained for a task."""
+    if "shape" in config:
+        return Shape(**config["shape"])
+    from hat.config import Network
+
+    try:
+        space, network = settings.space_of(config["task"]), Network.model_validate(config["network"])
+    except KeyError as error:
+        raise InputError(f"{path}: lacks {error.args[0]!r}, expected what a training run writes") from None
+    vocabularies = weights["source_embedding.weight"].size(0), weights["target_embedding.weight"].size(0)
+    return Shape.of(space, network, *vocabularies)
+
+
+def read_checkpoint(path: Path, out: Path) -> dict[str, Any]:
+    """Write ``out/checkpoint.pt`` and ``out/config.json`` from a checkpoint that fairseq trained with the plugin.
+
+    Returns:
+        What ``config.json`` says.
+
+    Raises:
+        InputError: the file is missing, refused, or of another model.
+    """
+    try:
+        with warnings.catch_warnings(), safe_globals([argparse.Namespace]):
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:
+        if (refused := refused_global(error)) is not None:
+            raise InputError(f"{path}: refused, because it would load {refused}; {ALLOWED}") from None
+        raise InputError(f"{path}: not a whole checkpoint ({str(error).splitlines()[0]})") from None
+    given = state.get("args") if isinstance(state, dict) else None
+    if given is None and isinstance(state, dict):
+        given = (state.get("cfg") or {}).get("model")
+    args = vars(given) if isinstance(given, argparse.Namespace) else dict(given or {})
+    if args.get("arch", args.get("_name")) != ARCH or not args.get("subtransformer"):
+        raise InputError(f"{path}: not of --arch {ARCH}; `hat convert import` reads those of the research code")
+    args = {name: default for name, (default, _, _) in ARGUMENTS.items()} | args
+    architecture = Architecture.from_dict(json.loads(args["subtransformer"]), str(path))
+    weights = {name.removeprefix(PREFIX): tensor.float() for name, tensor in state["model"].items()}
+    vocabularies = weights["source_embedding.weight"].size(0), weights["target_embedding.weight"].size(0)
+    shape = shape_of_arguments(args, architecture, vocabularies)
+    network = Transformer(architecture, shape)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: the weights do not fit its Architecture ({str(error).splitlines()[1].strip()})"
+        ) from None
+    history = state.get("optimizer_history") or [{}]
+    identity = digest({"file": path.name, "architecture": architecture.to_dict(), "updates": history[-1]})
+    origin = provenance(seed=args.get("seed"), settings={"identity": identity})
+    config = {
+        "imported": path.name,
+        "shape": asdict(shape),
+        "architecture": architecture.to_dict(),
+        "identity": identity,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "provenance": origin,
+    }
+    update = int(history[-1].get("num_updates", 0))
+    content = {"model": network.state_dict(), "update": update, "identity": identity, "provenance": origin}
+    checkpoints.save(out / "checkpoint.pt", content)
+    write_json(out / "config.json", config)
+    return config
