@@ -229,14 +229,17 @@ def _latency_collect(context: typer.Context, task: TaskName, device: DeviceName)
 
 @latency.command("measure")
 def _latency_measure(
-    context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, as_json: AsJson = False
+    context: typer.Context,
+    task: TaskName,
+    device: DeviceName,
+    budget: ModelName,
+    form: Form = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Measure the deployed model on the device."""
+    """Measure the deployed model, or another form of it, on the device."""
     from hat.latency.stages import measure_model
 
-    results = results_of(context)
-    measure_model(settings_of(context), results, task, device, budget)
-    path = results.budget(task, device, budget) / "latency.json"
+    path = measure_model(settings_of(context), results_of(context), task, device, budget, form)
     _show_file(path, f"Latency of {task} on {device} for {budget}", as_json=as_json)
 
 

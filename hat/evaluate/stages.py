@@ -102,7 +102,7 @@ def score(
         words_too = ("bleu_of_words", "bleu_of_words_signature")
         shown = ("bleu", "bleu_signature", *words_too, "chrf", "chrf_signature", "sentences")
         add_figures(place / "model", **{key: content[key] for key in shown if key in content})
-        note = _note(settings, results, task, device, budget)
+        note = _note(settings, results, task, device, budget) if losses and form is None else None
         write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n" + (f"{note}\n" if note else ""))
     return place / "score.json"
 

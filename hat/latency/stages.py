@@ -11,6 +11,7 @@ from hat.artifacts import digest, only_one, provenance, read_json, read_jsonl, w
 from hat.baselines import architecture_of, describe
 from hat.card import add_figures
 from hat.errors import HatError, InputError
+from hat.forms import in_form
 from hat.latency.accuracy import held_out_errors
 from hat.latency.brought import read_brought
 from hat.latency.budgets import predicted_range, spread_budgets
@@ -290,21 +291,26 @@ def choose_budgets(settings: Settings, results: Results, task: str, device: str)
     return path
 
 
-def measure_model(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
+def measure_model(
+    settings: Settings, results: Results, task: str, device: str, budget: str, form: str | None = None
+) -> Path:
     """Measure what is deployed by the protocol of the samples; write BUDGET/latency.json.
 
-    For a baseline, by whose name ``budget`` may be given, there is nothing that was promised or predicted.
+    For a baseline, by whose name ``budget`` may be given, there is nothing that was promised or predicted, nor for
+    another form than what is deployed (one of :data:`hat.forms.FORMS`), which is measured beside it.
 
     Raises:
         HatError: the device cannot be measured on.
-        InputError: the budget is neither a budget nor a baseline, or a file is missing.
+        InputError: the budget is neither a budget nor a baseline, there is no such form, or a file is missing.
     """
+    settings = in_form(settings, task, device, form)
     limit_ms = settings.limit_ms(budget)
     check_reachable(settings, device)
     chosen = settings.task(task).latency
     repeats = DEPLOYED_REPEATS * chosen.repeats
-    place, model = results.budget(task, device, budget), results.model(task, device, budget)
-    winner = None if limit_ms is None else read_json(place / "architecture.json")
+    place = results.place(task, device, budget, form)
+    model = place / "model"
+    winner = None if limit_ms is None else read_json(results.budget(task, device, budget) / "architecture.json")
     workload = workload_of(settings, results, task, device, budget if winner is None else None)
     if not model.is_dir():
         raise HatError(f"{model}: no such folder; it is made by the steps that train and export the network")
@@ -319,6 +325,8 @@ def measure_model(settings: Settings, results: Results, task: str, device: str, 
         architecture = architecture_of(settings.baseline(budget).network)
         content = {"baseline": budget, **content, "digest": architecture.digest}
         content |= describe(architecture, workload.shape)
+    elif form is not None:
+        content |= {"budget": budget, "digest": winner["digest"], "architecture": winner["architecture"]}
     else:
         predicted = float(winner["predicted_latency_ms"])
         content = {
@@ -332,6 +340,7 @@ def measure_model(settings: Settings, results: Results, task: str, device: str, 
             "architecture": winner["architecture"],
         }
     content |= {
+        **({} if form is None else {"form": form}),
         "conditions": conditions.to_dict(),
         "fingerprint": fingerprint,
         "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),

@@ -13,6 +13,7 @@ from hat.errors import HatError, InputError
 from hat.evaluate.export import export_model
 from hat.evaluate.stages import score
 from hat.latency.connection import connect
+from hat.latency.samples import measure_folder
 from hat.latency.stages import DEPLOYED_REPEATS
 from hat.latency.workload import Workload
 from hat.layout import Results
@@ -117,7 +118,7 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
     """
     entry, place = _subtransformer(name), PublishedResults(results.root, name)
     settings = of_published_splits(settings, entry.task)
-    connection, chosen = connect(settings, device), settings.task(entry.task).latency
+    chosen = settings.task(entry.task).latency
     out = place.budget(entry.task, device, name)
     if not (out / "model").is_dir():
         raise HatError(f"{out / 'model'}: no such folder; `hat models export` makes it")
@@ -128,11 +129,12 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
         beam=settings.device(device).beam,
         candidates=None,
     )
-    repeats = DEPLOYED_REPEATS * chosen.repeats * chosen.passes
-    with only_one(results.latency(entry.task, device), f"Measuring on {device}"):
+    repeats = DEPLOYED_REPEATS * chosen.repeats
+    lock = only_one(results.latency(entry.task, device), f"Measuring on {device}")
+    with lock, connect(settings, device) as connection:
         conditions = connection.conditions(workload, chosen.warmup, repeats)
-        with progress(f"Measuring {name} on {device}", repeats, background=False) as tracker:
-            measured = connection.measure_deployed(out / "model", workload, chosen.warmup, repeats, tracker)
+        with progress(f"Measuring {name} on {device}", repeats * chosen.passes, background=False) as tracker:
+            measured = measure_folder(connection, out / "model", workload, chosen, repeats, tracker)
     content: dict[str, Any] = {
         "published": name,
         "published_latency_ms": entry.latency_ms,

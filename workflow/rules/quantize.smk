@@ -25,6 +25,29 @@ rule export_form:
         "hat --log {log} export {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.form}"
 
 
+rule measure_form:
+    input:
+        model=rules.export_form.output.model,
+        architecture=of_a_budget("results/{task}/{device}/{budget}/architecture.json"),
+    output:
+        latency="results/{task}/{device}/{budget}/{form}/latency.json",
+    log:
+        "results/logs/{task}/{device}/{budget}/measure-{form}.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/{budget}/measure-{form}.tsv"
+    threads: measuring_cores
+    resources:
+        **THE_DEVICE,
+        mem_mb=growing(4000),
+        runtime=60,
+    params:
+        settings=settings_of("measure"),
+    message:
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: measure it as {wildcards.form}"
+    shell:
+        "hat --log {log} latency measure {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.form}"
+
+
 rule score_form:
     input:
         model=rules.export_form.output.model,
