@@ -48,6 +48,8 @@ def extract_corpus(task: Task, downloads: Path, data: Path) -> dict[str, Any]:
         raise InputError(f"source_language and target_language are both {languages[0]!r}, expected two languages")
     with only_one(data, "Extracting text"):
         splits = Splits(data, languages)
+        # What another corpus gave must not stand for what this one does not give.
+        shutil.rmtree(data / "given", ignore_errors=True)
         if task.data.preprocessed:
             details = _preprocessed(task, downloads, splits)
         elif isinstance(task.corpus, ArchiveCorpus):
@@ -162,7 +164,6 @@ def _preprocessed(task: Task, downloads: Path, splits: Splits) -> dict[str, Any]
     for language in languages:
         shutil.copyfile(archive.dictionary(language), given_path(data, f"dict.{language}.txt"))
     codes = fetch(task.data.codes, downloads) if task.data.codes is not None else archive.codes()
-    given_path(data, "codes").unlink(missing_ok=True)
     if codes is not None:
         shutil.copyfile(codes, given_path(data, "codes"))
     for split in SPLITS:
