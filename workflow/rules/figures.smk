@@ -112,7 +112,11 @@ rule compression:
         budgets=for_each_budget(
             "score.json",
             "latency.json",
-            *(f"{form}/{name}.json" for form in FORMS for name in ("score", "latency")),
+            *(
+                f"{form}/{name}.json"
+                for form in FORMS
+                for name in ("score", "latency")
+            ),
         ),
         data=rules.binarise_corpus.output.counts,
     output:
