@@ -28,7 +28,7 @@ demo: venv
 	@$(BIN)/hat report
 
 test: lint
-	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: venv
 	@$(BIN)/ruff check hat tests

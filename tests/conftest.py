@@ -3,7 +3,6 @@
 import gc
 import os
 
-import pytest
 from hypothesis import HealthCheck, settings
 
 # The networks of tests are too small to be shared by threads, which would spin while they wait for each other. The
@@ -28,20 +27,3 @@ def pytest_collection_finish():
 def pytest_collection_modifyitems(items):
     """Put the tests that take longest first."""
     items.sort(key=lambda item: not item.nodeid.startswith(WORKFLOW))
-
-
-# pytest-xdist 3.8 does not see its own groups under pytest 9.2.
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    """Have the tests of one file run in one process, and all of the workflow: what they share is made once."""
-    if config.getvalue("dist") != "loadfile":
-        return None
-    from xdist.scheduler import LoadFileScheduling
-
-    class Together(LoadFileScheduling):
-        def _split_scope(self, nodeid):
-            return WORKFLOW if nodeid.startswith(WORKFLOW) else super()._split_scope(nodeid)
-
-    # In the order of collection, instead of by the number of tests.
-    config.option.loadscopereorder = False
-    return Together(config, log)

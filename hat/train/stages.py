@@ -28,7 +28,6 @@ from hat.train.objective import Objective, validate
 from hat.train.processes import TrainingResources, joined, own_resources
 from hat.train.sampling import Sampler
 from hat.train.teacher import trained_teacher
-from hat.train.translated import translated_prefix, translation_digest
 
 
 def dropouts_of(training: Training) -> Dropouts:
@@ -110,6 +109,9 @@ def train_subtransformer(
             teacher = trained_teacher(settings, results, task, name)
             subject["taught_by"] |= {"share": training.teacher_share, "identity": teacher.identity}
         if training.distillation != "word":
+            # It brings the search and its tables, seconds of start-up that no other training needs.
+            from hat.train.translated import translated_prefix, translation_digest
+
             targets = translated_prefix(results, task, name)
             subject["taught_by"]["translations"] = translation_digest(results, task, name)
     _train(

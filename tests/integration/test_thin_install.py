@@ -17,7 +17,6 @@ from toy_model import write_model
 from hat.runtime import PRECISIONS
 from hat.translator import Translator
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 # Bytes of all files in site-packages after translating: with the bytecode of what ran, without that of what never did
 # (`pip install --no-compile`), without pip and setuptools, which a device can borrow.
@@ -29,7 +28,7 @@ FROM_PYTHON = (
 )
 OFFLINE = re.compile(r"No matching distribution|Could not find a version|Connection")
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]
 
 
 def run(*command: str | Path) -> str:

@@ -50,7 +50,7 @@ subtransformer:
   <<: *training
   initial_weights: inherited
   average_checkpoints: 2
-latency: {samples: 24, passes: 1, warmup: 1, repeats: 5, source_length: 8, target_length: 8}
+latency: {samples: 24, models: [linear], passes: 1, warmup: 1, repeats: 5, source_length: 8, target_length: 8}
 search:
   {evaluations: 10, levels: 3, top_up: 2, workers: 1, population: 6, parents: 2, mutations: 2, crossovers: 2,
    iterations: 2, validation_sentences: 20}

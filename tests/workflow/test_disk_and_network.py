@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import torch
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]
 FULL = re.compile(r"^hat: results/\S+: the disk is full; free some space and run the same command again$", re.MULTILINE)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]
 DATA = "smoke/data"
 
 
