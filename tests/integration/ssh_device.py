@@ -8,6 +8,7 @@ import ipaddress
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,7 +99,8 @@ class SshDevice:
         command = ["ip", "netns", "exec", self.name, *self._before, SSHD, "-f", self.folder / "sshd_config"]
         subprocess.run([*command, "-E", self.folder / "sshd.log"], check=True)
         for _ in range(200):
-            if (self.folder / "sshd.pid").exists():
+            # A new link takes a moment until its packets arrive.
+            with contextlib.suppress(OSError), socket.create_connection((self.there, 22), timeout=1):
                 return
             time.sleep(0.05)
         raise AssertionError((self.folder / "sshd.log").read_text())

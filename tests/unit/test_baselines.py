@@ -224,7 +224,7 @@ def test_a_setting_changes_only_what_reads_it():
     for overrides, changed in (
         ({"baselines": {"transformer-base": {"description": "x"}}}, set()),
         ({"baselines": {"transformer-base": {"training": {"updates": 7}}}}, {"baseline"}),
-        ({"baselines": {"transformer-base": {"network": {"norm": "pre"}}}}, {"baseline", "export", "quantise"}),
+        ({"baselines": {"transformer-base": {"network": {"norm": "pre"}}}}, {"baseline", "export", "export_form"}),
         ({"baselines": {"transformer-big": {"network": {"norm": "pre"}}}}, set()),
         (
             {"tasks": {"demo": {"network": {"norm": "post"}}}},

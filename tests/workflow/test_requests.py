@@ -70,6 +70,7 @@ def test_dry_run_of_a_published_task_shows_the_whole_chain(project):
         "sample_latency",
         "collect_dataset",
         "fit_predictor",
+        "search_front",
         "search",
         "train_subtransformer",
         "export_model",
