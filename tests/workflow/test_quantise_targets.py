@@ -30,8 +30,8 @@ def test_other_forms_are_scored_and_compared(finished):
             assert json.loads((place / "model/model.json").read_text())["precision"] == f"kmeans{bits}"
     assert "Nothing to be done" in finished.snakemake(f"{table}.md")
     assert finished.would_run(target, "--config", "tasks={smoke: {compression: {embeddings: false}}}") == {
-        "quantise",
-        "score_quantised",
+        "export_form",
+        "score_form",
     }
 
 
