@@ -23,9 +23,7 @@ from hat.published.stages import export, get, make_data, measure, score_publishe
 from hat.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT.parents[1] / "shared/reference"
-if not REFERENCE.exists():
-    REFERENCE = Path("/work/shared/reference")
+REFERENCE = ROOT.parent / "shared/reference"
 needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="the reference data are not here")
 NAME = "HAT_wmt14ende_xeon@278.7ms_bleu@27.9"
 
