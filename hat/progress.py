@@ -104,8 +104,9 @@ class _PlainTracker:
         self.printed, self.ended = now, finished
         elapsed = now - self.started
         done = completed - self.first
-        left = elapsed / done * (self.total - completed) if done else float("nan")
-        line = f"{self.title}: {completed}/{self.total}, {elapsed:.0f} s, about {left:.0f} s left"
+        # What was there at the first report says nothing of the speed.
+        left = f", about {elapsed / done * (self.total - completed):.0f} s left" if done else ""
+        line = f"{self.title}: {completed}/{self.total}, {elapsed:.0f} s{left}"
         # A log on a full disk stops nothing.
         with contextlib.suppress(OSError):
             print(line + (f", {note}" if note else ""), file=self.stream, flush=True)
