@@ -98,8 +98,11 @@ class SshDevice:
         Path("/run/sshd").mkdir(exist_ok=True)
         command = ["ip", "netns", "exec", self.name, *self._before, SSHD, "-f", self.folder / "sshd_config"]
         subprocess.run([*command, "-E", self.folder / "sshd.log"], check=True)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Wait until the server answers: the packets of a link that was down take a moment to arrive."""
         for _ in range(200):
-            # A new link takes a moment until its packets arrive.
             with contextlib.suppress(OSError), socket.create_connection((self.there, 22), timeout=1):
                 return
             time.sleep(0.05)
@@ -121,6 +124,7 @@ class SshDevice:
 
     def heal(self) -> None:
         run("ip", "-n", self.name, "link", "set", "eth0", "up")
+        self._wait()
 
     def limit(self, folder: Path, size: str) -> None:
         """Give a folder of the user's a disk of its own, of that size; another size where it has one."""
