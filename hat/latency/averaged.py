@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from hat.errors import InputError
+from hat.latency.dataset import read_csv
 
 # The ten features of the research code, in its order, and what it divides them by.
 AVERAGES = {
@@ -24,6 +25,7 @@ AVERAGES = {
     "decoder_arbitrary_ende_attn_avg": 2,
 }
 TIMES = ("latency_mean_encoder", "latency_mean_decoder")
+DEVIATIONS = ("latency_std_encoder", "latency_std_decoder")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,26 @@ class AveragedNetwork:
         return cls(encoder, (ffn,) * round(depth), (heads,) * round(depth), decoder, *decoder_lists)
 
 
+def published_table(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The columns ``AVERAGES``, ``TIMES`` and ``DEVIATIONS`` of a published file, as numbers.
+
+    Raises:
+        InputError: a column is missing, or holds no positive number; ``where`` names the file.
+    """
+    names = [*AVERAGES, *TIMES, *DEVIATIONS]
+    if missing := [name for name in names if name not in frame]:
+        raise InputError(f"{where}: lacks the columns {', '.join(missing)} of the published latencies")
+    numbers = frame[names].apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    # A time may always have been the same.
+    lowest = np.array([0.0 if name in DEVIATIONS else np.nextafter(0, 1) for name in names])
+    wrong = np.argwhere(~(np.isfinite(numbers.to_numpy()) & (numbers.to_numpy() >= lowest)))
+    if len(wrong):
+        row, column = wrong[0]
+        name = names[column]
+        raise InputError(f"{where}, line {row + 2}: {name} is {frame[name].iloc[row]}, expected a positive number")
+    return cast(pd.DataFrame, numbers)
+
+
 def read_published(path: Path) -> tuple[list[AveragedNetwork], npt.NDArray[np.float64]]:
     """Networks and latencies of a published file.
 
@@ -60,21 +82,6 @@ def read_published(path: Path) -> tuple[list[AveragedNetwork], npt.NDArray[np.fl
     Raises:
         InputError: the file is missing, is no such table, or holds a value that is no latency or dimension.
     """
-    try:
-        frame = pd.read_csv(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a CSV file ({error})") from None
-    if missing := [name for name in (*AVERAGES, *TIMES) if name not in frame]:
-        raise InputError(f"{path}: lacks the columns {', '.join(missing)} of the published latencies")
-    numbers = frame[[*AVERAGES, *TIMES]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    if not len(numbers):
-        raise InputError(f"{path}: has no rows")
-    wrong = np.argwhere(~(np.isfinite(numbers) & (numbers > 0)))
-    if len(wrong):
-        row, column = wrong[0]
-        name = (*AVERAGES, *TIMES)[column]
-        raise InputError(f"{path}, line {row + 2}: {name} is {frame[name][row]}, expected a positive number")
-    count = len(AVERAGES)
-    return [AveragedNetwork.from_averages(row[:count]) for row in numbers], numbers[:, count:].sum(axis=1)
+    table = published_table(read_csv(path), str(path))
+    networks = [AveragedNetwork.from_averages(row) for row in table[list(AVERAGES)].to_numpy()]
+    return networks, table[list(TIMES)].to_numpy().sum(axis=1)

@@ -10,13 +10,14 @@ import pandas as pd
 
 from hat.config import Space
 from hat.errors import InputError
-from hat.latency.dataset import read_parquet
+from hat.latency.averaged import DEVIATIONS, TIMES, published_table
+from hat.latency.dataset import read_csv, read_parquet
 from hat.latency.schema import validated
 from hat.latency.workload import Workload
 from hat.space import Architecture
 
-# Columns of the research code's files that hold averages over layers, by the dimension and its side.
-AVERAGES = {
+# Columns of the research code's files that hold averages over layers, by the dimension; and the side.
+OF_LAYERS = {
     "encoder_ffn_dim": ("encoder_ffn_embed_dim_avg", "encoder"),
     "encoder_heads": ("encoder_self_attention_heads_avg", "encoder"),
     "decoder_ffn_dim": ("decoder_ffn_embed_dim_avg", "decoder"),
@@ -25,7 +26,6 @@ AVERAGES = {
     "decoder_cross_span": ("decoder_arbitrary_ende_attn_avg", "decoder"),
 }
 DEPTHS = {"encoder": "encoder_layer_num", "decoder": "decoder_layer_num"}
-TIMES = ("latency_mean_encoder", "latency_mean_decoder", "latency_std_encoder", "latency_std_decoder")
 # Of a normal distribution: interquartile range of standard deviation 1. Repetitions of the research code, of which it
 # leaves out the slowest and fastest tenth.
 NORMAL_IQR = 1.349
@@ -49,19 +49,11 @@ def read_brought(path: Path, space: Space, workload: Workload, constant: dict[st
     Raises:
         InputError: the file is missing or holds something else, or a row does not fit the space.
     """
-    if path.suffix == ".parquet":
-        frame = read_parquet(path)
-    else:
-        try:
-            frame = pd.read_csv(path)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file") from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not CSV ({' '.join(str(error).split())})") from None
+    frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     conditions = frame.attrs.get("conditions")
     representative = set(TIMES) <= set(frame.columns)
     if representative:
-        frame = _from_published(frame, space, str(path))
+        frame = _from_published(published_table(frame, str(path)), space, str(path))
     elif "architecture" not in frame.columns:
         expected = "our columns (architecture, latency_ms, ...), or those of the research code"
         raise InputError(f"{path}: has columns {', '.join(map(str, frame.columns[:6]))} ..., expected {expected}")
@@ -118,19 +110,14 @@ def _from_published(frame: pd.DataFrame, space: Space, where: str) -> pd.DataFra
     rows = []
     for number, row in enumerate(frame.to_dict("records"), start=1):
         place = f"{where}, row {number}"
-        try:
-            depth = {side: int(row[column]) for side, column in DEPTHS.items()}
-            layers: dict[str, Any] = {
-                dimension: _checked_layers(getattr(space, dimension), depth[side], row[column], f"{place}, {column}")
-                for dimension, (column, side) in AVERAGES.items()
-            }
-            widths: dict[str, Any] = {name: int(row[name]) for name in ("encoder_embed_dim", "decoder_embed_dim")}
-            mean, deviation = (
-                sum(float(row[f"latency_{what}_{side}"]) ** power for side in DEPTHS) ** (1 / power)
-                for what, power in (("mean", 1), ("std", 2))
-            )
-        except KeyError as error:
-            raise InputError(f"{where}: has no column {error.args[0]}") from None
+        depth = {side: int(row[column]) for side, column in DEPTHS.items()}
+        layers: dict[str, Any] = {
+            dimension: _checked_layers(getattr(space, dimension), depth[side], row[column], f"{place}, {column}")
+            for dimension, (column, side) in OF_LAYERS.items()
+        }
+        widths: dict[str, Any] = {name: int(row[name]) for name in ("encoder_embed_dim", "decoder_embed_dim")}
+        mean = sum(row[name] for name in TIMES)
+        deviation = math.hypot(*(row[name] for name in DEVIATIONS))
         error_ms = NORMAL_95 * deviation / math.sqrt(PUBLISHED_REPEATS)
         rows.append(
             {

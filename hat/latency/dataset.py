@@ -64,6 +64,23 @@ def read_parquet(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: not a Parquet file ({error})") from None
 
 
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table of comma-separated values that somebody brought.
+
+    Raises:
+        InputError: the file is missing, not CSV, or has no rows.
+    """
+    try:
+        frame = pd.read_csv(path)
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
+    if frame.empty:
+        raise InputError(f"{path}: has no rows")
+    return frame
+
+
 def architectures_of(frame: pd.DataFrame, where: str) -> list[Architecture]:
     """Architectures of the rows of a table."""
     return [Architecture.from_json(text, where) for text in frame["architecture"]]

@@ -22,7 +22,7 @@ from hat.model.published import Weights
 # The running statistics that fairseq pickles under `extra_state`, as objects that do nothing.
 _METERS = [type(name, (), {"__module__": "fairseq.meters"}) for name in ("AverageMeter", "StopwatchMeter", "TimeMeter")]
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
-ALLOWED = "expected tensors, argparse.Namespace and fairseq's meters only"
+_ALLOWED = "expected tensors, argparse.Namespace and fairseq's meters only"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,26 @@ class PublishedCheckpoint:
     losses: dict[str, float] = field(default_factory=dict)
 
 
+def load_foreign(path: Path) -> Any:
+    """What a checkpoint of fairseq or of the research code pickles: tensors, plain values, arguments and meters.
+
+    Raises:
+        InputError: the file is missing, cut short, or pickles anything else; nothing of it is run.
+    """
+    try:
+        with warnings.catch_warnings(), safe_globals([argparse.Namespace, *_METERS]):
+            # Of other protocols of pickle, which then are refused.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:
+        if (refused := _refused_global(error)) is not None:
+            raise InputError(f"{path}: refused, because it would load {refused}; {_ALLOWED}") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not a whole checkpoint ({reason})") from None
+
+
 def read_checkpoint(path: Path) -> PublishedCheckpoint:
     """Read a checkpoint in either serialisation of torch.
 
@@ -46,18 +66,7 @@ def read_checkpoint(path: Path) -> PublishedCheckpoint:
         InputError: it is missing, cut short, no checkpoint, or pickles anything but tensors, plain values, the
             arguments and the meters; nothing of it is run.
     """
-    try:
-        with warnings.catch_warnings(), safe_globals([argparse.Namespace, *_METERS]):
-            # Of other protocols of pickle, which then are refused.
-            warnings.simplefilter("ignore")
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except Exception as error:
-        if (refused := refused_global(error)) is not None:
-            raise InputError(f"{path}: refused, because it would load {refused}; {ALLOWED}") from None
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not a whole checkpoint of the research code ({reason})") from None
+    state = load_foreign(path)
     if not (isinstance(state, dict) and isinstance(state.get("args"), argparse.Namespace) and _is_weights(state)):
         raise InputError(f"{path}: not a checkpoint of the research code, expected `args` and `model` with weights")
     history, extra_state = state.get("optimizer_history", []), state.get("extra_state", {})
@@ -77,7 +86,7 @@ def read_checkpoint(path: Path) -> PublishedCheckpoint:
     return PublishedCheckpoint(model=dict(state["model"]), losses=_losses(extra_state, meters), **content)
 
 
-def refused_global(error: Exception) -> str | None:
+def _refused_global(error: Exception) -> str | None:
     """Name of what torch refused to unpickle; None where that is not what is wrong."""
     found = _GLOBAL.search(str(error))
     return found[1] if found else None

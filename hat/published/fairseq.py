@@ -7,13 +7,9 @@ import argparse
 import json
 import os
 import shutil
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch.serialization import safe_globals
 
 from hat.artifacts import digest, disk_error, provenance, read_json, write_json
 from hat.data.dictionary import Dictionary
@@ -23,7 +19,7 @@ from hat.data.preprocessed import SPLIT_NAMES
 from hat.errors import InputError
 from hat.layout import Results
 from hat.model.transformer import Transformer
-from hat.published.checkpoint import ALLOWED, refused_global
+from hat.published.checkpoint import load_foreign
 from hat.published.fairseq_arguments import ARCH, ARGUMENTS, arguments_of_shape, shape_of_arguments
 from hat.runtime.base import Shape
 from hat.settings import Settings
@@ -138,16 +134,7 @@ def read_checkpoint(path: Path, out: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, refused, or of another model.
     """
-    try:
-        with warnings.catch_warnings(), safe_globals([argparse.Namespace]):
-            warnings.simplefilter("ignore")
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except Exception as error:
-        if (refused := refused_global(error)) is not None:
-            raise InputError(f"{path}: refused, because it would load {refused}; {ALLOWED}") from None
-        raise InputError(f"{path}: not a whole checkpoint ({str(error).splitlines()[0]})") from None
+    state = load_foreign(path)
     given = state.get("args") if isinstance(state, dict) else None
     if given is None and isinstance(state, dict):
         given = (state.get("cfg") or {}).get("model")

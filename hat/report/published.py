@@ -5,7 +5,6 @@ Both are facts that a user brings (``report`` in config.yaml); none are shipped.
 
 import glob
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,12 @@ import yaml
 
 from hat.config_report import ReportSettings
 from hat.errors import InputError
+from hat.latency.averaged import published_table
+from hat.latency.dataset import read_csv
 from hat.profile import PUBLISHED_SHAPE, Profile
 from hat.settings import budget_ms
 from hat.space import PUBLISHED_SPANS, Architecture
 
-FEATURES = (
-    "encoder_embed_dim",
-    "encoder_layer_num",
-    "encoder_ffn_embed_dim_avg",
-    "encoder_self_attention_heads_avg",
-    "decoder_embed_dim",
-    "decoder_layer_num",
-    "decoder_ffn_embed_dim_avg",
-    "decoder_self_attention_heads_avg",
-    "decoder_ende_attention_heads_avg",
-    "decoder_arbitrary_ende_attn_avg",
-)
-LATENCIES = ("latency_mean_encoder", "latency_mean_decoder", "latency_std_encoder", "latency_std_decoder")
 MODEL_COLUMNS = ("name", "params", "flops_without_last_layer", "readme_latency", "readme_bleu", "readme_sacrebleu")
 # HAT_wmt14ende_raspberrypi@3.5s_bleu@25.8
 MODEL_NAME = re.compile(r"(?P<kind>[^_]+)_(?P<task>[^_]+)_(?P<device>[^_@]+)@(?P<budget>[0-9.]+m?s)(_|\Z)")
@@ -64,9 +52,9 @@ def read_latencies(path: Path) -> pd.DataFrame:
         ``encoder_width``, ``decoder_width``, ``encoder_ffn``, ``decoder_ffn``, ``encoder_depth``, ``decoder_depth``.
 
     Raises:
-        InputError: the file is missing, or columns are.
+        InputError: the file is missing, or columns are, or a value is no positive number.
     """
-    frame = _read_csv(path, (*FEATURES, *LATENCIES))
+    frame = published_table(read_csv(path), str(path))
     spread = (frame["latency_std_encoder"] ** 2 + frame["latency_std_decoder"] ** 2) ** 0.5
     return pd.DataFrame(
         {
@@ -116,8 +104,11 @@ def read_models(path: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: the file is missing, columns are, or a name is of another form.
     """
+    frame = read_csv(path)
+    if missing := [name for name in MODEL_COLUMNS if name not in frame.columns]:
+        raise InputError(f"{path}: has no column {', '.join(missing)}")
     rows = []
-    for row in _read_csv(path, MODEL_COLUMNS).to_dict("records"):
+    for row in frame.to_dict("records"):
         match = MODEL_NAME.match(str(row["name"]))
         if match is None:
             raise InputError(f"{path}: name {row['name']!r}, expected KIND_TASK_DEVICE@LATENCY, such as HAT_a_b@3.5s")
@@ -166,17 +157,3 @@ def _architecture(row: dict[Any, Any]) -> Architecture | None:
 
 def _number(value: Any) -> float | None:
     return None if pd.isna(value) else float(value)
-
-
-def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(path)
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a CSV file ({error})") from None
-    if missing := [name for name in columns if name not in frame.columns]:
-        raise InputError(f"{path}: has no column {', '.join(missing)}")
-    if frame.empty:
-        raise InputError(f"{path}: holds no rows")
-    return frame

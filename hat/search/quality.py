@@ -9,12 +9,9 @@ import numpy as np
 import torch
 
 from hat.artifacts import only_one, provenance, write_json
-from hat.data.batches import PairedSplit, length_batches, spread_numbers
-from hat.data.dictionary import Dictionary
-from hat.data.prepare import codec, dictionary_path
-from hat.data.splits import raw_path
-from hat.data.text import read_lines
+from hat.data.batches import length_batches
 from hat.errors import InputError
+from hat.evaluate.validation_texts import ValidationTexts
 from hat.latency.accuracy import kendall_tau
 from hat.latency.selection import draw_architectures
 from hat.layout import Results
@@ -50,38 +47,28 @@ class BleuOfInherited:
     blocks = 1
 
     def __init__(self, settings: Settings, results: Results, task: str) -> None:
-        chosen, data = settings.task(task), results.data(task)
+        chosen = settings.task(task)
         torch.set_num_threads(1)
         self._parent = SuperTransformer(SearchSpace(settings.space_of(task)), task_shape(settings, results, task))
         self._parent.load_state_dict(checkpoints.load(results.supertransformer(task) / "checkpoint.pt")["model"])
-        self._split = PairedSplit(data, chosen, "validation")
-        self._numbers = spread_numbers(len(self._split), chosen.search.validation_sentences)
-        self._language = chosen.target_language
-        raw = raw_path(data, "validation", self._language)
-        lines = list(read_lines(raw))
-        if len(lines) != len(self._split):
-            raise InputError(f"{raw}: {len(lines)} lines, expected {len(self._split)} as binarised")
-        self._references = [lines[number] for number in self._numbers]
-        self._codec = codec(data, chosen, self._language)
+        self._texts = ValidationTexts(settings, results, task, chosen.search.validation_sentences)
         self._decoding = compared_decoding(chosen.scoring)
-        self._dictionary = Dictionary.load(dictionary_path(data, self._language))
 
     @cached_property
     def _batches(self) -> list[Any]:
-        return length_batches(self._split, BATCH_TOKENS // BEAM, self._numbers)
+        return length_batches(self._texts.split, BATCH_TOKENS // BEAM, self._texts.numbers)
 
     def bleu(self, architecture: Architecture) -> float:
         """BLEU of the translations against the raw references."""
         from sacrebleu.metrics.bleu import BLEU
 
-        model = TorchModel(self._parent.extract(architecture))
-        made: dict[int, str] = {}
+        model, texts = TorchModel(self._parent.extract(architecture)), self._texts
+        made: dict[int, Sequence[int]] = {}
         for batch in self._batches:
-            found = model.translate([self._split.source[number].tolist() for number in batch], self._decoding)
-            for number, best in zip(batch, found, strict=True):
-                made[int(number)] = self._codec.decode(self._dictionary.decode(best.tokens))
-        texts = [made[int(number)] for number in self._numbers]
-        return float(BLEU(trg_lang=self._language).corpus_score(texts, [self._references]).score)
+            found = model.translate([texts.split.source[number].tolist() for number in batch], self._decoding)
+            made |= {int(number): best.tokens for number, best in zip(batch, found, strict=True)}
+        lines = texts.decoded([made[int(number)] for number in texts.numbers])
+        return float(BLEU(trg_lang=texts.language).corpus_score(lines, [texts.references]).score)
 
     def sums(self, requests: Sequence[tuple[Architecture, int, int]]) -> Iterator[tuple[list[float], list[float]]]:
         """100 - BLEU, and 1, of each request, in order."""

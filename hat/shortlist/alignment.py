@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hat.artifacts import digest, read_json, write_json
-from hat.data.batches import PairedSplit
+from hat.data.batches import PairedSplit, spread_numbers
 from hat.data.indexed import IndexedDataset
 from hat.errors import HatError, InputError
 from hat.progress import progress
@@ -37,7 +37,7 @@ def make_lexicon(split: PairedSplit, sentences: int, folder: Path, made_from: st
         HatError: eflomal failed.
         InputError: eflomal is not installed.
     """
-    numbers = spread(len(split), sentences)
+    numbers = spread_numbers(len(split), sentences)
     count = -(-len(numbers) // PART)
     identity = digest([made_from, len(numbers), PART, MODEL, SAMPLERS])
     stamp, whole = folder / "lexicon.json", folder / "lexicon.npz"
@@ -64,11 +64,6 @@ def make_lexicon(split: PairedSplit, sentences: int, folder: Path, made_from: st
     for path in paths:
         path.unlink()
     return lexicon
-
-
-def spread(count: int, wanted: int) -> npt.NDArray[np.int64]:
-    """That many numbers below ``count``, spread evenly; all where there are no more."""
-    return np.linspace(0, count - 1, min(count, wanted)).astype(np.int64)
 
 
 def align(source: IndexedDataset, target: IndexedDataset, numbers: npt.NDArray[np.int64]) -> Lexicon:

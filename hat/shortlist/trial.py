@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 
@@ -10,12 +9,9 @@ import torch
 
 from hat.artifacts import JsonLinesLog, digest, read_jsonl
 from hat.config import Scoring
-from hat.data.batches import PairedSplit, length_batches
-from hat.data.dictionary import Dictionary
-from hat.data.prepare import codec, dictionary_path
-from hat.data.splits import raw_path
-from hat.data.text import read_lines
-from hat.errors import InputError
+from hat.data.batches import length_batches
+from hat.evaluate.significance import compare
+from hat.evaluate.validation_texts import ValidationTexts
 from hat.layout import Results
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
@@ -26,7 +22,6 @@ from hat.runtime.torch import TorchModel
 from hat.search.setting import weights_digest
 from hat.settings import Settings
 from hat.shapes import task_shape
-from hat.shortlist.alignment import spread
 from hat.shortlist.sizes import Score
 from hat.space import SearchSpace
 from hat.train import checkpoints
@@ -34,8 +29,6 @@ from hat.translator import BATCH_TOKENS
 
 # Beam that sizes are compared with: another beam of a device, or of scoring, makes no other shortlist.
 BEAM = 5
-# Samples of the test whether a difference in BLEU is chance.
-BOOTSTRAPS = 1000
 Sentences = list[list[int]]
 
 
@@ -56,23 +49,14 @@ class Trial:
 
     def __init__(self, settings: Settings, results: Results, task: str, data_digest: str) -> None:
         self._settings, self._results, self._task = settings, results, task
-        chosen, data = settings.task(task), results.data(task)
-        self._split = PairedSplit(data, chosen, "validation")
-        self._numbers = spread(len(self._split), chosen.shortlist.validation_sentences)
-        self.sources: Sentences = [self._split.source[number].tolist() for number in self._numbers]
-        self.references: Sentences = [self._split.target[number].tolist() for number in self._numbers]
-        self._language = chosen.target_language
-        raw = raw_path(data, "validation", self._language)
-        lines = list(read_lines(raw))
-        if len(lines) != len(self._split):
-            raise InputError(f"{raw}: {len(lines)} lines, expected {len(self._split)} as binarised")
-        self._texts = [lines[number] for number in self._numbers]
-        self._codec = codec(data, chosen, self._language)
-        self._dictionary = Dictionary.load(dictionary_path(data, self._language))
+        chosen = settings.task(task)
+        self._texts = texts = ValidationTexts(settings, results, task, chosen.shortlist.validation_sentences)
+        self.sources: Sentences = [texts.split.source[number].tolist() for number in texts.numbers]
+        self.references: Sentences = [texts.split.target[number].tolist() for number in texts.numbers]
         self.decoding = compared_decoding(chosen.scoring)
         self._checkpoint = results.supertransformer(task) / "checkpoint.pt"
         self.weights = weights_digest(self._checkpoint)
-        self._context = [self.weights, data_digest, asdict(self.decoding), self._numbers.tolist()]
+        self._context = [self.weights, data_digest, asdict(self.decoding), texts.numbers.tolist()]
         self._log = JsonLinesLog(results.shortlist(task) / "partial" / "translations.jsonl")
         self._known = {row["key"]: row for row in read_jsonl(self._log.path)}
 
@@ -93,23 +77,19 @@ class Trial:
     def score(self, shortlist: Shortlist | None) -> Score:
         """Score of the translations with a shortlist, or with the whole vocabulary."""
         from sacrebleu.metrics.bleu import BLEU
-        from sacrebleu.significance import PairedTest
 
         translations, seconds = self._translated(shortlist)
         changed = sum(one != other for one, other in zip(translations, self.whole, strict=True))
-        metric, texts = BLEU(trg_lang=self._language), self._decoded(translations)
-        bleu = metric.corpus_score(texts, [self._texts]).score
+        texts = self._texts
         if not changed:
+            metric = BLEU(trg_lang=texts.language)
+            bleu = metric.corpus_score(texts.decoded(translations), [texts.references]).score
             return Score(bleu=bleu, changed=0, seconds=seconds)
-        systems: list[tuple[str, Sequence[str]]] = [("whole", self._decoded(self.whole)), ("shortlist", texts)]
-        test = PairedTest(systems, {"BLEU": metric}, [self._texts], test_type="bs", n_samples=BOOTSTRAPS)
-        _, found = test()[1]["BLEU"]
-        if isinstance(found, str) or found.p_value is None:
-            raise TypeError(f"the paired test of two systems gave {found!r}")
-        return Score(bleu=bleu, changed=changed, seconds=seconds, p_value=found.p_value)
-
-    def _decoded(self, translations: Sentences) -> list[str]:
-        return [self._codec.decode(self._dictionary.decode(tokens)) for tokens in translations]
+        systems = {"whole": texts.decoded(self.whole), "shortlist": texts.decoded(translations)}
+        tested = compare(systems, texts.references, texts.language)
+        (pair,) = tested["pairs"]
+        bleu = tested["systems"]["shortlist"]["bleu"]
+        return Score(bleu=bleu, changed=changed, seconds=seconds, p_value=pair["p_value"])
 
     def _translated(self, shortlist: Shortlist | None) -> tuple[Sentences, float]:
         """Translations, and the seconds they took when they were made; they are kept."""
@@ -118,13 +98,13 @@ class Trial:
         if key not in self._known:
             model = TorchModel(self._network, shortlist)
             made: dict[int, list[int]] = {}
-            place = {int(number): row for row, number in enumerate(self._numbers)}
+            place = {int(number): row for row, number in enumerate(self._texts.numbers)}
             mean = "the whole vocabulary"
             if candidates is not None:
                 mean = f"{sum(map(len, candidates)) / len(candidates):.0f} candidates"
             started = time.monotonic()
             with progress(f"Validating {mean}", len(self.sources)) as show:
-                for batch in length_batches(self._split, BATCH_TOKENS // BEAM, self._numbers):
+                for batch in length_batches(self._texts.split, BATCH_TOKENS // BEAM, self._texts.numbers):
                     found = model.translate([self.sources[place[int(number)]] for number in batch], self.decoding)
                     made |= {place[int(n)]: list(best.tokens) for n, best in zip(batch, found, strict=True)}
                     show(len(made))

@@ -19,21 +19,11 @@ from hat.latency.features import rows_of
 from hat.latency.fitting import fit_bounded
 from hat.latency.regressions import REGRESSIONS
 from hat.latency.workload import Workload
-from hat.runtime.base import Shape
+from hat.profile import PUBLISHED_SHAPE
 
 TRAIN, NETWORK_TRAIN, HELD_OUT, SPLITS = 100, 1600, 200, 10
 WORKLOAD = Workload(
-    shape=Shape(
-        source_vocabulary=32768,
-        target_vocabulary=32768,
-        qkv_dim=512,
-        super_encoder_dim=640,
-        super_decoder_dim=640,
-        super_encoder_layers=6,
-        norm="post",
-        share_embeddings="all",
-        vocab_original_scaling=False,
-    ),
+    shape=PUBLISHED_SHAPE,
     source_length=30,
     target_length=30,
     beam=5,

@@ -9,7 +9,7 @@ from toy_device import SMALL, WIDE, true_latency_ms, workload, write_configurati
 
 from hat.errors import InputError
 from hat.latency import stages
-from hat.latency.brought import AVERAGES, DEPTHS, read_brought
+from hat.latency.brought import DEPTHS, OF_LAYERS, read_brought
 from hat.latency.dataset import architectures_of, read_parquet
 from hat.layout import Results
 from hat.settings import Settings
@@ -29,7 +29,7 @@ def published(space, count: int) -> pd.DataFrame:
         point = SearchSpace(space).sample(rng)
         row = {name: getattr(point, name) for name in ("encoder_embed_dim", "decoder_embed_dim")}
         row |= {column: getattr(point, f"{side}_layers") for side, column in DEPTHS.items()}
-        row |= {column: float(np.mean(getattr(point, name))) for name, (column, _) in AVERAGES.items()}
+        row |= {column: float(np.mean(getattr(point, name))) for name, (column, _) in OF_LAYERS.items()}
         latency = true_latency_ms(point)
         row |= {"latency_mean_encoder": 1.0, "latency_mean_decoder": latency - 1.0}
         rows.append({**row, "latency_std_encoder": 0.3, "latency_std_decoder": 0.4})
@@ -45,7 +45,7 @@ def test_published_rows_become_networks_of_the_same_sums(tmp_path):
     assert frame["spread_ms"].tolist() == pytest.approx([1.349 * 0.5] * 60)
     for point, row in zip(architectures_of(frame, "x"), made.to_dict("records"), strict=True):
         assert (point.encoder_embed_dim, point.decoder_layers) == (row["encoder_embed_dim"], row["decoder_layer_num"])
-        for name, (column, side) in AVERAGES.items():
+        for name, (column, side) in OF_LAYERS.items():
             assert sum(getattr(point, name)) == pytest.approx(row[column] * row[DEPTHS[side]])
     assert frame["latency_ms"].tolist() == pytest.approx(
         (made.latency_mean_encoder + made.latency_mean_decoder).tolist()

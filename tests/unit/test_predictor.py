@@ -15,7 +15,7 @@ from toy_device import SMALL, WIDE, true_latency_ms, workload
 
 from hat.errors import InputError
 from hat.latency.accuracy import held_out_errors, kendall_tau
-from hat.latency.averaged import AVERAGES, AveragedNetwork, read_published
+from hat.latency.averaged import AVERAGES, DEVIATIONS, TIMES, AveragedNetwork, read_published
 from hat.latency.conformal import NoBound, SplitBound
 from hat.latency.extremes import extreme, neighbours
 from hat.latency.features import FEATURES, Rows, averages, components, features, rows_of
@@ -274,8 +274,8 @@ def test_published_file_that_is_none(tmp_path: Path) -> None:
     path.write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="lacks the columns encoder_embed_dim"):
         read_published(path)
-    names = [*AVERAGES, "latency_mean_encoder", "latency_mean_decoder"]
-    path.write_text(",".join(names) + "\n" + ",".join(["1"] * 11 + ["fast"]) + "\n")
+    names = [*AVERAGES, *TIMES, *DEVIATIONS]
+    path.write_text(",".join(names) + "\n" + ",".join(["1"] * 11 + ["fast", "1", "1"]) + "\n")
     with pytest.raises(InputError, match="line 2: latency_mean_decoder is fast, expected a positive number"):
         read_published(path)
 

@@ -7,7 +7,7 @@ import pytest
 from toy_training import WORDS, make_project
 
 from hat.artifacts import read_json, read_jsonl
-from hat.data.batches import PairedSplit
+from hat.data.batches import PairedSplit, spread_numbers
 from hat.data.prepare import codes_path
 from hat.data.splits import raw_path
 from hat.errors import InputError
@@ -18,7 +18,7 @@ from hat.runtime.base import made_sentence
 from hat.runtime.shortlist import Shortlist
 from hat.settings import Settings
 from hat.shortlist import alignment, trial
-from hat.shortlist.alignment import align, make_lexicon, spread
+from hat.shortlist.alignment import align, make_lexicon
 from hat.shortlist.lexicon import Lexicon
 from hat.shortlist.stages import make_task_shortlist
 from hat.shortlist.stored import deployed_shortlist
@@ -98,15 +98,15 @@ def test_parts_are_kept_and_give_one_lexicon(project, monkeypatch, tmp_path):
     again = make_lexicon(split, 270, tmp_path, "data")
     assert np.array_equal(first.counts, again.counts)
     # Parts of the same sentences, whatever the run; other data are aligned anew.
-    assert aligned == [spread(300, 270)[part::3].tolist() for part in range(2)]
+    assert aligned == [spread_numbers(300, 270)[part::3].tolist() for part in range(2)]
     with pytest.raises(KeyboardInterrupt):
         make_lexicon(split, 270, tmp_path, "other data")
     assert not list(tmp_path.glob("*.npz"))
 
 
 def test_sentences_are_spread_evenly():
-    assert spread(10, 99).tolist() == list(range(10))
-    assert spread(10, 4).tolist() == [0, 3, 6, 9]
+    assert spread_numbers(10, 99).tolist() == list(range(10))
+    assert spread_numbers(10, 4).tolist() == [0, 3, 6, 9]
 
 
 def test_the_smallest_good_size_is_written(project):
