@@ -154,6 +154,14 @@ def _data_binarise(context: typer.Context, task: TaskName, as_json: AsJson = Fal
     _show_file(results_of(context).data(task) / "binary" / "counts.json", f"Tokens of {task}", as_json=as_json)
 
 
+def _wait_passively() -> None:
+    """Have torch's threads, once it is imported, sleep while they wait for each other.
+
+    By default they spin, and where another process has one of the cores, training all but stands still.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 def _training_resources(
     context: typer.Context, training: "Training", threads: int | None, gpus: int | None
 ) -> "TrainingResources | None":
@@ -176,6 +184,7 @@ def _training_resources(
 @supertransformer.command("train")
 def _supertransformer_train(context: typer.Context, task: TaskName, threads: Threads = None, gpus: Gpus = None) -> None:
     """Train the network that contains every Architecture of the space."""
+    _wait_passively()
     from hat.train.stages import train_supertransformer
 
     settings = settings_of(context)
@@ -271,6 +280,7 @@ def _subtransformer_train(
     gpus: Gpus = None,
 ) -> None:
     """Train the winner of the search."""
+    _wait_passively()
     from hat.train.stages import train_subtransformer
 
     settings = settings_of(context)
@@ -284,6 +294,7 @@ def _baseline_train(
     context: typer.Context, task: TaskName, baseline: BaselineName, threads: Threads = None, gpus: Gpus = None
 ) -> None:
     """Train a baseline from scratch."""
+    _wait_passively()
     from hat.train.stages import train_baseline
 
     settings = settings_of(context)

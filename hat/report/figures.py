@@ -1,6 +1,7 @@
 """All figures, from artifacts only: those of a task on a device, those of several, those of published data alone."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def draw_all(settings: Settings, results: Results) -> list[Gallery]:
         own = [place for place in found if place.task == task]
         if len(own) > 1:
             gallery = Gallery(results.figures / "tasks" / task)
-            gallery.add("architectures", lambda own=own: networks_of(own, chosen.budgets))  # type: ignore[misc]
+            gallery.add("architectures", partial(networks_of, own, chosen.budgets))
             gallery.write()
             galleries.append(gallery)
     galleries += _published(settings, results)
@@ -157,7 +158,7 @@ def _published(settings: Settings, results: Results) -> list[Gallery]:
             f" {LENGTH} tokens. Data: {path}."
         )
         title = f"Latency of Transformers, published, {path.stem}"
-        gallery.add("latency-dimensions", lambda frame=frame, title=title, said=said: dimensions(frame, title, said))  # type: ignore[misc]
+        gallery.add("latency-dimensions", partial(dimensions, frame, title, said))
         gallery.write()
         galleries.append(gallery)
     if chosen.published_models is None:
@@ -171,7 +172,7 @@ def _published(settings: Settings, results: Results) -> list[Gallery]:
         if points:
             gallery.add(
                 "trade-off",
-                lambda points=points, title=title, data=data: trade_off(points, f"BLEU against latency, {title}", data),  # type: ignore[misc]
+                partial(trade_off, points, f"BLEU against latency, {title}", data),
             )
         drawable: dict[str, Architecture] = {
             f"{row['kind']}, {row['budget']}": row["architecture"] for row in own if row["architecture"] is not None
@@ -179,7 +180,7 @@ def _published(settings: Settings, results: Results) -> list[Gallery]:
         if drawable:
             gallery.add(
                 "architectures",
-                lambda drawable=drawable, title=title, data=data: networks(drawable, f"Architectures, {title}", data),  # type: ignore[misc]
+                partial(networks, drawable, f"Architectures, {title}", data),
             )
         gallery.write()
         galleries.append(gallery)

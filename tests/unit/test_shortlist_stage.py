@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from toy_training import WORDS, make_project
 
 from hat.artifacts import read_json, read_jsonl
@@ -12,16 +13,19 @@ from hat.data.prepare import codes_path
 from hat.data.splits import raw_path
 from hat.errors import InputError
 from hat.evaluate.export import export_model
+from hat.evaluate.validation_texts import ValidationTexts
 from hat.latency.workload import workload_of
 from hat.layout import Results
 from hat.runtime.base import made_sentence
 from hat.runtime.shortlist import Shortlist
+from hat.search.quality import BleuOfInherited
 from hat.settings import Settings
 from hat.shortlist import alignment, trial
 from hat.shortlist.alignment import align, make_lexicon
 from hat.shortlist.lexicon import Lexicon
 from hat.shortlist.stages import make_task_shortlist
 from hat.shortlist.stored import deployed_shortlist
+from hat.space import SearchSpace
 from hat.train.stages import train_baseline, train_supertransformer
 
 LADDER = {"frequent": [1, 4], "translations": [1, 2, 30], "validation_sentences": 20}
@@ -214,3 +218,30 @@ def test_neither_device_nor_task_need_one_that_want_none(project):
         make_task_shortlist(without, results, "toy")
     train_baseline(settings, results, "toy", "small")
     assert not (export_model(settings, results, "toy", "plain", "small") / "network/vmap.txt").exists()
+
+
+def test_bleu_as_objective_is_that_of_the_same_translations(project):
+    settings, results = project
+    task = {"search": {"validation_sentences": 20}, "shortlist": LADDER}
+    settings = Settings({"tasks": {"toy": task}}, settings.folder)
+    largest = SearchSpace(settings.space_of("toy")).largest
+    # So small a network ends every sentence at once. One of random weights says something, though nothing right, so
+    # every other reference is made what it says.
+    path = results.supertransformer("toy") / "checkpoint.pt"
+    checkpoint = torch.load(path, weights_only=True)
+    torch.manual_seed(1)
+    for tensor in checkpoint["model"].values():
+        tensor.normal_()
+    torch.save(checkpoint, path)
+    texts = ValidationTexts(settings, results, "toy", 20)
+    raw = raw_path(results.data("toy"), "validation", "de")
+    lines = raw.read_text().splitlines()
+    said = texts.decoded(trial.Trial(settings, results, "toy", "").whole)
+    for number, line in list(zip(texts.numbers, said, strict=True))[::2]:
+        lines[number] = line
+    raw.write_text("".join(f"{line}\n" for line in lines))
+    expected = trial.Trial(settings, results, "toy", "").score(None).bleu
+    assert 10 < expected < 90
+    found = BleuOfInherited(settings, results, "toy")
+    assert found.bleu(largest) == pytest.approx(expected)
+    assert list(found.sums([(largest, 0, 1)])) == [([pytest.approx(100 - expected)], [1.0])]
