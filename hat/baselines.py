@@ -14,6 +14,11 @@ from hat.errors import InputError
 from hat.runtime.base import Shape
 from hat.space import Architecture
 
+# Of all Evolved Transformers: width of the feed-forward networks, and positions that a convolution sees.
+FFN_FACTOR = 4
+ENCODER_CONVOLUTION, ENCODER_SEPARABLE = 3, 9
+DECODER_LEFT, DECODER_RIGHT, DECODER_FINAL = 11, 7, 7
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvolvedArchitecture:

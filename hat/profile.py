@@ -25,11 +25,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from hat import baselines, profile_evolved
+from hat.baselines import AnyArchitecture, EvolvedArchitecture
+from hat.config import Baseline, EvolvedNetwork, Network, TransformerNetwork
 from hat.errors import InputError
 from hat.layout import Results
 from hat.published.architecture import architecture_of, read_description
 from hat.runtime.base import Shape
-from hat.settings import Settings
+from hat.settings import Settings, describe
 from hat.shapes import task_shape
 from hat.space import Architecture
 
@@ -62,28 +67,32 @@ class Profile:
     flops_without_last_layer: int
 
     @classmethod
-    def of(cls, architecture: Architecture, shape: Shape, length: int) -> "Profile":
+    def of(cls, architecture: AnyArchitecture, shape: Shape, length: int) -> "Profile":
         """Count an Architecture.
 
         Args:
-            architecture: widths, depths and heads.
+            architecture: widths, depths and heads, or cells of an Evolved Transformer.
             shape: what the task's networks share.
             length: source and target tokens.
 
         Raises:
             InputError: a head count does not divide the width of queries, keys and values.
         """
-        for name in ("encoder_heads", "decoder_self_heads", "decoder_cross_heads"):
-            for heads in getattr(architecture, name):
-                if shape.qkv_dim % heads:
-                    raise InputError(f"{name} contains {heads}, expected divisors of qkv_dim ({shape.qkv_dim})")
-        layers = _layer_params(architecture, shape)
-        inner, last = _macs(architecture, shape, length)
+        if isinstance(architecture, EvolvedArchitecture):
+            encoder = decoder = architecture.width
+            layers, inner = profile_evolved.layer_params(architecture), profile_evolved.macs(architecture, length)
+        else:
+            for name in ("encoder_heads", "decoder_self_heads", "decoder_cross_heads"):
+                for heads in getattr(architecture, name):
+                    if shape.qkv_dim % heads:
+                        raise InputError(f"{name} contains {heads}, expected divisors of qkv_dim ({shape.qkv_dim})")
+            encoder, decoder = architecture.encoder_embed_dim, architecture.decoder_embed_dim
+            layers, inner = _layer_params(architecture, shape), _macs(architecture, shape, length)
         return cls(
             length=length,
-            params=layers + _embedding_params(architecture, shape),
+            params=layers + _embedding_params(encoder, decoder, shape),
             params_without_embeddings=layers,
-            flops=2 * (inner + last),
+            flops=2 * (inner + length * decoder * shape.target_vocabulary),
             flops_without_last_layer=2 * inner,
         )
 
@@ -121,17 +130,16 @@ def _layer_params(architecture: Architecture, shape: Shape) -> int:
     return total + (0 if shape.norm == "post" else 2 * encoder + 2 * decoder)
 
 
-def _embedding_params(architecture: Architecture, shape: Shape) -> int:
-    """Weights of the embedding tables and of the output projection."""
-    encoder, decoder = architecture.encoder_embed_dim, architecture.decoder_embed_dim
+def _embedding_params(encoder: int, decoder: int, shape: Shape) -> int:
+    """Weights of the embedding tables and of the output projection, by the widths of both stacks."""
     if shape.share_embeddings == "all":
         return shape.source_vocabulary * max(encoder, decoder)
     tables = 1 if shape.share_embeddings == "decoder" else 2
     return shape.source_vocabulary * encoder + tables * shape.target_vocabulary * decoder
 
 
-def _macs(architecture: Architecture, shape: Shape, length: int) -> tuple[int, int]:
-    """MACs of one sentence without the last layer, and of the last layer."""
+def _macs(architecture: Architecture, shape: Shape, length: int) -> int:
+    """MACs of one sentence without the last layer."""
     encoder, decoder, qkv = architecture.encoder_embed_dim, architecture.decoder_embed_dim, shape.qkv_dim
 
     def attention(dim: int, memory_dim: int, memories: int) -> int:
@@ -152,7 +160,7 @@ def _macs(architecture: Architecture, shape: Shape, length: int) -> tuple[int, i
     )
     if shape.norm != "post":
         total += length * (_normed_outputs(architecture, shape) * encoder + decoder)
-    return total, length * decoder * shape.target_vocabulary
+    return total
 
 
 def _normed_outputs(architecture: Architecture, shape: Shape) -> int:
@@ -174,13 +182,13 @@ def profile_file(
     vocabulary: int | None = None,
     qkv_dim: int | None = None,
 ) -> dict[str, Any]:
-    """Count the Architecture of a file.
+    """Count the Architecture, or the baseline, of a file.
 
     What the file leaves open is that of its task: ``task``, else what the file names, else the folder of
     ``results`` that it lies in; and where it has none, that of the published WMT tasks.
 
     Args:
-        path: published YAML, our JSON, or an artifact that holds an Architecture.
+        path: published YAML, our JSON, an artifact that holds an Architecture, or a baseline's configuration.
         results: where the artifacts are; dictionaries count where they are made.
         settings: reads the configuration, if it is needed.
         length: source and target tokens.
@@ -195,8 +203,15 @@ def profile_file(
         InputError: the file holds no Architecture, there is no such task, or heads do not divide ``qkv_dim``.
     """
     values = read_description(path)
-    architecture = architecture_of(values, path)
-    shape = _shape(values, path, results, settings, task)
+    architecture: AnyArchitecture
+    if "network" in values:
+        network = _network(values, path)
+        architecture = baselines.architecture_of(network)
+        shape = _baseline_shape(network, _shape({}, path, results, settings, task))
+    else:
+        evolved = values.get("kind") == "evolved"
+        architecture = baselines.described(values, str(path)) if evolved else architecture_of(values, path)
+        shape = _shape(values, path, results, settings, task)
     if vocabulary is not None:
         shape = replace(shape, source_vocabulary=vocabulary, target_vocabulary=vocabulary)
     if qkv_dim is not None:
@@ -233,6 +248,20 @@ def table_rows(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("shared embeddings", shape["share_embeddings"], "-"),
         ("width of queries, keys, values", str(shape["qkv_dim"]), str(shape["qkv_dim"])),
     ]
+
+
+def _network(values: Mapping[str, Any], path: Path) -> TransformerNetwork | EvolvedNetwork:
+    """The network of a baseline's configuration."""
+    try:
+        return Baseline.model_validate(values).network
+    except ValidationError as error:
+        raise InputError("\n".join(describe(error, Baseline, str(path)))) from None
+
+
+def _baseline_shape(network: TransformerNetwork | EvolvedNetwork, of_task: Shape) -> Shape:
+    """A baseline's shape with the dictionaries of a task, and its embeddings shared as the task's are."""
+    common = Network(share_embeddings=of_task.share_embeddings)
+    return baselines.shape_of(network, common, of_task.source_vocabulary, of_task.target_vocabulary)
 
 
 def _shape(

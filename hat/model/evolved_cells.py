@@ -18,6 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hat.baselines import (
+    DECODER_FINAL,
+    DECODER_LEFT,
+    DECODER_RIGHT,
+    ENCODER_CONVOLUTION,
+    ENCODER_SEPARABLE,
+    FFN_FACTOR,
+)
 from hat.model.layers import (
     Cache,
     CrossAttention,
@@ -34,10 +42,6 @@ from hat.model.layers import (
 NORM = partial(nn.LayerNorm, eps=1e-6)
 LEAVES = Leaves(nn.Linear, NORM)
 ATTENTION_LEAVES = Leaves(partial(nn.Linear, bias=False), NORM)
-FFN_FACTOR = 4
-# Positions that a convolution sees.
-ENCODER_CONVOLUTION, ENCODER_SEPARABLE = 3, 9
-DECODER_LEFT, DECODER_RIGHT, DECODER_FINAL = 11, 7, 7
 
 
 def sentences_of(x: Tensor, sentences: int, length: int, mask: Tensor | None, before: int, after: int) -> Tensor:

@@ -16,12 +16,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
+from hat import baselines
 from hat.cli import app
-from hat.config import Space
+from hat.config import EvolvedNetwork, Network, Space
 from hat.errors import InputError
+from hat.model.evolved import EvolvedTransformer
 from hat.model.transformer import Transformer
 from hat.profile import PUBLISHED_SHAPE, Profile
 from hat.runtime.base import Shape
+from hat.settings import Settings
 from hat.space import PUBLISHED_SPANS, Architecture, SearchSpace
 
 ROOT = Path(__file__).parents[2]
@@ -201,6 +204,57 @@ def test_counts_are_those_of_the_real_network(seed, share, norm):
     assert profile.flops == counter.get_total_flops() + 2 * (normed + scaled)
 
 
+@given(
+    st.sampled_from([8, 12, 16]),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from(["all", "decoder", "none"]),
+)
+@settings(max_examples=15)
+def test_counts_are_those_of_the_real_evolved_transformer(width, encoder_cells, decoder_cells, share):
+    network = EvolvedNetwork(
+        width=width, heads=2, wide_heads=4, encoder_cells=encoder_cells, decoder_cells=decoder_cells
+    )
+    shape = baselines.shape_of(network, Network(share_embeddings=share), 50, 50 if share == "all" else 70)
+    architecture = baselines.architecture_of(network)
+    model = EvolvedTransformer(architecture, shape).eval()
+    length = 14
+    profile = Profile.of(architecture, shape, length)
+    assert profile.params == sum(parameter.numel() for parameter in model.parameters())
+    tokens = torch.arange(4, 4 + length)[None]
+    normed = 0
+
+    def count(_module, _inputs, output):
+        nonlocal normed
+        normed += output.numel()
+
+    for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.register_forward_hook(count)
+    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model.logits(model(tokens, tokens))
+    attentions = encoder_cells + 4 * decoder_cells
+    scaled = 2 * length * (width + 1) + attentions * (length * width + 3) + encoder_cells * length * width
+    assert profile.flops == counter.get_total_flops() + 2 * (normed + scaled)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("transformer-base", 44_138_496), ("transformer-big", 176_357_376), ("evolved-transformer", None)],
+)
+def test_baselines_from_their_configuration_and_from_what_is_trained(tmp_path, name, params):
+    file = ROOT / "config" / "baselines" / f"{name}.yaml"
+    shown = json.loads(run("profile", file, "--json", "--vocabulary", "1000").stdout)
+    assert shown["params"] - shown["params_without_embeddings"] == 1000 * shown["shape"]["super_decoder_dim"]
+    if params is not None:
+        assert shown["params_without_embeddings"] == params
+    network = Settings().baseline(name).network
+    shape = baselines.shape_of(network, Network(), 1000, 1000)
+    trained = tmp_path / "config.json"
+    trained.write_text(json.dumps(baselines.describe(baselines.architecture_of(network), shape)))
+    assert json.loads(run("profile", trained, "--json").stdout) == shown
+
+
 def test_artifacts_bare_json_and_their_tasks(tmp_path):
     architecture = SearchSpace(Space.model_validate(yaml_of("demo"))).smallest
     results = tmp_path / "results"
@@ -260,6 +314,8 @@ def test_table_for_people(tmp_path):
         (PUBLISHED.replace("[2048]", "2048"), "decoder_ffn_dim: 2048, expected a list"),
         (PUBLISHED.replace("[8, 4]", "[8, 7]"), "encoder_heads contains 7, expected divisors of qkv_dim (512)"),
         (PUBLISHED.replace("encoder-embed-dim-subtransformer: 640\n", ""), "lacks encoder-embed-dim-subtransformer"),
+        ("network: {kind: evolved, width: 0, heads: 2}", "network.evolved.width: input should be greater than 0, got 0"),
+        ("{kind: evolved, architecture: {width: 8}}", "has ['width'], expected ['decoder_cells'"),
         ("encoder_embed_dim: 5", "has ['encoder_embed_dim'], expected ['decoder_cross_heads'"),
     ],
 )
