@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts import digest, read_json, write_json
-from hat.baselines import AnyArchitecture, EvolvedArchitecture, architecture_of
+from hat.baselines import AnyArchitecture, architecture_of
 from hat.data.text import read_pairs
 from hat.deployed import DESCRIPTION
 from hat.evaluate.significance import compare
@@ -141,7 +141,7 @@ def _optional(path: Path) -> dict[str, Any]:
 
 def _counted(place: Place, name: str, architecture: AnyArchitecture | None) -> dict[str, float | None]:
     """FLOPs at the length that is measured, and parameters, without what depends on the dictionary alone."""
-    if architecture is None or isinstance(architecture, EvolvedArchitecture):
+    if architecture is None:
         return {"params_without_embeddings_m": None, "flops_g": None}
     baseline = name if name in place.settings.baselines else None
     missing = PUBLISHED_SHAPE.source_vocabulary
