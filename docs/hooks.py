@@ -29,6 +29,7 @@ def on_files(files, config):
         ("reference/cli.md", command_line()),
         ("reference/configuration.md", rewritten(configuration, ROOT / "config", "reference/configuration.md")),
         ("reference/changes.md", rewritten(changes, ROOT, "reference/changes.md")),
+        *schemas(),
         ("workflow.png", workflow()),
     ):
         files.append(File.generated(config, name, content=content))
@@ -66,6 +67,15 @@ def rewritten(markdown, folder, page):
         return f"{match['text'][1:]} (`{name}`)"
 
     return LINK.sub(link, markdown)
+
+
+def schemas():
+    """The page of what artifacts hold, and their JSON schemas."""
+    from hat.schemas.catalogue import documents
+    from hat.schemas.document import page
+
+    yield "reference/schemas.md", page()
+    yield from ((f"reference/schemas/{name}", text) for name, text in documents().items())
 
 
 def command_line():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hat.cli_artifacts import artifacts
 from hat.cli_context import USAGE, AsJson, Budgets, results_of, settings_of, usage_file
 from hat.cli_device import device
 from hat.cli_files import config, convert, profile
@@ -64,6 +65,7 @@ app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
 app.add_typer(models, name="models")
 app.add_typer(fairseq, name="fairseq")
+app.add_typer(artifacts, name="artifacts")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
 DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from hat.schemas.catalogue import check
+
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]
 
 
@@ -16,6 +18,7 @@ def test_everything_is_drawn_and_reported(finished):
     assert [figure["name"] for figure in index["figures"]] == ["workflow"]
     rules = (shared / "figures/overall/workflow.csv").read_text()
     assert "search,train_subtransformer" in rules
+    assert check(shared)[1] == []
     page = (shared / "report.html").read_text()
     assert len(page) < 10_000_000
     for budget in finished.budgets():
