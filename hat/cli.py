@@ -18,7 +18,7 @@ from hat.cli_latency import register as register_latency
 from hat.cli_models import fairseq, models
 from hat.cli_plan import cost, plan
 from hat.cli_report import VERBS as REPORT_VERBS
-from hat.cli_search import search, search_front, search_objectives
+from hat.cli_search import search, search_front, search_objectives, search_random
 from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
@@ -53,6 +53,7 @@ baseline = _family("baseline", "Networks that SubTransformers are compared with.
 app.command("profile")(profile)
 app.command("search")(search)
 app.command("search-front")(search_front)
+app.command("search-random")(search_random)
 app.command("search-objectives")(search_objectives)
 app.command("serve")(serve)
 app.add_typer(device, name="device")

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from hat.config import Tokenisation
+from hat.config_text import Tokenisation
 from hat.latency.connection import Conditions
 from hat.runtime.base import Decoding, Shape
 from hat.schemas.common import ARCHITECTURE, AnyNetwork, Count, Key, Kind, Made, Positive, Record, Sha256

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hat.layout import target_of
 from hat.schemas.catalogue import check
 
 pytestmark = pytest.mark.timeout(3600)
@@ -67,6 +68,18 @@ def test_artifacts_are_as_their_schemas_say(finished):
     count, problems = check(finished.folder / "results")
     assert count > 40
     assert problems == []
+
+
+def test_missing_artifacts_are_named_with_targets_that_exist(finished):
+    files = [path.relative_to(finished.folder) for path in (finished.folder / "results").rglob("*") if path.is_file()]
+    targets = {target for file in files if (target := target_of(file)) is not None}
+    assert len(targets) > 20
+    # Snakemake refuses what no rule makes.
+    assert finished.would_run(*targets) == set()
+    unnamed = {file.name for file in files if file.suffix == ".json" and target_of(file) is None}
+    assert unnamed <= {".made.json", "figures.json", "smoke-local.json", "state.json"} | {
+        file.name for file in files if "partial" in file.parts
+    }
 
 
 def test_summary_is_printed(finished):

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from hat.lacking import Lacking
 from hat.report.gathered import Place
-from hat.report.lacking import Lacking
 from hat.report.style import Drawing, colour, new_figure, plain
 from hat.space import Architecture
 

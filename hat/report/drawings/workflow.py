@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hat.errors import InputError
-from hat.report.lacking import needed
+from hat.lacking import needed
 from hat.report.style import Drawing, colour, new_figure, plain
 
 NODE = re.compile(r'^\s*(\d+)\[label = "([^"\\]+)')
