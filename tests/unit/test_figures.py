@@ -91,6 +91,7 @@ def test_a_random_search_stands_beside_its_search(settings, tmp_path):
     assert found["validation_loss"].tolist() == [6.0, 4.0]
     assert found["best_validation_loss"].tolist() == [5.0, 4.0]
     assert "Dotted, 40ms: the expected best" in drawing.caption
+    assert "Dotted, 60ms, 0.1s: the same from what the search itself began with" in drawing.caption
     assert f"{folder}/random" not in drawing.caption
     assert f"{results.budget('demo', 'local', '60ms')}/random-search.parquet" in drawing.caption
 

@@ -93,7 +93,7 @@ def _flops(axes: "Axes", frame: pd.DataFrame) -> None:
     axes.annotate(
         f"Kendall's tau {kendall_tau(x, y):.2f}", (0.97, 0.04), xycoords="axes fraction", ha="right", va="bottom"
     )
-    axes.set(xlabel="FLOPs, thousand millions", ylabel="latency, ms")
+    axes.set(xlabel="FLOPs, billions", ylabel="latency, ms")
 
 
 def _dimension(axes: "Axes", frame: pd.DataFrame, name: str, label: str) -> None:
@@ -120,7 +120,11 @@ def _dimension(axes: "Axes", frame: pd.DataFrame, name: str, label: str) -> None
             color=colour(number),
             label=part,
         )
-    axes.locator_params(axis="x", integer=True)
+    choices = np.unique(frame[[f"encoder_{name}", f"decoder_{name}"]].to_numpy(dtype=float))
+    if len(choices) <= GROUPS:
+        axes.set_xticks(choices)
+    else:
+        axes.locator_params(axis="x", integer=True)
     axes.set(xlabel=label, ylabel="latency, ms")
     axes.legend(loc="best")
 
@@ -225,7 +229,12 @@ def predictor(pairs: pd.DataFrame, errors: Mapping[str, float], title: str, capt
         label=f"held out ({len(pairs):,})",
     )
     axes.set(xlim=ends, ylim=ends, box_aspect=1, xlabel="measured latency, ms", ylabel="predicted latency, ms")
-    text = f"RMSE {errors['rmse_ms']:.2g} ms, MAPE {errors['mape_percent']:.1f} %"
+    text = f"RMSE {_shown(errors['rmse_ms'])} ms, MAPE {errors['mape_percent']:.1f} %"
     axes.annotate(text, (0.97, 0.03), xycoords="axes fraction", ha="right", va="bottom")
     axes.legend(loc="upper left")
     return Drawing(name="predictor", title=title, caption=caption, figure=figure, data=pairs)
+
+
+def _shown(value: float) -> str:
+    """A number with two digits at least, and no exponent."""
+    return f"{value:.2g}" if value < 10 else f"{value:,.0f}"

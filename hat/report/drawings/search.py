@@ -47,26 +47,31 @@ def search_of(place: Place, names: list[str]) -> Drawing:
     axes.legend(title="budget (best)")
     caption = (
         "Validation loss is with the SuperTransformer's weights; evaluations are counted from the start of the search,"
-        f" those for other budgets too. {_said(found)} Data: {place.folder}/*/{SEARCH}, {RANDOM_SEARCH}."
+        f" those for other budgets too. {_said(found, curves)} Data: {place.folder}/*/{SEARCH}, {RANDOM_SEARCH}."
     )
     title = f"Search, {place.where}"
     return Drawing(name="search", title=title, caption=caption, figure=figure, data=curves)
 
 
-def _said(found: Mapping[str, Path]) -> str:
+def _said(found: Mapping[str, Path], curves: pd.DataFrame) -> str:
     """What the dotted lines are, and what makes those that are not there."""
     made = [name for name, folder in found.items() if (folder / RANDOM_SEARCH).exists()]
+    drawn = [
+        name for name in found if name not in made and ((curves["budget"] == name) & (curves["of"] == RANDOM)).any()
+    ]
     words = []
     if made:
         words.append(
-            f"Dotted, {', '.join(made)}: the expected best of as many draws at random, all within the budget, computed"
-            " from a random search with as many evaluations as the search."
+            f"Dotted, {', '.join(made)}: the expected best of so many draws at random within the budget, from a random"
+            " search with as many evaluations."
         )
-    if missing := [folder / RANDOM_SEARCH for name, folder in found.items() if name not in made]:
+    if drawn:
         words.append(
-            "Without a random search, dotted lines are computed from what a search drew at random itself, as far as"
-            f" that reaches, if it did; `snakemake {' '.join(map(str, missing))}` makes one."
+            f"Dotted, {', '.join(drawn)}: the same from what the search itself began with, as far as that reaches."
         )
+    if missing := [name for name in found if name not in made]:
+        files = " ".join(str(found[name] / RANDOM_SEARCH) for name in missing)
+        words.append(f"No random search was made for {', '.join(missing)}; `snakemake {files}` makes it.")
     return " ".join(words)
 
 
