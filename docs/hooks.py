@@ -18,6 +18,8 @@ PAGES = {
     "CHANGELOG.md": "reference/changes.md",
     "README.md": "index.md",
 }
+# What the theme's plugin `offline` loads, and docs/search-from-disk.js stands in for.
+SHIM = "https://unpkg.com/iframe-worker/shim"
 LINK = re.compile(r"(?P<text>\[[^\]]*)\]\((?P<target>[^)#:\s]+)(?P<anchor>#[^)]*)?\)")
 
 
@@ -45,6 +47,12 @@ def on_page_markdown(markdown, page, config, files):
     if page.file.generated_by:
         return markdown
     return rewritten(markdown, ROOT / "docs" / Path(page.file.src_uri).parent, page.file.src_uri)
+
+
+def on_post_page(output, page, config):
+    """Have the search from disk work without the network, where the theme would load a script from elsewhere."""
+    depth = "../" * page.file.src_uri.count("/")
+    return output.replace(f'<script src="{SHIM}">', f'<script src="{depth}search-from-disk.js">')
 
 
 def rewritten(markdown, folder, page):

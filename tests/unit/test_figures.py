@@ -225,6 +225,17 @@ def test_the_workflow_is_drawn_from_its_graph(tmp_path):
     # The arrow that the others imply is left out of the picture, not of the data.
     arrows = [text for text in drawing.figure.axes[0].texts if not text.get_text()]
     assert (len(arrows), len(drawing.data)) == (2, 3)
+    # One over several ranks passes by the rules between, which stand in the middle otherwise.
+    more = [f'{number}[label = "{name}"];' for number, name in enumerate(("side", "end", "other"), start=3)]
+    more += [f"{first} -> {second}" for first, second in ("10", "21", "23", "30", "04", "25", "54")]
+    graph.write_text(GRAPH + "".join(f"\t{line}\n" for line in more) + "}\n")
+    with styled():
+        drawing = workflow_of(graph)
+    axes = drawing.figure.axes[0]
+    boxes = {text.get_text(): text.get_position() for text in axes.texts if text.get_text()}
+    bent = [line.get_xydata() for line in axes.lines if len(line.get_xydata()) > 1]
+    assert len(boxes) == 6 and len(bent) == 1
+    assert all(abs(x - other) >= 1 for x, y in bent[0][1:] for other, rank in boxes.values() if rank == y)
     graph.write_text("digraph x {}")
     with pytest.raises(InputError, match="holds no graph"):
         read_graph(graph)
