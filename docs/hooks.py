@@ -18,6 +18,8 @@ PAGES = {
     "CHANGELOG.md": "reference/changes.md",
     "README.md": "index.md",
 }
+# What the theme's plugin `offline` loads, and docs/search-from-disk.js stands in for.
+SHIM = "https://unpkg.com/iframe-worker/shim"
 LINK = re.compile(r"(?P<text>\[[^\]]*)\]\((?P<target>[^)#:\s]+)(?P<anchor>#[^)]*)?\)")
 
 
@@ -29,6 +31,7 @@ def on_files(files, config):
         ("reference/cli.md", command_line()),
         ("reference/configuration.md", rewritten(configuration, ROOT / "config", "reference/configuration.md")),
         ("reference/changes.md", rewritten(changes, ROOT, "reference/changes.md")),
+        *schemas(),
         ("workflow.png", workflow()),
     ):
         files.append(File.generated(config, name, content=content))
@@ -44,6 +47,12 @@ def on_page_markdown(markdown, page, config, files):
     if page.file.generated_by:
         return markdown
     return rewritten(markdown, ROOT / "docs" / Path(page.file.src_uri).parent, page.file.src_uri)
+
+
+def on_post_page(output, page, config):
+    """Have the search from disk work without the network, where the theme would load a script from elsewhere."""
+    depth = "../" * page.file.src_uri.count("/")
+    return output.replace(f'<script src="{SHIM}">', f'<script src="{depth}search-from-disk.js">')
 
 
 def rewritten(markdown, folder, page):
@@ -66,6 +75,15 @@ def rewritten(markdown, folder, page):
         return f"{match['text'][1:]} (`{name}`)"
 
     return LINK.sub(link, markdown)
+
+
+def schemas():
+    """The page of what artifacts hold, and their JSON schemas."""
+    from hat.schemas.catalogue import documents
+    from hat.schemas.document import page
+
+    yield "reference/schemas.md", page()
+    yield from ((f"reference/schemas/{name}", text) for name, text in documents().items())
 
 
 def command_line():

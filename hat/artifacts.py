@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from hat.errors import HatError, InputError
+from hat.lacking import absent
 
 
 def canonical_json(value: Any) -> str:
@@ -142,7 +143,7 @@ def read_json(path: Path | str) -> dict[str, Any]:
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{path}: no such file") from None
+        raise absent(path) from None
     except (json.JSONDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
         raise InputError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(value, dict):

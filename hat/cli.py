@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hat.cli_artifacts import artifacts
 from hat.cli_context import USAGE, AsJson, Budgets, results_of, settings_of, usage_file
 from hat.cli_device import device
 from hat.cli_files import config, convert, profile
@@ -17,7 +18,7 @@ from hat.cli_latency import register as register_latency
 from hat.cli_models import fairseq, models
 from hat.cli_plan import cost, plan
 from hat.cli_report import VERBS as REPORT_VERBS
-from hat.cli_search import search, search_front, search_objectives
+from hat.cli_search import search, search_front, search_objectives, search_random
 from hat.cli_serve import serve
 from hat.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.errors import InputError
@@ -52,6 +53,7 @@ baseline = _family("baseline", "Networks that SubTransformers are compared with.
 app.command("profile")(profile)
 app.command("search")(search)
 app.command("search-front")(search_front)
+app.command("search-random")(search_random)
 app.command("search-objectives")(search_objectives)
 app.command("serve")(serve)
 app.add_typer(device, name="device")
@@ -64,6 +66,7 @@ app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
 app.add_typer(models, name="models")
 app.add_typer(fairseq, name="fairseq")
+app.add_typer(artifacts, name="artifacts")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
 DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]

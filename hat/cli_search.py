@@ -23,6 +23,19 @@ def search(
     print_figures(f"Architecture of {task} on {device} for {budget}", read_json(path), as_json=as_json)
 
 
+def search_random(
+    context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
+) -> None:
+    """Draw at random as many Architectures as the search of a budget evaluated, to compare it with."""
+    from hat.search.random_stage import random_search
+    from hat.search.tables import read_candidates
+
+    path = random_search(settings_of(context), results_of(context), task, device, budget)
+    found = read_candidates(path)
+    figures = {"evaluated": len(found), "validation_loss": min(candidate.validation_loss for candidate in found)}
+    print_figures(f"Random search of {task} on {device} for {budget}", figures, as_json=as_json)
+
+
 def search_front(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
     """Search for all budgets of a device at once."""
     from hat.artifacts import read_json

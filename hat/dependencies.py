@@ -29,6 +29,7 @@ SEARCH = tuple(
     f"task.search.{name}"
     for name in ("algorithm", "objective", "validation_sentences", "limits", "evaluations", "levels", "halving")
 )
+RANDOM = tuple(f"task.search.{name}" for name in ("objective", "validation_sentences", "limits"))
 # The deployed folder says how it translates; its beam is the device's.
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
 DEPLOYED = ("device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING)
@@ -49,6 +50,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "budgets": ("seed", "confined_space", "demo.count"),
     "front": ("seed", "space", "confined_space", "task.network", *SEARCH),
     "search": ("seed", "space", "confined_space", "task.network", "task.search"),
+    "random_search": ("seed", "space", "confined_space", "task.network", *RANDOM),
     "translate": ("space", "task.network", "task.subtransformer.teacher", *DEPLOYED_DECODING),
     "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
     "export": ("space", "task.network", *DEPLOYED),

@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 from hat.baselines import architecture_of, shape_of
 from hat.errors import InputError
 from hat.forms import FORMS, in_form
-from hat.layout import OF_A_DEVICE, OF_A_TASK, Results
+from hat.layout import OF_A_DEVICE, OF_A_TASK, RANDOM_SEARCH, SEARCH, Results
 from hat.runtime import runtime
 from hat.settings import Settings
 
 BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
-OF_A_SEARCH = frozenset({"architecture.json", "search.parquet"})
+OF_A_SEARCH = frozenset({"architecture.json", SEARCH, RANDOM_SEARCH})
 # Folders of a budget that are no form.
 OF_A_BUDGET = frozenset({"model", "subtransformer", "partial"})
 COMPRESSION = "-compression"

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from hat.artifacts import atomic
 from hat.errors import InputError
+from hat.lacking import absent
 
 MAGIC = b"MMIDIDX\x00\x00"
 HEADER = struct.Struct("<9sQBQ")
@@ -129,4 +130,4 @@ def _map(path: Path, kind: "np.dtype[np.integer]") -> npt.NDArray[np.integer]:
             raise InputError(f"{path}: {path.stat().st_size} bytes are no whole number of tokens; it is cut short")
         return np.memmap(path, dtype=kind, mode="r")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise absent(path) from None

@@ -10,6 +10,7 @@ from typing import IO
 
 from hat.artifacts import atomic
 from hat.errors import InputError
+from hat.lacking import absent
 
 # Controls, surrogates and what shows nothing but splits words: soft hyphen, zero-width space, word joiner, BOM.
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u2060\ufeff\ud800-\udfff\ufffe\uffff]")
@@ -43,7 +44,7 @@ def read_lines(path: Path) -> Iterator[str]:
             for number, line in enumerate(stream, start=1):
                 yield line.rstrip(b"\r\n").decode("utf-8-sig" if number == 1 else "utf-8")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise absent(path) from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder, expected a text file") from None
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from hat.artifacts import atomic, canonical_json, read_jsonl
 from hat.errors import InputError
+from hat.lacking import absent
 from hat.latency.samples import LatencySample
 from hat.space import Architecture
 
@@ -20,9 +21,11 @@ def read_shard(path: Path) -> tuple[dict[str, Any], list[LatencySample]]:
     Raises:
         InputError: the file is missing or is no such file.
     """
+    if not path.exists():
+        raise absent(path)
     rows = read_jsonl(path)
     if not rows or rows[0].get("kind") != FIRST_ROW:
-        raise InputError(f"{path}: missing, or not a file of latency samples")
+        raise InputError(f"{path}: not a file of latency samples")
     return rows[0], [LatencySample.from_dict(row, f"{path}, line {line}") for line, row in enumerate(rows[1:], start=2)]
 
 
@@ -57,7 +60,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
         InputError: the file is missing or not Parquet.
     """
     if not path.exists():
-        raise InputError(f"{path}: no such file")
+        raise absent(path)
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:

@@ -10,8 +10,10 @@ import numpy.typing as npt
 from hat.artifacts import digest, only_one, provenance, read_json, read_jsonl, write_json, write_text
 from hat.baselines import architecture_of, describe
 from hat.card import add_figures
-from hat.errors import HatError, InputError
+from hat.deployed import DESCRIPTION
+from hat.errors import InputError
 from hat.forms import in_form
+from hat.lacking import Lacking, absent
 from hat.latency.accuracy import held_out_errors
 from hat.latency.brought import read_brought
 from hat.latency.budgets import predicted_range, spread_budgets
@@ -78,9 +80,11 @@ def read_architectures(path: Path) -> list[Architecture]:
     Raises:
         InputError: the file is missing or is no such file.
     """
+    if not path.exists():
+        raise absent(path)
     rows = read_jsonl(path)
     if not rows or rows[0].get("kind") != FIRST_ROW:
-        raise InputError(f"{path}: missing, or not a list of Architectures")
+        raise InputError(f"{path}: not a list of Architectures")
     return [Architecture.from_dict(row["architecture"], str(path)) for row in rows[1:]]
 
 
@@ -313,7 +317,7 @@ def measure_model(
     winner = None if limit_ms is None else read_json(results.budget(task, device, budget) / "architecture.json")
     workload = workload_of(settings, results, task, device, budget if winner is None else None)
     if not model.is_dir():
-        raise HatError(f"{model}: no such folder; it is made by the steps that train and export the network")
+        raise Lacking(model, model / DESCRIPTION)
     with only_one(results.latency(task, device), f"Measuring on {device}"), connect(settings, device) as connection:
         conditions = connection.conditions(workload, chosen.warmup, repeats)
         title, total = f"Measuring the model for {budget} on {device}", repeats * chosen.passes

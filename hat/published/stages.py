@@ -9,9 +9,11 @@ from hat.card import add_figures
 from hat.data import prepare
 from hat.data.dictionary import Dictionary
 from hat.data.download import fetch
-from hat.errors import HatError, InputError
+from hat.deployed import DESCRIPTION
+from hat.errors import InputError
 from hat.evaluate.export import export_model
 from hat.evaluate.stages import score
+from hat.lacking import Lacking
 from hat.latency.connection import connect
 from hat.latency.samples import measure_folder
 from hat.latency.stages import DEPLOYED_REPEATS
@@ -121,7 +123,7 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
     chosen = settings.task(entry.task).latency
     out = place.budget(entry.task, device, name)
     if not (out / "model").is_dir():
-        raise HatError(f"{out / 'model'}: no such folder; `hat models export` makes it")
+        raise Lacking(out / "model", out / "model" / DESCRIPTION)
     workload = Workload(
         shape=_shape(settings, place, entry),
         source_length=chosen.source_length,

@@ -6,11 +6,11 @@ from typing import Any
 
 from hat.artifacts import read_json
 from hat.errors import InputError
+from hat.lacking import needed
 from hat.latency.predictor import LatencyPredictor
 from hat.layout import Results
 from hat.profile import task_of
 from hat.published.architecture import architecture_of, read_description
-from hat.report.lacking import needed
 from hat.settings import Settings
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from hat.artifacts import write_json, write_text
 from hat.errors import InputError
+from hat.lacking import Lacking
 from hat.layout import Results
 from hat.report.drawings.cost import cost_of
-from hat.report.drawings.latency import dimensions, dimensions_of, predictor_of
+from hat.report.drawings.latency import dimensions, dimensions_of, predictor_of, predictor_of_published
 from hat.report.drawings.networks import networks, networks_of
 from hat.report.drawings.quality import inherited_of, published_points, trade_off, trade_off_of
 from hat.report.drawings.search import search_of
 from hat.report.drawings.training import training_of
 from hat.report.drawings.workflow import workflow_of
 from hat.report.gathered import Place, places, rows_of
-from hat.report.lacking import Lacking
 from hat.report.published import LENGTH, latency_files, read_latencies, read_models
 from hat.report.style import KINDS, Drawing, save, styled
 from hat.settings import Settings
@@ -159,6 +159,7 @@ def _published(settings: Settings, results: Results) -> list[Gallery]:
         )
         title = f"Latency of Transformers, published, {path.stem}"
         gallery.add("latency-dimensions", partial(dimensions, frame, title, said))
+        gallery.add("predictor", partial(predictor_of_published, path))
         gallery.write()
         galleries.append(gallery)
     if chosen.published_models is None:

@@ -14,9 +14,9 @@ from hat.baselines import AnyArchitecture, architecture_of
 from hat.data.text import read_pairs
 from hat.deployed import DESCRIPTION
 from hat.evaluate.significance import compare
+from hat.lacking import needed
 from hat.layout import OF_A_DEVICE, OF_A_TASK, Results
 from hat.profile import PUBLISHED_SHAPE, Profile
-from hat.report.lacking import needed
 from hat.report.summary import Row, training_seconds
 from hat.settings import BUDGET, Settings, budget_ms
 from hat.shapes import task_shape

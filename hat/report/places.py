@@ -1,7 +1,7 @@
 """Names of the figures of a task on a device, and when the report has to be made again."""
 
 from hat.artifacts import digest
-from hat.layout import Results
+from hat.layout import RANDOM_SEARCH, Results
 
 FIGURES = (
     "latency-dimensions",
@@ -18,6 +18,7 @@ SHOWN = (
     "*/*/score.json",
     "*/*/latency.json",
     "*/*/architecture.json",
+    f"*/*/{RANDOM_SEARCH}",
     "*/*/*/score.json",
     "*/predictor/errors.json",
     "*/latency/dataset.parquet",

@@ -11,10 +11,10 @@ from hat.artifacts import provenance, read_json
 from hat.deployed import DESCRIPTION
 from hat.evaluate.significance import verdict
 from hat.forms import FORMS
+from hat.lacking import Lacking
 from hat.layout import Results
 from hat.report.document import NONE, Columns, markdown, write_document
 from hat.report.gathered import Place, compared, places, rows_of, significance
-from hat.report.lacking import Lacking
 from hat.report.published import read_models
 from hat.report.summary import Row
 from hat.settings import Settings

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from hat.errors import InputError
+from hat.lacking import absent
 
 
 class Sessions:
@@ -40,7 +41,7 @@ class Sessions:
             InputError: the file is missing, malformed, or has other properties.
         """
         if not path.exists():
-            raise InputError(f"{path}: no such file")
+            raise absent(path)
         try:
             # The graphs are written in large operators. Further levels put sums and norms together, which takes six
             # times as long on a CPU.

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hat.errors import InputError
+from hat.lacking import absent
 from hat.runtime.base import Shape, Weights
 from hat.runtime.onnx_graph import quantised_rows
 
@@ -85,7 +86,7 @@ def _mapped(path: Path, data_type: type[np.generic], size: tuple[int, ...]) -> n
         # A plain array on the mapped memory: indexing numpy.memmap itself is slow.
         array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise absent(path) from None
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not a whole file of weights ({error})") from None
     if array.dtype != data_type or array.shape != size:

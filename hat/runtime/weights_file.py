@@ -8,6 +8,7 @@ import numpy as np
 
 from hat.artifacts import atomic
 from hat.errors import InputError
+from hat.lacking import absent
 from hat.quantise.stored import read_weights
 from hat.runtime.base import Shape, Weights, shared_names
 
@@ -36,6 +37,6 @@ def load_weights(path: Path, shape: Shape) -> Weights:
         weights = read_weights(path)
         return weights | {name: weights[origin] for name, origin in shared_names(shape).items()}
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise absent(path) from None
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
         raise InputError(f"{path}: not a whole file of weights ({error})") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 from hat.artifacts import digest
 from hat.config_search import Search
-from hat.errors import InputError
+from hat.lacking import Lacking
 from hat.latency.stages import load_predictor
 from hat.latency.workload import workload_of
 from hat.layout import Results
@@ -31,7 +31,7 @@ def weights_digest(path: Path) -> str:
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; it is made by training the SuperTransformer") from None
+        raise Lacking(path, path) from None
 
 
 class SearchSetting:

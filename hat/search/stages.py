@@ -9,7 +9,7 @@ from typing import Any
 from hat.artifacts import only_one, provenance, write_json
 from hat.errors import HatError
 from hat.latency.dataset import write_parquet
-from hat.layout import Results
+from hat.layout import SEARCH, Results
 from hat.progress import progress
 from hat.search.algorithms import ALGORITHMS
 from hat.search.bounds import Corrected
@@ -44,7 +44,7 @@ def search(settings: Settings, results: Results, task: str, device: str, budget:
         rounds = Rounds(setting, evaluator, budget, limit_ms)
         rounds.run(Verifier(settings, results, task, device))
         made = provenance(seed=settings.seed, settings={**setting.made_from(), "budget_ms": limit_ms})
-        write_parquet(folder / "search.parquet", table(rounds.within()), {"budget": budget, "provenance": made})
+        write_parquet(folder / SEARCH, table(rounds.within()), {"budget": budget, "provenance": made})
         path = folder / "architecture.json"
         write_json(path, rounds.summary() | {"provenance": made})
     return path

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hat.artifacts import atomic, disk_error
 from hat.config import Training
 from hat.errors import InputError
+from hat.lacking import absent
 from hat.train.metrics import Meter
 from hat.train.processes import ALONE, Processes
 
@@ -43,7 +44,7 @@ def load(path: Path) -> dict[str, Any]:
     try:
         return cast(dict[str, Any], torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise absent(path) from None
     except Exception as error:
         raise InputError(f"{path}: not a whole checkpoint ({str(error).splitlines()[0]})") from None
 

@@ -20,6 +20,7 @@ from hat.layout import Results
 from hat.published.catalogue import catalogue, published_model
 from hat.published.checkpoint import read_checkpoint
 from hat.published.stages import export, get, make_data, measure, score_published
+from hat.schemas.catalogue import check
 from hat.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -135,5 +136,6 @@ def test_a_file_put_by_hand_is_converted_measured_and_scored(tmp_path, capsys):
     folder = results.root / "published" / NAME
     first, signature = (folder / "bleu.txt").read_text().splitlines()
     assert float(first) == pytest.approx(score["bleu"], abs=0.01)
+    assert check(results.root)[1] == []
     assert "sacreBLEU" in signature or "nrefs:1" in signature
     assert torch.load(folder / "subtransformer/checkpoint.pt", weights_only=True)["published"]["args"]

@@ -1,10 +1,33 @@
+import re
 import subprocess
 import sys
 
 import pytest
 
-from hat.artifacts import atomic, write_text
-from hat.errors import HatError
+from hat.artifacts import atomic, read_json, write_text
+from hat.errors import HatError, InputError
+from hat.layout import target_of
+
+# Files, and what has to be asked for to have them.
+TARGETS = {
+    "results/demo/local/60ms/latency.json": "results/demo/local/60ms/latency.json",
+    "results/demo/local/60ms/int8/score.json": "results/demo/local/60ms/int8/score.json",
+    "results/demo/local/60ms/model/model.json": "results/demo/local/60ms/model/model.json",
+    "results/demo/local/60ms/model/network/config.json": "results/demo/local/60ms/model/model.json",
+    "results/demo/local/elastic/model/codes": "results/demo/local/elastic/model/model.json",
+    "results/demo/local/60ms/subtransformer/config.json": "results/demo/local/60ms/subtransformer/config.json",
+    "results/demo/local/predictor/errors.json": "results/demo/local/predictor/errors.json",
+    "results/demo/local/latency/samples/3.jsonl": "results/demo/local/latency/samples/3.jsonl",
+    "results/demo/data/dict.en.txt": "results/demo/data/binary/counts.json",
+    "results/demo/data/tokens/train.en": "results/demo/data/codes",
+    "results/demo/data/raw/test.en": "results/demo/data/counts.json",
+    "results/demo/shortlist/vmap.txt": "results/demo/shortlist/shortlist.json",
+    "results/published/HAT_a_b@3s/model/model.json": "results/published/HAT_a_b@3s/model/model.json",
+    "results/demo/search/evaluations.jsonl": None,
+    "elsewhere/60ms/latency.json": None,
+    "/results/demo/local/60ms/latency.json": None,
+    "results": None,
+}
 
 KILLED = """
 import os, signal, sys
@@ -54,3 +77,12 @@ def test_a_full_disk_is_named(tmp_path):
             full.write("x" * 100_000)
         stream.write("never")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_artifact_is_named_with_what_makes_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path, target in TARGETS.items():
+        assert target_of(path) == target
+        said = f"{path}: no such file" if target is None else f"{path} is missing; `snakemake {target}` makes it"
+        with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
+            read_json(path)

@@ -12,6 +12,7 @@ from hat.errors import InputError
 from hat.layout import Results
 from hat.report.cost import EVOLVED_LBS, HAT_TIMES_LESS, KG_PER_LB, write_cost
 from hat.report.energy import carbon_kg_per_kwh, energy
+from hat.schemas.catalogue import artifact
 from hat.settings import Settings
 
 pytest.importorskip("codecarbon")
@@ -89,6 +90,7 @@ def results(tmp_path):
 def test_search_beside_a_training_for_each_candidate_and_the_published(results):
     cost = {"processor_watts": 100, "country": "FRA", "prices": {"gpu_hour_usd": 3}}
     content = write_cost(Settings({"cost": cost}), results)
+    assert artifact("cost").problems(results.tables / "cost.json") == []
     ours, each, evolved, hat = content["rows"]
     # The last row of a run holds; data, training and scoring of a found network are no part of its search.
     assert ours["cpu_hours"] == pytest.approx(4 + 1 + 1)

@@ -102,6 +102,27 @@ def test_the_site_is_built_strictly(tmp_path):
     # Pages load nothing from elsewhere.
     loaded = re.findall(r"<(?:script|link)[^>]+(?:src|href)=\"(https?://[^\"]+)", (tmp_path / "index.html").read_text())
     assert loaded == []
+    for page, depth in (("index.html", ""), ("reference/cli.html", "../")):
+        assert f'<script src="{depth}search-from-disk.js">' in (tmp_path / page).read_text(), page
+    _search_from_disk(tmp_path)
+
+
+def _search_from_disk(site):
+    """Look for a word on a page that is opened from disk, without any network."""
+    chromium = shutil.which("chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    if chromium is None:
+        pytest.skip("the search needs Chromium; on Debian the package chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_context(viewport={"width": 1300, "height": 900}, offline=True).new_page()
+        page.set_default_timeout(300_000)
+        page.goto((site / "index.html").as_uri())
+        page.wait_for_function("window.Worker === window.IFrameWorker && document.querySelector('iframe')")
+        page.keyboard.press("/")
+        page.locator(".md-search__input").press_sequentially("conformal")
+        page.wait_for_selector(".md-search-result__item a[href*='predictor.html']")
+        browser.close()
 
 
 @pytest.mark.slow

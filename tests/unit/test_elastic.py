@@ -16,6 +16,7 @@ from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Decoding
 from hat.runtime.inherited import envelope, inherited_weights
 from hat.runtime.torch import TorchModel, TorchRuntime, weights_of
+from hat.schemas.catalogue import artifact
 from hat.serve.app import Service, create_app
 from hat.serve.limits import Limits
 from hat.serve.workers import Workers
@@ -54,6 +55,7 @@ def exported(project):
 
 def test_each_network_is_what_the_supertransformer_computes(exported):
     settings, results, found = exported
+    assert artifact("model").problems(results.model("toy", "local", "elastic") / "model.json") == []
     folder = DeployedFolder.read(results.model("toy", "local", "elastic"))
     assert [network.name for network in folder.networks] == ["20ms", "50ms", "80ms"]
     parent = SuperTransformer(SearchSpace(settings.space_of("toy")), task_shape(settings, results, "toy"))

@@ -338,7 +338,7 @@ def test_deployed_model_is_measured(predicted: Settings, results: Results) -> No
     budget.mkdir()
     content = {"architecture": architecture.to_dict(), "digest": architecture.digest, "predicted_latency_ms": 10.0}
     write_json(budget / "architecture.json", content)
-    with pytest.raises(HatError, match="model: no such folder"):
+    with pytest.raises(InputError, match=r"model is missing; `snakemake .*/model/model\.json` makes it"):
         stages.measure_model(predicted, results, "toy", "here", "20ms")
     write_folder(results.model("toy", "here", "20ms"), architecture)
     description = results.model("toy", "here", "20ms") / "model.json"
@@ -359,9 +359,9 @@ def test_deployed_model_is_measured(predicted: Settings, results: Results) -> No
 
 def test_steps_that_are_missing_are_named(folder: Path, results: Results, runtime: NumpyRuntime) -> None:
     settings = Settings(folder=folder)
-    with pytest.raises(InputError, match=r"architectures\.jsonl: missing"):
+    with pytest.raises(InputError, match=r"architectures\.jsonl: no such file"):
         stages.sample_shard(settings, results, "toy", "here", 0)
-    with pytest.raises(InputError, match=r"0\.jsonl: missing"):
+    with pytest.raises(InputError, match=r"0\.jsonl: no such file"):
         stages.collect_dataset(settings, results, "toy", "here")
     with pytest.raises(InputError, match=r"dataset\.parquet: no such file"):
         stages.fit_predictor(settings, results, "toy", "here")

@@ -29,6 +29,7 @@ from hat.published.convert import export_checkpoint, import_checkpoint
 from hat.runtime.base import Decoding, Shape
 from hat.runtime.made import blueprint_of
 from hat.runtime.torch import TorchRuntime, weights_of
+from hat.schemas.catalogue import artifact
 from hat.settings import Settings
 from hat.space import Architecture, SearchSpace
 from hat.special_tokens import END
@@ -74,6 +75,7 @@ def no_settings():
 @pytest.mark.parametrize("kind", ["super", "sub"])
 def test_imported_networks_compute(tmp_path, kind):
     assert run("convert", "import", FILES / f"{kind}_checkpoint_best.pt", tmp_path).exit_code == 0
+    assert artifact("training").problems(tmp_path / "config.json") == []
     config, checkpoint = read_json(tmp_path / "config.json"), checkpoints.load(tmp_path / "checkpoint.pt")
     shape = Shape(**config["shape"])
     if kind == "super":

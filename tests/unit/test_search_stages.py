@@ -17,6 +17,7 @@ from hat.layout import Results
 from hat.profile import Profile
 from hat.search import stages, verify, workers
 from hat.search.front_stage import search_front
+from hat.search.random_stage import random_search
 from hat.search.verify import verdict_note
 from hat.settings import Settings
 from hat.shapes import task_shape
@@ -244,5 +245,29 @@ def test_impossible_and_missing(tmp_path: Path, results: Results, losses: Counti
     with pytest.raises(InputError, match=r"search/candidates\.parquet: no such file"):
         stages.search(settings_in(tmp_path, DEFAULT), results, "toy", "here", "20ms")
     (results.supertransformer("toy") / "checkpoint.pt").unlink()
-    with pytest.raises(InputError, match=r"checkpoint\.pt: no such file; it is made by training the SuperTransformer"):
+    with pytest.raises(InputError, match=r"checkpoint\.pt is missing; `snakemake .*checkpoint\.pt` makes it"):
         stages.search(settings, results, "toy", "here", "20ms")
+
+
+def test_random_search_has_as_many_evaluations(
+    tmp_path: Path, results: Results, losses: Counting, device: MadeDevice
+) -> None:
+    settings = settings_in(tmp_path, DEFAULT)
+    folder = results.budget("toy", "here", "20ms")
+    with pytest.raises(InputError, match=rf"{folder}/search.parquet is missing; `snakemake {folder}/search.parquet`"):
+        random_search(settings, results, "toy", "here", "20ms")
+    search_front(settings, results, "toy", "here")
+    stages.search(settings, results, "toy", "here", "20ms")
+    searched, calls = read_parquet(folder / "search.parquet"), losses.calls.total()
+    frame = read_parquet(random_search(settings, results, "toy", "here", "20ms"))
+    assert len(frame) == 1 + searched["order"].max() > len(searched)
+    assert frame["digest"].is_unique and frame["whole"].all() and set(frame["origin"]) == {"sampled"}
+    assert (frame["bound_ms"] <= 20).all()
+    assert set(frame["digest"]) != set(searched["digest"])
+    # What the search knew already is in the cache.
+    known = set(frame["digest"]) & {point.digest for point in losses.calls}
+    assert len(known) == len(frame) and max(losses.calls.values()) == 1
+    again, calls = losses.calls.total(), losses.calls.total() - calls
+    assert 0 < calls <= len(frame)
+    assert read_parquet(random_search(settings, results, "toy", "here", "20ms")).equals(frame)
+    assert losses.calls.total() == again

@@ -14,6 +14,7 @@ from hat.config import Training
 from hat.data.batches import PairedSplit, TrainingBatches, length_batches, padding_share, validation_batches
 from hat.errors import HatError, InputError
 from hat.runtime.torch import TorchModel
+from hat.schemas.catalogue import artifact
 from hat.settings import Settings
 from hat.space import SearchSpace
 from hat.special_tokens import END, PAD
@@ -206,6 +207,8 @@ def test_a_subtransformer_can_learn_from_translations(project, monkeypatch):
 
     monkeypatch.setattr(TorchModel, "translate", count)
     translated.translate_training(settings, results, "toy")
+    made = results.translated("toy", "supertransformer") / "translated.json"
+    assert artifact("translated").problems(made) == []
     text = PairedSplit(results.data("toy"), settings.task("toy"), "train")
     assert sum(seen) + sum(again) == len(text)
     made = PairedSplit(

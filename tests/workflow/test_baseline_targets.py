@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hat.schemas.catalogue import check
+
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]
 TRANSFORMER = {
     "kind": "transformer",
@@ -84,6 +86,10 @@ def test_a_baseline_is_scored_and_measured(compared, name):
     settings = json.loads((trained / "config.json").read_text())
     assert settings["training"]["updates"] == {"small": 40, "evolved": 30}[name]
     assert settings["parameters"] == score["parameters"]
+
+
+def test_artifacts_are_as_their_schemas_say(compared):
+    assert check(compared.folder / "results")[1] == []
 
 
 def test_a_baseline_translates(compared):

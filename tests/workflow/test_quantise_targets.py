@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from hat.schemas.catalogue import check
+
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]
 
 
@@ -28,6 +30,7 @@ def test_other_forms_are_scored_and_compared(finished):
             assert float((place / "bleu.txt").read_text().splitlines()[0]) == pytest.approx(score["bleu"], abs=0.01)
             assert "validation_loss" not in score
             assert json.loads((place / "model/model.json").read_text())["precision"] == f"kmeans{bits}"
+    assert check(finished.folder / "results")[1] == []
     assert "Nothing to be done" in finished.snakemake(f"{table}.md")
     assert finished.would_run(target, "--config", "tasks={smoke: {compression: {embeddings: false}}}") == {
         "export_form",

@@ -3,9 +3,26 @@
 import json
 import os
 
+import pandas as pd
 import pytest
 
+from hat.layout import SEARCH
+from hat.schemas.catalogue import check
+
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]
+
+
+def test_a_random_search_is_made_where_asked_for_and_drawn(finished):
+    folder = f"results/smoke/local/{finished.budgets()[0]}"
+    target = f"{folder}/random-search.parquet"
+    assert finished.would_run(target) == {"random_search"}
+    finished.snakemake(target)
+    found, searched = (pd.read_parquet(finished.folder / folder / name) for name in ("random-search.parquet", SEARCH))
+    assert 0 < len(found) <= 1 + searched["order"].max()
+    # The figure is drawn again, and nothing else is made.
+    assert finished.would_run() == {"draw_figures", "demo"}
+    finished.snakemake()
+    assert "random, expected" in (finished.folder / "results/figures/smoke-local/search.csv").read_text()
 
 
 def test_everything_is_drawn_and_reported(finished):
@@ -16,6 +33,7 @@ def test_everything_is_drawn_and_reported(finished):
     assert [figure["name"] for figure in index["figures"]] == ["workflow"]
     rules = (shared / "figures/overall/workflow.csv").read_text()
     assert "search,train_subtransformer" in rules
+    assert check(shared)[1] == []
     page = (shared / "report.html").read_text()
     assert len(page) < 10_000_000
     for budget in finished.budgets():

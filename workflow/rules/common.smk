@@ -12,7 +12,7 @@ from hat.artifacts import digest
 from hat.dependencies import own_files, stage_digest, wanted_budgets
 from hat.errors import HatError
 from hat.forms import FORMS, in_form
-from hat.layout import Results
+from hat.layout import RANDOM_SEARCH, Results
 from hat.locks import clear_stale_locks
 from hat.machines import launcher, training_resources
 from hat.overrides import layered, read_file

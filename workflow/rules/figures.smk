@@ -25,6 +25,12 @@ rule draw_figures:
             "search.parquet",
             "subtransformer/metrics.jsonl",
         ),
+        # Where somebody asked for it; the caption says what makes it.
+        random=lambda wildcards: [
+            path
+            for path in artifacts(wildcards.task, wildcards.device, RANDOM_SEARCH)
+            if Path(path).exists()
+        ],
     output:
         [drawn(name, ending) for name in FIGURES for ending in FIGURE_FILES],
     log:

@@ -54,3 +54,30 @@ rule search:
         "{wildcards.task}, {wildcards.device}, {wildcards.budget}: search the best Architecture and measure it"
     shell:
         "hat --log {log} search {wildcards.task} {wildcards.device} {wildcards.budget}"
+
+
+# What the search is compared with, only where it is asked for.
+rule random_search:
+    input:
+        searched=rules.search.output.candidates,
+        predictor=rules.fit_predictor.output.predictor,
+        supertransformer=rules.train_supertransformer.output.checkpoint,
+        data=rules.binarise_corpus.output.counts,
+    output:
+        candidates="results/{task}/{device}/{budget}/random-search.parquet",
+    log:
+        "results/logs/{task}/{device}/{budget}/random-search.log",
+    benchmark:
+        "results/benchmarks/{task}/{device}/{budget}/random-search.tsv"
+    wildcard_constraints:
+        budget=BUDGET_PATTERN,
+    threads: all_cores
+    resources:
+        mem_mb=growing(4000),
+        runtime=480,
+    params:
+        settings=settings_of("random_search"),
+    message:
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: draw at random what the search is compared with"
+    shell:
+        "hat --log {log} search-random {wildcards.task} {wildcards.device} {wildcards.budget}"

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from hat.errors import InputError
-from hat.report.lacking import needed
+from hat.lacking import needed
 from hat.report.style import Drawing, colour, new_figure
 
 LABEL, CARBON, KIND = "method", "carbon_kg", "kind"

@@ -1,15 +1,25 @@
 """Latency of Transformers against what they are made of, and what the predictor makes of it."""
 
+from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from hat.artifacts import read_json
+from hat.lacking import needed
 from hat.latency.accuracy import kendall_tau
+from hat.latency.averaged import read_published
+from hat.latency.conformal import folds_of
+from hat.latency.features import rows_of
+from hat.latency.fitting import FOLDS, cross_validate
+from hat.latency.linear import Linear
+from hat.latency.workload import Workload
+from hat.profile import PUBLISHED_SHAPE
 from hat.report.gathered import Place, samples
-from hat.report.lacking import needed
+from hat.report.published import LENGTH
 from hat.report.style import Drawing, colour, marker, new_figure
 
 if TYPE_CHECKING:
@@ -23,6 +33,10 @@ DIMENSIONS = {
 # Widths averaged over layers take many values; so many groups of them are shown.
 GROUPS = 6
 RESAMPLES = 1000
+# So many points are drawn small, and without bars.
+MANY = 400
+# As the research code measured.
+PUBLISHED_WORKLOAD = Workload(shape=PUBLISHED_SHAPE, source_length=LENGTH, target_length=LENGTH, beam=5)
 
 
 def dimensions_of(place: Place) -> Drawing:
@@ -64,7 +78,7 @@ def _flops(axes: "Axes", frame: pd.DataFrame) -> None:
     errors: Any = None
     if "latency_low_ms" in frame and frame["latency_low_ms"].notna().all():
         errors = np.clip([y - frame["latency_low_ms"], frame["latency_high_ms"] - y], 0, None)
-    many = len(frame) > 400
+    many = len(frame) > MANY
     axes.errorbar(
         x,
         y,
@@ -79,7 +93,7 @@ def _flops(axes: "Axes", frame: pd.DataFrame) -> None:
     axes.annotate(
         f"Kendall's tau {kendall_tau(x, y):.2f}", (0.97, 0.04), xycoords="axes fraction", ha="right", va="bottom"
     )
-    axes.set(xlabel="FLOPs, thousand millions", ylabel="latency, ms")
+    axes.set(xlabel="FLOPs, billions", ylabel="latency, ms")
 
 
 def _dimension(axes: "Axes", frame: pd.DataFrame, name: str, label: str) -> None:
@@ -106,7 +120,11 @@ def _dimension(axes: "Axes", frame: pd.DataFrame, name: str, label: str) -> None
             color=colour(number),
             label=part,
         )
-    axes.locator_params(axis="x", integer=True)
+    choices = np.unique(frame[[f"encoder_{name}", f"decoder_{name}"]].to_numpy(dtype=float))
+    if len(choices) <= GROUPS:
+        axes.set_xticks(choices)
+    else:
+        axes.locator_params(axis="x", integer=True)
     axes.set(xlabel=label, ylabel="latency, ms")
     axes.legend(loc="best")
 
@@ -141,18 +159,82 @@ def predictor_of(place: Place) -> Drawing:
     """
     path = needed(place.results.predictor(place.task, place.device) / "errors.json")
     errors = read_json(path)
-    pairs = pd.DataFrame(errors["held_out"])
+    pairs, files = pd.DataFrame(errors["held_out"]), str(path)
+    dataset = place.results.latency(place.task, place.device) / "dataset.parquet"
+    ends = ["latency_low_ms", "latency_high_ms"]
+    if dataset.exists() and {"digest", *ends} <= set((measured := pd.read_parquet(dataset)).columns):
+        named = dict(zip(ends, ("measured_low_ms", "measured_high_ms"), strict=True))
+        pairs = pairs.merge(measured[["digest", *ends]].rename(columns=named), on="digest", how="left")
+        files += f", {dataset}"
+    said = "Architectures that the predictor was not fitted to, each a point; on the line both agree."
+    if "measured_low_ms" in pairs:
+        said += " Bars: 95 % intervals of the measured medians."
+    return predictor(pairs, errors, f"Latency predictor, {place.where}", f"{said} Data: {files}.")
+
+
+def predictor_of_published(path: Path) -> Drawing:
+    """Predicted against published latency: our linear regression on averages over layers, by cross-validation.
+
+    Raises:
+        InputError: the file is missing or is no such table.
+    """
+    networks, latencies = read_published(path)
+    rows = rows_of(networks, PUBLISHED_WORKLOAD)
+    folds = folds_of(range(len(rows)), FOLDS, seed=0)
+    predicted = cross_validate(Linear.kind, rows, latencies, folds, 0).predicted
+    errors = {
+        "rmse_ms": float(np.sqrt(np.mean((predicted - latencies) ** 2))),
+        "mape_percent": 100 * float(np.mean(np.abs(predicted / latencies - 1))),
+    }
+    said = (
+        f"{len(latencies):,} published latencies, not measured here, each predicted by a linear regression fitted to"
+        f" the other {FOLDS - 1} tenths of them; layers were averaged before publication, so what depends on single"
+        f" layers is not seen. On the line both agree. Data: {path}."
+    )
+    pairs = pd.DataFrame({"measured_ms": latencies, "predicted_ms": predicted})
+    return predictor(pairs, errors, f"Latency predictor, published, {path.stem}", said)
+
+
+def predictor(pairs: pd.DataFrame, errors: Mapping[str, float], title: str, caption: str) -> Drawing:
+    """Predicted against measured latency.
+
+    Args:
+        pairs: ``measured_ms`` and ``predicted_ms`` of each network; ``measured_low_ms`` and ``measured_high_ms`` where
+            known.
+        errors: ``rmse_ms`` and ``mape_percent``.
+        title: of the figure.
+        caption: what the data are.
+    """
     figure = new_figure(width=5.2, height=4.6)
     (axes,) = figure.axes
     values = pairs[["measured_ms", "predicted_ms"]].to_numpy()
     margin = 0.05 * (values.max() - values.min())
     ends = (values.min() - margin, values.max() + margin)
     axes.plot(ends, ends, color="0.6", linewidth=1, label="equal")
-    axes.scatter(values[:, 0], values[:, 1], color=colour(0), s=18, label=f"held out ({len(pairs)})")
+    many = len(pairs) > MANY
+    if "measured_low_ms" in pairs and not many:
+        # Intervals are of the dataset's medians; those of a few networks reach beyond the figure.
+        below = pairs["measured_ms"] - pairs["measured_low_ms"].fillna(pairs["measured_ms"])
+        above = pairs["measured_high_ms"].fillna(pairs["measured_ms"]) - pairs["measured_ms"]
+        bars = np.clip([below, above], 0, None)
+        axes.errorbar(values[:, 0], values[:, 1], xerr=bars, fmt="none", ecolor="0.7", elinewidth=0.8, zorder=1)
+    axes.scatter(
+        values[:, 0],
+        values[:, 1],
+        color=colour(0),
+        s=5 if many else 18,
+        alpha=0.4 if many else 1,
+        rasterized=many,
+        zorder=2,
+        label=f"held out ({len(pairs):,})",
+    )
     axes.set(xlim=ends, ylim=ends, box_aspect=1, xlabel="measured latency, ms", ylabel="predicted latency, ms")
-    text = f"RMSE {errors['rmse_ms']:.2g} ms, MAPE {errors['mape_percent']:.1f} %"
+    text = f"RMSE {_shown(errors['rmse_ms'])} ms, MAPE {errors['mape_percent']:.1f} %"
     axes.annotate(text, (0.97, 0.03), xycoords="axes fraction", ha="right", va="bottom")
     axes.legend(loc="upper left")
-    caption = f"Architectures that the predictor was not fitted to, each a point; on the line both agree. Data: {path}."
-    title = f"Latency predictor, {place.where}"
     return Drawing(name="predictor", title=title, caption=caption, figure=figure, data=pairs)
+
+
+def _shown(value: float) -> str:
+    """A number with two digits at least, and no exponent."""
+    return f"{value:.2g}" if value < 10 else f"{value:,.0f}"

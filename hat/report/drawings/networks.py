@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from hat.lacking import Lacking
 from hat.report.gathered import Place
-from hat.report.lacking import Lacking
 from hat.report.style import Drawing, colour, new_figure, plain
 from hat.space import Architecture
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST = 12
 PER_ROW = 4
 # Of a layer's box, in the units of the drawing; the widest feed-forward network fills it.
-WIDEST, HIGH, STEP = 1.0, 0.62, 1.0
+WIDEST, HIGH, STEP = 1.0, 0.7, 1.0
 ENCODER, DECODER = 0.0, 1.75
 
 
@@ -54,7 +54,7 @@ def networks(found: Mapping[str, Architecture], title: str, data: str) -> Drawin
     rows = -(-len(shown) // columns)
     layers = max(max(one.encoder_layers, one.decoder_layers) for one in shown.values())
     widest = max(max(*one.encoder_ffn_dim, *one.decoder_ffn_dim) for one in shown.values())
-    figure = new_figure(columns, rows, width=max(3.6, 2.6 * columns), height=rows * (0.42 * layers + 1.3))
+    figure = new_figure(columns, rows, width=max(3.8, 3.0 * columns), height=rows * (0.5 * layers + 1.3))
     for axes in figure.axes:
         plain(axes)
     for axes, (name, architecture) in zip(figure.axes, shown.items(), strict=False):
@@ -64,8 +64,8 @@ def networks(found: Mapping[str, Architecture], title: str, data: str) -> Drawin
     left = "" if len(shown) == len(found) else f" The first {MOST} of {len(found)} are drawn."
     caption = (
         "Encoder on the left, decoder on the right, inputs at the bottom. A box is a layer, as wide as its feed-forward"
-        " network, which the first number gives; then its heads (decoder: self- and cross-attention). Lines: encoder"
-        f" layers that a decoder layer attends to.{left} {data}."
+        " network, which the upper number gives; below it are its heads (decoder: self- and cross-attention). Lines:"
+        f" encoder layers that a decoder layer attends to.{left} {data}."
     )
     return Drawing(name="architectures", title=title, caption=caption, figure=figure, data=table)
 
@@ -91,10 +91,12 @@ def _network(axes: "Axes", network: Architecture, layers: int, widest: int) -> N
                 zorder=2,
             )
         )
-        axes.text(centre, layer * STEP + HIGH / 2, text, ha="center", va="center", fontsize=7, zorder=3)
+        axes.text(
+            centre, layer * STEP + HIGH / 2, text, ha="center", va="center", fontsize=6.5, linespacing=1.1, zorder=3
+        )
 
     for layer, (ffn_dim, heads) in enumerate(zip(network.encoder_ffn_dim, network.encoder_heads, strict=True)):
-        box(ENCODER, layer, ffn_dim, f"{ffn_dim} | {heads}", 0)
+        box(ENCODER, layer, ffn_dim, f"{ffn_dim}\n{heads}", 0)
     for layer, (ffn_dim, own, cross, span) in enumerate(
         zip(
             network.decoder_ffn_dim,
@@ -104,7 +106,7 @@ def _network(axes: "Axes", network: Architecture, layers: int, widest: int) -> N
             strict=True,
         )
     ):
-        box(DECODER, layer, ffn_dim, f"{ffn_dim} | {own}, {cross}", 1)
+        box(DECODER, layer, ffn_dim, f"{ffn_dim}\n{own}, {cross}", 1)
         for back in range(min(span, network.encoder_layers)):
             source = network.encoder_layers - 1 - back
             axes.plot(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from hat.lacking import Lacking
 from hat.latency.accuracy import kendall_tau
 from hat.report.gathered import HAT, KINDS, Place
-from hat.report.lacking import Lacking
 from hat.report.published import published_beside
 from hat.report.style import Drawing, colour, marker, new_figure
 from hat.report.summary import Row

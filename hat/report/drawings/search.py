@@ -1,15 +1,19 @@
 """Search curves: the best validation loss over the evaluations, against random search."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hat.lacking import Lacking
+from hat.layout import RANDOM_SEARCH, SEARCH
 from hat.report.gathered import Place
-from hat.report.lacking import Lacking
 from hat.report.style import Drawing, colour, marker, new_figure
 
 SAMPLED, WHOLE = "sampled", "whole"
+# Whose candidates a row is of.
+OWN, RANDOM = "search", "random, expected"
 
 
 def search_of(place: Place, names: list[str]) -> Drawing:
@@ -18,15 +22,15 @@ def search_of(place: Place, names: list[str]) -> Drawing:
     Raises:
         Lacking: there was no search.
     """
-    files = {name: place.results.budget(place.task, place.device, name) / "search.parquet" for name in names}
-    found = {name: path for name, path in files.items() if path.exists()}
+    folders = {name: place.results.budget(place.task, place.device, name) for name in names}
+    found = {name: folder for name, folder in folders.items() if (folder / SEARCH).exists()}
     if not found:
-        raise Lacking(f"a search in {place.folder}", f"{place.folder}/BUDGET/search.parquet")
-    curves = pd.concat([_curve(path, name) for name, path in found.items()], ignore_index=True)
+        raise Lacking(f"a search in {place.folder}", f"{place.folder}/BUDGET/{SEARCH}")
+    curves = pd.concat([part for name, folder in found.items() for part in _curves(folder, name)], ignore_index=True)
     figure = new_figure()
     (axes,) = figure.axes
     for number, name in enumerate(found):
-        own = curves[curves["budget"] == name]
+        own, drawn = (curves[(curves["budget"] == name) & (curves["of"] == which)] for which in (OWN, RANDOM))
         axes.step(
             own["evaluations"],
             own["best_validation_loss"],
@@ -36,44 +40,73 @@ def search_of(place: Place, names: list[str]) -> Drawing:
             markevery=max(1, len(own) // 6),
             label=f"{name} ({own['best_validation_loss'].iloc[-1]:.3f})",
         )
-        random = own[own["random_validation_loss"].notna()]
-        axes.plot(random["evaluations"], random["random_validation_loss"], ":", color=colour(number))
-    if curves["random_validation_loss"].notna().any():
+        axes.plot(drawn["evaluations"], drawn["best_validation_loss"], ":", color=colour(number))
+    if (curves["of"] == RANDOM).any():
         axes.plot([], [], ":", color="0.3", label="random search, expected")
-        compared = (
-            "Dotted: the expected best of as many random draws that meet the budget, computed from those that the"
-            " search itself began with, and as far as these reach."
-        )
-    else:
-        compared = "None of these searches drew at random, so there is no random search beside them."
     axes.set(xlabel="Architectures evaluated", ylabel="best validation loss, nats a token")
     axes.legend(title="budget (best)")
     caption = (
-        f"Validation loss is with the SuperTransformer's weights. {compared} Data: {place.folder}/*/search.parquet."
+        "Validation loss is with the SuperTransformer's weights; evaluations are counted from the start of the search,"
+        f" those for other budgets too. {_said(found, curves)} Data: {place.folder}/*/{SEARCH}, {RANDOM_SEARCH}."
     )
     title = f"Search, {place.where}"
     return Drawing(name="search", title=title, caption=caption, figure=figure, data=curves)
 
 
-def _curve(path: Path, budget: str) -> pd.DataFrame:
-    candidates = pd.read_parquet(path).sort_values("order")
-    losses = candidates["validation_loss"]
-    # What was evaluated on a part of the sentences alone is no result yet.
-    whole = candidates[WHOLE].astype(bool) if WHOLE in candidates else losses.notna()
-    random = np.full(len(candidates), np.nan)
-    if "origin" in candidates:
-        expected = expected_best(losses[whole & (candidates["origin"] == SAMPLED)].to_numpy(dtype=float))
-        random[: len(expected)] = expected[: len(random)]
-    return pd.DataFrame(
+def _said(found: Mapping[str, Path], curves: pd.DataFrame) -> str:
+    """What the dotted lines are, and what makes those that are not there."""
+    made = [name for name, folder in found.items() if (folder / RANDOM_SEARCH).exists()]
+    drawn = [
+        name for name in found if name not in made and ((curves["budget"] == name) & (curves["of"] == RANDOM)).any()
+    ]
+    words = []
+    if made:
+        words.append(
+            f"Dotted, {', '.join(made)}: the expected best of so many draws at random within the budget, from a random"
+            " search with as many evaluations."
+        )
+    if drawn:
+        words.append(
+            f"Dotted, {', '.join(drawn)}: the same from what the search itself began with, as far as that reaches."
+        )
+    if missing := [name for name in found if name not in made]:
+        files = " ".join(str(found[name] / RANDOM_SEARCH) for name in missing)
+        words.append(f"No random search was made for {', '.join(missing)}; `snakemake {files}` makes it.")
+    return " ".join(words)
+
+
+def _curves(folder: Path, budget: str) -> Iterator[pd.DataFrame]:
+    """The curve of a search, and of what random draws are expected to reach, where some were made."""
+    candidates = pd.read_parquet(folder / SEARCH).sort_values("order")
+    losses, whole = candidates["validation_loss"], _whole(candidates)
+    yield pd.DataFrame(
         {
             "budget": budget,
-            "evaluations": range(1, len(candidates) + 1),
-            "generation": candidates["generation"].to_numpy(),
+            "of": OWN,
+            "evaluations": 1 + candidates["order"].to_numpy(),
             "validation_loss": losses.to_numpy(),
             "best_validation_loss": losses.where(whole).cummin().ffill().to_numpy(),
-            "random_validation_loss": random,
         }
     )
+    if (folder / RANDOM_SEARCH).exists():
+        drawn = pd.read_parquet(folder / RANDOM_SEARCH).sort_values("order")
+    else:
+        drawn = candidates[whole & (candidates["origin"] == SAMPLED)]
+    values = drawn["validation_loss"].to_numpy(dtype=float)
+    yield pd.DataFrame(
+        {
+            "budget": budget,
+            "of": RANDOM,
+            "evaluations": range(1, len(drawn) + 1),
+            "validation_loss": values,
+            "best_validation_loss": expected_best(values),
+        }
+    )
+
+
+def _whole(candidates: pd.DataFrame) -> "pd.Series[bool]":
+    """What was evaluated on a part of the sentences alone is no result yet."""
+    return candidates[WHOLE].astype(bool) if WHOLE in candidates else candidates["validation_loss"].notna()
 
 
 def expected_best(losses: np.ndarray) -> np.ndarray:

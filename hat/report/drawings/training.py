@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from hat.artifacts import read_jsonl
+from hat.lacking import Lacking
 from hat.report.gathered import Place
-from hat.report.lacking import Lacking
 from hat.report.style import Drawing, colour, marker, new_figure
 
 

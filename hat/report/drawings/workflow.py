@@ -2,17 +2,23 @@
 
 import re
 import textwrap
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import pandas as pd
 
 from hat.errors import InputError
-from hat.report.lacking import needed
+from hat.lacking import needed
 from hat.report.style import Drawing, colour, new_figure, plain
 
 NODE = re.compile(r'^\s*(\d+)\[label = "([^"\\]+)')
 EDGE = re.compile(r"^\s*(\d+) -> (\d+)")
 SWEEPS = 8
+# Half the height of a box, and room beside it, in ranks.
+HALF = 0.24
+# A place that an arrow over several ranks passes through: both its ends.
+Bend = tuple[str, str]
 
 
 def workflow_of(path: Path) -> Drawing:
@@ -27,25 +33,27 @@ def workflow_of(path: Path) -> Drawing:
     """
     edges = read_graph(needed(path, Path("figures")))
     names = sorted({name for edge in edges for name in edge})
-    ranks = _ranks(names, edges)
+    shown = [edge for edge in edges if not _implied(*edge, edges)]
+    ranks = _ranks(names, edges, shown)
     widest = max(map(len, ranks))
     figure = new_figure(width=max(4.5, 2.0 * widest), height=0.62 * len(ranks) + 0.4)
     (axes,) = figure.axes
     plain(axes)
-    places = {
-        name: ((widest - len(rank)) / 2 + place, number)
-        for number, rank in enumerate(ranks)
-        for place, name in enumerate(rank)
-    }
-    for first, second in edges:
-        if not _implied(first, second, edges):
-            axes.annotate(
-                "",
-                places[second],
-                places[first],
-                zorder=1,
-                arrowprops={"arrowstyle": "-|>", "color": "0.55", "shrinkA": 11, "shrinkB": 11, "linewidth": 1},
-            )
+    places: dict[str, tuple[float, int]] = {}
+    bends: dict[Bend, list[tuple[float, int]]] = {edge: [] for edge in shown}
+    for number, rank in enumerate(ranks):
+        for place, name in enumerate(rank):
+            spot = ((widest - len(rank)) / 2 + place, number)
+            if isinstance(name, str):
+                places[name] = spot
+            else:
+                bends[name].append(spot)
+    for first, second in shown:
+        (x, y), (end, below) = places[first], places[second]
+        way = [(x, y + HALF), *bends[first, second], (end, below - HALF)]
+        axes.plot(*zip(*way[:-1], strict=True), color="0.55", linewidth=1, zorder=1)
+        arrow = {"arrowstyle": "-|>", "color": "0.55", "shrinkA": 0, "shrinkB": 0, "linewidth": 1}
+        axes.annotate("", way[-1], way[-2], zorder=1, arrowprops=arrow)
     for name, (x, y) in places.items():
         label = "\n".join(textwrap.wrap(name.replace("_", " "), 26))
         axes.text(
@@ -86,8 +94,11 @@ def read_graph(path: Path) -> list[tuple[str, str]]:
     return sorted({(names[first], names[second]) for first, second in numbered})
 
 
-def _ranks(names: list[str], edges: list[tuple[str, str]]) -> list[list[str]]:
-    """Rules by the longest way to them, each rank ordered so that few arrows cross (barycentres)."""
+def _ranks(names: list[str], edges: list[Bend], shown: list[Bend]) -> list[list[str | Bend]]:
+    """Rules by the longest way to them, each rank ordered so that few arrows cross (barycentres).
+
+    An arrow over several ranks has a place of its own in those between, so that it passes by the rules there.
+    """
     depth = dict.fromkeys(names, 0)
     for _ in names:
         for first, second in edges:
@@ -95,16 +106,25 @@ def _ranks(names: list[str], edges: list[tuple[str, str]]) -> list[list[str]]:
     # What needs nothing stands just above what needs it.
     for name in {first for first, _ in edges} - {second for _, second in edges}:
         depth[name] = min(depth[second] for first, second in edges if first == name) - 1
-    ranks = [[name for name in names if depth[name] == number] for number in range(max(depth.values()) + 1)]
-    near: dict[str, list[str]] = {name: [] for name in names}
-    for first, second in edges:
-        near[first].append(second)
-        near[second].append(first)
+    ranks: list[list[str | Bend]] = [
+        [name for name in names if depth[name] == number] for number in range(max(depth.values()) + 1)
+    ]
+    # By rank: of everything there, what it is joined to in the ranks beside.
+    near: list[dict[str | Bend, list[tuple[int, str | Bend]]]] = [{name: [] for name in rank} for rank in ranks]
+    for edge in shown:
+        first, second = edge
+        way: list[str | Bend] = [first, *[edge] * (depth[second] - depth[first] - 1), second]
+        for number, (above, below) in enumerate(pairwise(way), start=depth[first]):
+            near[number].setdefault(above, []).append((number + 1, below))
+            near[number + 1].setdefault(below, []).append((number, above))
+    ranks = [list(joined) for joined in near]
     for _ in range(SWEEPS):
-        place = {name: number - len(rank) / 2 for rank in ranks for number, name in enumerate(rank)}
-        wanted = {name: sum(place[other] for other in others) / len(others) for name, others in near.items()}
-        for rank in ranks:
-            rank.sort(key=lambda name: (wanted[name], name))
+        place = {
+            (number, name): at - len(rank) / 2 for number, rank in enumerate(ranks) for at, name in enumerate(rank)
+        }
+        for number, rank in enumerate(ranks):
+            wanted = {name: fmean([place[other] for other in near[number][name]] or [0.0]) for name in rank}
+            rank.sort(key=lambda name: (wanted[name], str(name)))
     return ranks
 
 

@@ -1,8 +1,9 @@
-"""What a figure or table lacks, said in one sentence with the target that makes it."""
+"""What is lacking, said in one sentence with the target that makes it."""
 
 from pathlib import Path
 
 from hat.errors import InputError
+from hat.layout import target_of
 
 
 class Lacking(InputError):
@@ -31,3 +32,9 @@ def needed(path: Path, target: Path | None = None) -> Path:
     if not path.exists():
         raise Lacking(path, target or path)
     return path
+
+
+def absent(path: Path | str) -> InputError:
+    """The error of a file that does not exist; of an artifact of the workflow it names what makes it."""
+    target = target_of(path)
+    return InputError(f"{path}: no such file") if target is None else Lacking(path, target)

@@ -1,0 +1,44 @@
+"""The stage that draws at random what a search of the same budget is compared with."""
+
+from pathlib import Path
+
+from hat.artifacts import only_one, provenance
+from hat.lacking import needed
+from hat.latency.dataset import write_parquet
+from hat.layout import RANDOM_SEARCH, SEARCH, Results
+from hat.progress import progress
+from hat.search.problem import run
+from hat.search.random import RandomSearch
+from hat.search.setting import SearchSetting
+from hat.search.tables import read_candidates, table
+from hat.settings import Settings, budget_ms
+
+# Added to the seed, since the search itself may begin with the draws of the seed.
+OTHER_DRAWS = 1_000_003
+
+
+def random_search(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
+    """Write BUDGET/random-search.parquet: as many random Architectures as the search of this budget evaluated.
+
+    Counted are all evaluations that the search knew of, those for other budgets too. Draws are different Architectures
+    within the budget, wholly evaluated through the task's cache.
+
+    Raises:
+        HatError: the budget cannot be met, or a loss is not a number.
+        InputError: the budget is no budget, or the search, the predictor or the SuperTransformer is missing.
+    """
+    limit_ms, folder = budget_ms(budget), results.budget(task, device, budget)
+    searched = read_candidates(needed(folder / SEARCH))
+    setting = SearchSetting(settings, results, task, device)
+    chosen = setting.chosen.model_copy(update={"evaluations": 1 + max(found.order for found in searched)})
+    with only_one(folder, f"Drawing for {budget}"), setting.evaluator() as evaluator:
+        name = f"{budget} on device {device!r}"
+        problem = setting.problem(evaluator, [limit_ms], setting.predictor, name, halving=False)
+        algorithm = RandomSearch(problem, chosen, settings.seed + OTHER_DRAWS)
+        with progress(f"Drawing at random for {budget}", algorithm.planned) as tracker:
+            candidates = run(problem, algorithm, tracker)
+        made_from = {**setting.made_from(), "budget_ms": limit_ms, "evaluations": algorithm.planned}
+        made = provenance(seed=settings.seed, settings=made_from)
+        path = folder / RANDOM_SEARCH
+        write_parquet(path, table(candidates), {"budget": budget, "provenance": made})
+    return path
