@@ -6,6 +6,7 @@ around it, a full stop at the end of a word, is decided afterwards. docs/data.md
 """
 
 import re
+from itertools import chain
 
 import regex
 
@@ -112,7 +113,8 @@ class Moses:
         if self._normaliser is not None and _NORMALISED.search(line):
             # The script sees the line feed, so that a full stop before a closing quotation mark is not the line's end.
             line = self._normaliser.normalize(line + "\n" if self._as_perl else line)
-        if self._as_perl:
+        # True for most lines: neither controls nor other spaces.
+        if self._as_perl and not line.isprintable():
             if self._spaced_controls:
                 line = _CONTROLS.sub(" ", line)
             line = _PERL_DROPPED.sub("", _PERL_SPACES.sub(" ", line))
@@ -135,21 +137,22 @@ class Moses:
         if len(stretches) < 3 or "' '" in text:
             return self._apply(text)
         # The first and the last have no space, and so no character at all, on one side.
-        words = [*self._remembered(stretches[0] + " ")]
-        for stretch in stretches[1:-1]:
-            words.extend(self._remembered(stretch))
-        words.extend(self._remembered(" " + stretches[-1]))
-        return words
+        stretches = [stretches[0] + " ", *stretches[1:-1], " " + stretches[-1]]
+        found = [*map(self._stretches.get, stretches)]
+        if None in found:
+            found = [
+                self._remember(stretch) if words is None else words
+                for stretch, words in zip(stretches, found, strict=True)
+            ]
+        return [*chain.from_iterable(found)]
 
-    def _remembered(self, stretch: str) -> tuple[str, ...]:
+    def _remember(self, stretch: str) -> tuple[str, ...]:
         """Words of a stretch between spaces; of the first or last one where the space on its other side is given."""
-        found = self._stretches.get(stretch)
-        if found is None:
-            found = _plain(stretch.strip(" ")) or tuple(self._apply(stretch if " " in stretch else f" {stretch} "))
-            if len(stretch) <= LONGEST_CACHED:
-                if len(self._stretches) >= CACHED_STRETCHES:
-                    self._stretches.clear()
-                self._stretches[stretch] = found
+        found = _plain(stretch.strip(" ")) or tuple(self._apply(stretch if " " in stretch else f" {stretch} "))
+        if len(stretch) <= LONGEST_CACHED:
+            if len(self._stretches) >= CACHED_STRETCHES:
+                self._stretches.clear()
+            self._stretches[stretch] = found
         return found
 
     def _apply(self, text: str) -> list[str]:
@@ -159,9 +162,9 @@ class Moses:
 
     def _split_full_stops(self, words: list[str]) -> None:
         """Part full stops from words that are no abbreviations, in place."""
-        for number in range(len(words) - 1, -1, -1):
+        for number in [number for number, word in enumerate(words) if word[-1] == "."][::-1]:
             word = words[number]
-            if not word.endswith(".") or word.endswith("..") or len(word) == 1:
+            if word.endswith("..") or len(word) == 1:
                 continue
             stem = word[:-1]
             following = words[number + 1] if number + 1 < len(words) else ""
