@@ -139,12 +139,10 @@ class Moses:
         # The first and the last have no space, and so no character at all, on one side.
         stretches = [stretches[0] + " ", *stretches[1:-1], " " + stretches[-1]]
         found = [*map(self._stretches.get, stretches)]
-        if None in found:
-            found = [
-                self._remember(stretch) if words is None else words
-                for stretch, words in zip(stretches, found, strict=True)
-            ]
-        return [*chain.from_iterable(found)]
+        known = (
+            self._remember(stretch) if words is None else words for stretch, words in zip(stretches, found, strict=True)
+        )
+        return [*chain.from_iterable(known)]
 
     def _remember(self, stretch: str) -> tuple[str, ...]:
         """Words of a stretch between spaces; of the first or last one where the space on its other side is given."""

@@ -10,7 +10,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ WORDS_PER_STEP = 1 << 16
 INSIDE = np.int32(-(1 << 31))
 # A pair is the number of its first symbol above these bits, and that of its second below.
 BITS = 32
-Numbers = npt.NDArray[np.integer]
+Numbers = npt.NDArray[Any]
 # A pair in an order that puts the largest one first among equally frequent ones.
 Order = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -130,14 +130,15 @@ class PairCounts:
         symbols = self._symbols
         for begin in range(0, len(symbols), CHARACTERS_PER_SCAN):
             stretch = symbols[begin : begin + CHARACTERS_PER_SCAN]
+            places: Numbers
             if symbol is None:
                 places = begin + np.flatnonzero(stretch >= 0)
             else:
                 # As the first symbol of a pair, and as the second.
-                found = begin + np.flatnonzero(stretch == symbol)
+                found: Numbers = begin + np.flatnonzero(stretch == symbol)
                 before = _number(symbols[found - 1])
-                before_it = found - self._lengths[before]
-                places = np.unique(np.concatenate([found, before_it[~self._ends[before]]]))
+                first = found - self._lengths[before]
+                places = np.unique(np.concatenate([found, first[~self._ends[before]]]))
             left = symbols[places]
             inside = ~self._ends[left]
             left, places = left[inside], places[inside]
@@ -145,7 +146,8 @@ class PairCounts:
             yield _Scanned(_joined(left, right), self._weights_at(places), places.astype(self._starts.dtype))
 
     def _weights_at(self, places: Numbers) -> Numbers:
-        return self._weights[np.searchsorted(self._starts, places, side="right") - 1]
+        words: Numbers = np.searchsorted(self._starts, places, side="right") - 1
+        return self._weights[words]
 
     def _order(self, key: int) -> Order:
         # Negated code points sort the other way round; the 1 puts a longer symbol before its own beginning.
@@ -171,7 +173,7 @@ class PairCounts:
     def _occurrences(self, left: int, right: int) -> Numbers:
         """Where a pair is merged: from the left where it overlaps with itself."""
         symbols = self._symbols
-        places = np.sort(self._places.pop(_joined_one(left, right)))
+        places: Numbers = np.sort(self._places.pop(_joined_one(left, right)))
         # What was the beginning of a symbol is in a longer one since then, or the beginning of the same.
         places = places[symbols[places] == left]
         places = places[symbols[places + self._lengths[left]] == right]
@@ -276,8 +278,8 @@ def _number(symbols: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     return np.where(symbols < 0, ~symbols, symbols)
 
 
-def _joined(left: Numbers, right: Numbers | np.integer) -> Numbers:
-    return (left.astype(np.int64) << BITS) | right
+def _joined(left: Numbers, right: Numbers | np.int64) -> Numbers:
+    return left.astype(np.int64) << BITS | right
 
 
 def _joined_one(left: int, right: int) -> int:

@@ -154,8 +154,8 @@ def _codes(task: Task, data: Path, text: str, processes: int) -> None:
     stamp = Stamps.stamp(texts, [task.tokenisation.bpe_merges, text == "pieces"])
     if stamps.holds(codes, stamp):
         return
-    counts = count_words(texts, joined=text == "pieces", processes=processes)
-    learn(counts, task.tokenisation.bpe_merges, codes)
+    # Nothing else holds the counts, so that they can go while the codes are learnt.
+    learn(count_words(texts, joined=text == "pieces", processes=processes), task.tokenisation.bpe_merges, codes)
     stamps.record(codes, stamp)
 
 

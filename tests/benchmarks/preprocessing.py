@@ -10,7 +10,7 @@ of different words, by the power of the number of pairs that the two sizes show.
 
 Words are drawn by Zipf's law in two parts, as those of real text are: common ones by 1 / rank, rare ones by a steeper
 power, with ever new words as the text grows; each language has its own. What is done is noted in DIR: the same command
-goes on where it was.
+goes on where it was. With --learning-alone only the codes are learnt, on words that are drawn and counted without text.
 """
 
 import argparse
@@ -18,9 +18,11 @@ import json
 import math
 import multiprocessing
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +59,9 @@ elif stage == "codes":
     counts = count_words([data / f"words/train.{name}" for name in ("en", "fr")], joined=False, processes=processes)
     more = {"words": len(counts), "counting_s": time.process_time() - used,
             "counting_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
-    learn(counts, task.tokenisation.bpe_merges, data / "words/codes")
+    held = [counts]
+    del counts
+    learn(held.pop(), task.tokenisation.bpe_merges, data / "words/codes")
 elif stage == "pieces":
     for language in ("en", "fr"):
         map_file(PieceLines(data / "words/codes"), data / f"words/train.{language}", data / f"tokens/train.{language}",
@@ -87,22 +91,27 @@ def made_words() -> np.ndarray:
     return np.array(words[:MOST_WORDS], dtype=object)
 
 
+def ranks(draw: np.random.Generator, count: int) -> np.ndarray:
+    """Ranks of so many words."""
+    chance, place = draw.random((2, count))
+    rare = COMMON * np.maximum(place, 1e-12) ** (-1 / TAIL)
+    common = math.log(COMMON) / (math.log(COMMON) + 1 / TAIL)
+    return np.where(chance < common, COMMON**place, rare).astype(np.int64) % MOST_WORDS
+
+
 def make_text(folder: Path, pairs: int) -> None:
     """Write raw text of that many pairs, 500 for validation, and the configuration of a task."""
     draw = np.random.default_rng(1)
     english = made_words()
     french = np.array([word[::-1] + "e" for word in english], dtype=object)
-    common = math.log(COMMON) / (math.log(COMMON) + 1 / TAIL)
     raw = folder / "results/made/data/raw"
     raw.mkdir(parents=True, exist_ok=True)
     for split, count in (("train", pairs), ("validation", 500)):
         with open(raw / f"{split}.en", "w") as left, open(raw / f"{split}.fr", "w") as right:
             for begin in range(0, count, PAIRS_PER_DRAW):
                 lengths = draw.integers(8, 41, size=min(PAIRS_PER_DRAW, count - begin))
-                chance, place = draw.random((2, lengths.sum()))
-                rare = COMMON * np.maximum(place, 1e-12) ** (-1 / TAIL)
-                ranks = np.where(chance < common, COMMON**place, rare).astype(np.int64) % MOST_WORDS
-                ours, theirs = english[ranks].tolist(), french[ranks].tolist()
+                chosen = ranks(draw, int(lengths.sum()))
+                ours, theirs = english[chosen].tolist(), french[chosen].tolist()
                 end = 0
                 for length in lengths.tolist():
                     first, middle, end = end, end + length // 2, end + length
@@ -136,6 +145,34 @@ def configure(folder: Path, merges: int) -> None:
         "tokenisation": settings,
     }
     (folder / "config/tasks/made.yaml").write_text(json.dumps(task))
+
+
+def learn_drawn(pairs: int, merges: int, folder: Path) -> None:
+    """Print what learning takes on the words of that many pairs, which are drawn and counted without their text."""
+    from collections import Counter
+
+    from hat.data.learn_bpe import learn
+
+    draw = np.random.default_rng(1)
+    english = made_words()
+    counts: Counter[str] = Counter()
+    for words in (english, [word[::-1] + "e" for word in english]):
+        times = np.zeros(MOST_WORDS, dtype=np.int64)
+        for begin in range(0, pairs, 1 << 18):
+            times += np.bincount(ranks(draw, 24 * min(1 << 18, pairs - begin)), minlength=MOST_WORDS)
+        counts.update({words[rank]: int(times[rank]) for rank in np.flatnonzero(times).tolist()})
+    del english, words, times
+    found = {"pairs": pairs, "words": len(counts), "counts_mb": resident_mb()}
+    held, began = [counts], time.process_time()
+    del counts
+    learn(held.pop(), merges, folder / "codes")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(found | {"learning_s": time.process_time() - began, "after_mb": resident_mb(), "peak_mb": peak}))
+
+
+def resident_mb() -> float:
+    """Memory of this process now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
 def measure(pairs: int, merges: int, processes: int, folder: Path) -> dict[str, dict[str, float]]:
@@ -179,7 +216,12 @@ def main() -> None:
     # Two at least, so that what runs in workers is known.
     parser.add_argument("--processes", type=int, default=max(2, len(os.sched_getaffinity(0))))
     parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--learning-alone", action="store_true")
     arguments = parser.parse_args()
+    if arguments.learning_alone:
+        with tempfile.TemporaryDirectory() as name:
+            learn_drawn(arguments.pairs, arguments.merges, Path(name))
+        return
     with tempfile.TemporaryDirectory() as name:
         small, large = (
             measure(pairs, arguments.merges, arguments.processes, (arguments.folder or Path(name)) / str(pairs))
