@@ -7,12 +7,16 @@ around it, a full stop at the end of a word, is decided afterwards. docs/data.md
 
 import re
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import regex
 
 from hat.config_text import Tokenisation
 from hat.data.bpe import LONGEST_CACHED
 from hat.data.text import clean
+
+if TYPE_CHECKING:
+    from sacremoses import MosesPunctNormalizer
 
 CACHED_STRETCHES = 1 << 18
 # Nothing else makes punctuation normalisation change a line; spaces and \r do in one that is not clean.
@@ -78,15 +82,11 @@ class Moses:
 
     def __init__(self, language: str, tokenisation: Tokenisation, *, training: bool = False) -> None:
         # Takes half a second, which many who import this file, directly or not, need not wait.
-        from sacremoses import MosesDetokenizer, MosesPunctNormalizer
+        from sacremoses import MosesDetokenizer
         from sacremoses.corpus import NonbreakingPrefixes
 
         normalised = training or tokenisation.normalise_splits == "all"
-        self._normaliser = (
-            MosesPunctNormalizer(lang=language, perl_parity=True)
-            if tokenisation.normalise_punctuation and normalised
-            else None
-        )
+        self._normaliser = _normaliser(language) if tokenisation.normalise_punctuation and normalised else None
         self._as_perl = tokenisation.invisible != "drop"
         self._spaced_controls = tokenisation.invisible == "space" and normalised
         self._plain_apostrophes = tokenisation.plain_apostrophes and not training
@@ -174,6 +174,18 @@ class Moses:
             ):
                 continue
             words[number : number + 1] = [stem, "."]
+
+
+def _normaliser(language: str) -> "MosesPunctNormalizer":
+    """Punctuation normalisation with the rules of normalize-punctuation.perl."""
+    from sacremoses import MosesPunctNormalizer
+
+    made = MosesPunctNormalizer(lang=language, perl_parity=True)
+    if language not in ("en", "cs", "cz", "de", "es", "fr"):
+        # The script has the rule of German for all languages but the first three, and the one for numbers comes last.
+        place = len(made.substitutions) - len(made.OTHER)
+        made.substitutions[place:place] = made.DE_ES_FR_QUOTATION_FOLLOWED_BY_COMMA
+    return made
 
 
 def _plain(stretch: str) -> tuple[str, ...] | None:

@@ -80,6 +80,8 @@ LOWERED = Tokenisation(normalise_punctuation=False, invisible="keep", lowercase=
         # A full stop before a closing quotation mark is moved behind it, in German and French, at the end too.
         ("de", TRAINED, "Er sagte: „Das ist alles.“", "Er sagte : &quot; Das ist alles &quot; ."),
         ("de", TRAINED, "Am 3. Mai um 5 %, d.h. „bald“…", "Am 3. Mai um 5 % , d.h. &quot; bald &quot; ..."),
+        # All languages but English and Czech have that rule, also those that sacremoses leaves it out for.
+        ("it", TRAINED, "Disse „bene.“ e poi", "Disse &quot; bene &quot; . e poi"),
         ("fr", TRAINED, "« L\u2019homme » dit : 1 000 €\xa0!", "&quot; L&apos; homme &quot; dit : 1 000 € !"),
         (
             "en",
