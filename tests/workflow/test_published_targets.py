@@ -49,12 +49,3 @@ def test_a_published_network_is_converted_measured_and_scored(project, tmp_path_
     assert "Nothing to be done" in project.snakemake(TARGET, "--configfile", "small.yaml")
     # Nothing of the task's own data, networks and searches is needed.
     assert not (project.folder / "results/wmt14ende/data").exists()
-
-
-def test_without_the_file_and_the_network_it_says_where_to_put_it(project, monkeypatch):
-    # Nothing answers there.
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    output = project.snakemake(f"results/published/{NAME}/subtransformer/checkpoint.pt", code=1)
-    place = location(published_model(NAME).source, Path("results/downloads"))
-    assert f"put the file by hand at {place}" in " ".join(output.split())
