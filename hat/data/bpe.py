@@ -1,6 +1,6 @@
 """Byte-pair encoding in the format of subword-nmt: splitting words with codes, and putting them together again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +18,15 @@ CACHE_WORDS = 1 << 18
 LONGEST_CACHED = 64
 
 
+class _Ranks(dict[tuple[str, str], int]):
+    """The order of merges: what is no merge comes after all."""
+
+    NONE = 1 << 62
+
+    def __missing__(self, pair: tuple[str, str]) -> int:
+        return self.NONE
+
+
 class BytePairs:
     """Splits words into pieces; every piece but the last of a word ends with ``@@``.
 
@@ -30,8 +39,9 @@ class BytePairs:
     """
 
     def __init__(self, path: Path) -> None:
-        self._ranks: dict[tuple[str, str], int] = {}
-        self._cache: dict[str, tuple[str, ...]] = {}
+        self._ranks = _Ranks()
+        # Of each word its pieces, joined by spaces, of which they hold none.
+        self._cache: dict[str, str] = {}
         self._separate_end = False
         for number, line in enumerate(read_lines(path), start=1):
             if number == 1:
@@ -47,41 +57,45 @@ class BytePairs:
             self._ranks.setdefault((pair[0], pair[1]), number)
         if not self._ranks:
             raise InputError(f"{path}: holds no merge operations")
+        self._pairs = {rank: pair for pair, rank in self._ranks.items()}
 
-    def split(self, words: Iterable[str]) -> list[str]:
-        """Pieces of all words."""
-        pieces: list[str] = []
-        cache = self._cache
-        for word in words:
-            found = cache.get(word)
-            if found is None:
-                found = self._split_word(word)
-                if len(word) <= LONGEST_CACHED:
-                    if len(cache) >= CACHE_WORDS:
-                        cache.clear()
-                    cache[word] = found
-            pieces.extend(found)
+    def split(self, words: Sequence[str]) -> list[str]:
+        """Pieces of all words, which must hold no white space."""
+        return self.line(words).split()
+
+    def line(self, words: Sequence[str]) -> str:
+        """Pieces of all words, joined by spaces."""
+        found = [*map(self._cache.get, words)]
+        return " ".join(
+            [self._remember(word) if known is None else known for word, known in zip(words, found, strict=True)]
+        )
+
+    def _remember(self, word: str) -> str:
+        pieces = " ".join(self._split_word(word))
+        if len(word) <= LONGEST_CACHED:
+            if len(self._cache) >= CACHE_WORDS:
+                self._cache.clear()
+            self._cache[word] = pieces
         return pieces
 
-    def _split_word(self, word: str) -> tuple[str, ...]:
+    def _split_word(self, word: str) -> list[str]:
         symbols = [*escaped(word)]
         if not symbols:
-            return ()
+            return []
         if self._separate_end:
             symbols.append(END_OF_WORD)
         else:
             symbols[-1] += END_OF_WORD
-        ranks = self._ranks
+        rank = self._ranks.__getitem__
         while len(symbols) > 1:
-            ranked = ((ranks[pair], pair) for pair in pairwise(symbols) if pair in ranks)
-            best = min(ranked, default=None)
-            if best is None:
+            best = min(map(rank, pairwise(symbols)))
+            if best == _Ranks.NONE:
                 break
-            symbols = merged(symbols, best[1])
+            symbols = _merged(symbols, *self._pairs[best])
         symbols[-1] = symbols[-1].removesuffix(END_OF_WORD)
         if not symbols[-1]:
             symbols.pop()
-        return (*(symbol + SEPARATOR for symbol in symbols[:-1]), symbols[-1])
+        return [*(symbol + SEPARATOR for symbol in symbols[:-1]), symbols[-1]]
 
 
 def join(pieces: Iterable[str]) -> list[str]:
@@ -104,15 +118,15 @@ def escaped(word: str) -> str:
     return word.replace(SEPARATOR, _ESCAPED_SEPARATOR)
 
 
-def merged(symbols: list[str], pair: tuple[str, str]) -> list[str]:
-    """Symbols with every occurrence of ``pair``, from the left, as one symbol."""
-    result = []
-    position = 0
-    while position < len(symbols):
-        if symbols[position] == pair[0] and symbols[position + 1 : position + 2] == [pair[1]]:
-            result.append(pair[0] + pair[1])
-            position += 2
-        else:
-            result.append(symbols[position])
+def _merged(symbols: list[str], first: str, second: str) -> list[str]:
+    """Symbols with every occurrence of a pair, from the left, as one symbol."""
+    position, last = symbols.index(first), len(symbols) - 1
+    result = symbols[:position]
+    while position < last:
+        symbol = symbols[position]
+        if symbol == first and symbols[position + 1] == second:
+            symbol += second
             position += 1
-    return result
+        result.append(symbol)
+        position += 1
+    return result + symbols[position:]

@@ -99,6 +99,17 @@ class Dictionary:
         numbers = self._numbers
         return np.array([*(numbers.get(token, UNKNOWN) for token in tokens), END], dtype=np.int32)
 
+    def encode_all(self, lines: Iterable[Sequence[str]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """What ``encode`` makes of each line, one after the other, and how long each is. [tokens], [lines]."""
+        numbers = self._numbers
+        found: list[int] = []
+        sizes: list[int] = []
+        for line in lines:
+            found += [numbers.get(token, UNKNOWN) for token in line]
+            found.append(END)
+            sizes.append(len(line) + 1)
+        return np.array(found, dtype=np.int32), np.array(sizes, dtype=np.int32)
+
     def decode(self, numbers: Iterable[int]) -> list[str]:
         """Tokens of numbers up to the first ``</s>``, without ``<s>`` and ``<pad>``."""
         tokens = []

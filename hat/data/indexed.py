@@ -6,6 +6,7 @@ sentence (int32) and where it begins in bytes (int64); everything is little-endi
 
 import contextlib
 import struct
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -23,6 +24,7 @@ VERSION = 1
 TYPES: dict[int, type[np.integer]] = {1: np.uint8, 2: np.int8, 3: np.int16, 4: np.int32, 5: np.int64, 8: np.uint16}
 # fairseq takes two bytes for dictionaries below this size.
 SHORT_LIMIT = 65500
+SENTENCES_PER_WRITE = 1 << 20
 
 
 class IndexedDataset:
@@ -87,7 +89,8 @@ class IndexedWriter:
         self.prefix = Path(prefix)
         self.type: np.dtype[np.integer] = np.dtype("<u2" if vocabulary < SHORT_LIMIT else "<i4")
         self._code = 8 if vocabulary < SHORT_LIMIT else 4
-        self._sizes: list[int] = []
+        # Of every sentence: four bytes each.
+        self._sizes = array("i")
         self._stack = contextlib.ExitStack()
         self._stream: IO[bytes] | None = None
 
@@ -100,22 +103,29 @@ class IndexedWriter:
 
     def add(self, numbers: npt.ArrayLike) -> None:
         """Append one sentence."""
-        assert self._stream is not None, "use the writer in a with statement"
         sentence = np.asarray(numbers, dtype=self.type)
-        self._sizes.append(len(sentence))
-        self._stream.write(sentence.tobytes())
+        self.add_all(sentence, np.array([len(sentence)]))
+
+    def add_all(self, numbers: npt.NDArray[np.integer], sizes: npt.NDArray[np.integer]) -> None:
+        """Append sentences, given one after the other. [tokens], [sentences]."""
+        assert self._stream is not None, "use the writer in a with statement"
+        self._sizes.frombytes(sizes.astype(np.intc).tobytes())
+        self._stream.write(numbers.astype(self.type, copy=False).tobytes())
 
     def __exit__(self, *raised: object) -> None:
         self._stack.__exit__(*raised)  # type: ignore[arg-type]
         if raised[0] is not None:
             return
-        sizes = np.array(self._sizes, dtype="<i4")
-        starts = np.zeros(len(sizes), dtype="<i8")
-        np.cumsum(sizes[:-1].astype("<i8") * self.type.itemsize, out=starts[1:])
+        sizes = np.frombuffer(self._sizes, dtype=np.intc)
         with atomic(_files(self.prefix)[0], "wb") as stream:
             stream.write(HEADER.pack(MAGIC, VERSION, self._code, len(sizes)))
-            stream.write(sizes.tobytes())
-            stream.write(starts.tobytes())
+            stream.write(sizes.astype("<i4", copy=False).data)
+            start = 0
+            for first in range(0, len(sizes), SENTENCES_PER_WRITE):
+                lengths = sizes[first : first + SENTENCES_PER_WRITE].astype("<i8") * self.type.itemsize
+                ends = start + np.cumsum(lengths)
+                stream.write((ends - lengths).tobytes())
+                start = ends[-1]
 
 
 def _files(prefix: Path) -> tuple[Path, Path]:

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from hat.config_text import Tokenisation
+from hat.data.chunks import in_chunks
 from hat.data.splits import Pair
-from hat.data.tokenise import LINES_PER_CHUNK, MosesLines
+from hat.data.tokenise import MosesLines
 
 # A longer word takes its pair with it.
 LONGEST_WORD = 1000
@@ -35,8 +35,7 @@ def fitting(
         dropped: counts the other pairs, by reason.
     """
     sides = [MosesLines(language, tokenisation, training=True) for language in languages]
-    stream = iter(pairs)
-    while chunk := list(islice(stream, LINES_PER_CHUNK)):
+    for chunk in in_chunks(pairs):
         texts = [side([pair[number] for pair in chunk]) for number, side in enumerate(sides)]
         for pair, *lines in zip(chunk, *texts, strict=True):
             words = [line.split() for line in lines]

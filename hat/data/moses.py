@@ -6,12 +6,17 @@ around it, a full stop at the end of a word, is decided afterwards. docs/data.md
 """
 
 import re
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import regex
 
 from hat.config_text import Tokenisation
 from hat.data.bpe import LONGEST_CACHED
 from hat.data.text import clean
+
+if TYPE_CHECKING:
+    from sacremoses import MosesPunctNormalizer
 
 CACHED_STRETCHES = 1 << 18
 # Nothing else makes punctuation normalisation change a line; spaces and \r do in one that is not clean.
@@ -77,15 +82,11 @@ class Moses:
 
     def __init__(self, language: str, tokenisation: Tokenisation, *, training: bool = False) -> None:
         # Takes half a second, which many who import this file, directly or not, need not wait.
-        from sacremoses import MosesDetokenizer, MosesPunctNormalizer
+        from sacremoses import MosesDetokenizer
         from sacremoses.corpus import NonbreakingPrefixes
 
         normalised = training or tokenisation.normalise_splits == "all"
-        self._normaliser = (
-            MosesPunctNormalizer(lang=language, perl_parity=True)
-            if tokenisation.normalise_punctuation and normalised
-            else None
-        )
+        self._normaliser = _normaliser(language) if tokenisation.normalise_punctuation and normalised else None
         self._as_perl = tokenisation.invisible != "drop"
         self._spaced_controls = tokenisation.invisible == "space" and normalised
         self._plain_apostrophes = tokenisation.plain_apostrophes and not training
@@ -112,7 +113,8 @@ class Moses:
         if self._normaliser is not None and _NORMALISED.search(line):
             # The script sees the line feed, so that a full stop before a closing quotation mark is not the line's end.
             line = self._normaliser.normalize(line + "\n" if self._as_perl else line)
-        if self._as_perl:
+        # True for most lines: neither controls nor other spaces.
+        if self._as_perl and not line.isprintable():
             if self._spaced_controls:
                 line = _CONTROLS.sub(" ", line)
             line = _PERL_DROPPED.sub("", _PERL_SPACES.sub(" ", line))
@@ -135,21 +137,20 @@ class Moses:
         if len(stretches) < 3 or "' '" in text:
             return self._apply(text)
         # The first and the last have no space, and so no character at all, on one side.
-        words = [*self._remembered(stretches[0] + " ")]
-        for stretch in stretches[1:-1]:
-            words.extend(self._remembered(stretch))
-        words.extend(self._remembered(" " + stretches[-1]))
-        return words
+        stretches = [stretches[0] + " ", *stretches[1:-1], " " + stretches[-1]]
+        found = [*map(self._stretches.get, stretches)]
+        known = (
+            self._remember(stretch) if words is None else words for stretch, words in zip(stretches, found, strict=True)
+        )
+        return [*chain.from_iterable(known)]
 
-    def _remembered(self, stretch: str) -> tuple[str, ...]:
+    def _remember(self, stretch: str) -> tuple[str, ...]:
         """Words of a stretch between spaces; of the first or last one where the space on its other side is given."""
-        found = self._stretches.get(stretch)
-        if found is None:
-            found = _plain(stretch.strip(" ")) or tuple(self._apply(stretch if " " in stretch else f" {stretch} "))
-            if len(stretch) <= LONGEST_CACHED:
-                if len(self._stretches) >= CACHED_STRETCHES:
-                    self._stretches.clear()
-                self._stretches[stretch] = found
+        found = _plain(stretch.strip(" ")) or tuple(self._apply(stretch if " " in stretch else f" {stretch} "))
+        if len(stretch) <= LONGEST_CACHED:
+            if len(self._stretches) >= CACHED_STRETCHES:
+                self._stretches.clear()
+            self._stretches[stretch] = found
         return found
 
     def _apply(self, text: str) -> list[str]:
@@ -159,9 +160,9 @@ class Moses:
 
     def _split_full_stops(self, words: list[str]) -> None:
         """Part full stops from words that are no abbreviations, in place."""
-        for number in range(len(words) - 1, -1, -1):
+        for number in [number for number, word in enumerate(words) if word[-1] == "."][::-1]:
             word = words[number]
-            if not word.endswith(".") or word.endswith("..") or len(word) == 1:
+            if word.endswith("..") or len(word) == 1:
                 continue
             stem = word[:-1]
             following = words[number + 1] if number + 1 < len(words) else ""
@@ -173,6 +174,18 @@ class Moses:
             ):
                 continue
             words[number : number + 1] = [stem, "."]
+
+
+def _normaliser(language: str) -> "MosesPunctNormalizer":
+    """Punctuation normalisation with the rules of normalize-punctuation.perl."""
+    from sacremoses import MosesPunctNormalizer
+
+    made = MosesPunctNormalizer(lang=language, perl_parity=True)
+    if language not in ("en", "cs", "cz", "de", "es", "fr"):
+        # The script has the rule of German for all languages but the first three, and the one for numbers comes last.
+        place = len(made.substitutions) - len(made.OTHER)
+        made.substitutions[place:place] = made.DE_ES_FR_QUOTATION_FOLLOWED_BY_COMMA
+    return made
 
 
 def _plain(stretch: str) -> tuple[str, ...] | None:

@@ -1,8 +1,6 @@
 """The stages of data: download, extract, tokenise, binarise; each may be interrupted and repeated."""
 
 import os
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +9,18 @@ from hat.config import Task
 from hat.config_archives import ArchiveCorpus
 from hat.data import corpus
 from hat.data.archives import official_sources
+from hat.data.binarise import UsedTokens, count_used, write_split
 from hat.data.bpe import BytePairs
 from hat.data.dictionary import Dictionary
 from hat.data.download import fetch
-from hat.data.indexed import IndexedDataset, IndexedWriter
 from hat.data.learn_bpe import learn
-from hat.data.limits import unfit
 from hat.data.sources import configured_sources
 from hat.data.splits import given_path, raw_path, tokens_path, words_path
 from hat.data.stamps import Stamps
-from hat.data.text import read_pairs
 from hat.data.tokenise import LineWork, MosesLines, PieceLines, TextCodec, count_words, map_file
 from hat.errors import InputError
 from hat.layout import Results
-from hat.progress import progress
 from hat.settings import Settings
-from hat.special_tokens import UNKNOWN
 
 # The test split stays raw text: it is read once, by scoring.
 PREPARED_SPLITS = ("train", "validation")
@@ -160,100 +154,70 @@ def _codes(task: Task, data: Path, text: str, processes: int) -> None:
     stamp = Stamps.stamp(texts, [task.tokenisation.bpe_merges, text == "pieces"])
     if stamps.holds(codes, stamp):
         return
-    counts = count_words(texts, joined=text == "pieces", processes=processes)
-    learn(counts, task.tokenisation.bpe_merges, codes)
+    # Nothing else holds the counts, so that they can go while the codes are learnt.
+    learn(count_words(texts, joined=text == "pieces", processes=processes), task.tokenisation.bpe_merges, codes)
     stamps.record(codes, stamp)
 
 
-def binarise_corpus(settings: Settings, results: Results, task: str) -> dict[str, Any]:
+def binarise_corpus(settings: Settings, results: Results, task: str, *, processes: int | None = None) -> dict[str, Any]:
     """Write the dictionaries, ``binary/`` and ``binary/counts.json`` from ``tokens/``, and return the latter.
 
     Training pairs outside the limits of ``tokenisation`` on length and ratio are left out and counted; validation
     pairs are all kept.
 
+    Args:
+        settings: the configuration.
+        results: where artifacts stand.
+        task: name of the task.
+        processes: worker processes; as many as this process may use cores where absent.
+
     Raises:
         HatError: the disk is full.
         InputError: the tokens are missing, or the limits leave no training pair.
     """
+    processes = processes or len(os.sched_getaffinity(0))
     chosen, data = settings.task(task), results.data(task)
     languages = (chosen.source_language, chosen.target_language)
+    # The splits that are given binarised have been cleaned, and pairs whose words were counted too.
+    limited = chosen.tokenisation.limits == "tokens" and not chosen.data.preprocessed
+    limits = chosen.tokenisation if limited else None
     with only_one(data, "Binarising"):
         lines: dict[str, int] = read_json(data / "counts.json")["pairs"]
-        dictionaries, dropped = _dictionaries(chosen, results.downloads, data)
+        texts = {split: [tokens_path(data, split, language) for language in languages] for split in PREPARED_SPLITS}
+        used = count_used(texts["train"], limits, lines=lines["train"], processes=processes)
+        if not used.source:
+            raise InputError(
+                f"{texts['train'][0]}: min_length, max_length and max_ratio of the tokenisation leave no training pair"
+            )
+        dictionaries = _given_dictionaries(chosen, results.downloads, data) or _built_dictionaries(chosen, used)
         for language, dictionary in zip(languages, dictionaries, strict=True):
             dictionary.save(dictionary_path(data, language))
         counts: dict[str, Any] = {
-            "dictionary": {language: len(d) for language, d in zip(languages, dictionaries, strict=True)},
-            **{split: _binarise(chosen, data, split, dictionaries, lines[split]) for split in PREPARED_SPLITS},
+            "dictionary": {language: len(d) for language, d in zip(languages, dictionaries, strict=True)}
         }
-        counts["train"]["dropped"] = dropped
+        for split in PREPARED_SPLITS:
+            pairs, sides = write_split(
+                texts[split],
+                [binary_prefix(data, split, chosen, language) for language in languages],
+                dictionaries,
+                limits if split == "train" else None,
+                title=f"Binarising {split}",
+                lines=lines[split],
+                processes=processes,
+            )
+            counts[split] = {"pairs": pairs, **dict(zip(languages, sides, strict=True))}
+        counts["train"]["dropped"] = dict(used.dropped)
         counts["provenance"] = provenance(seed=None, settings=chosen.tokenisation.model_dump(mode="json"))
         write_json(data / "binary" / "counts.json", counts)
         return counts
 
 
-def _binarise(
-    task: Task, data: Path, split: str, dictionaries: tuple[Dictionary, Dictionary], lines: int
-) -> dict[str, Any]:
-    """Write both sides of a split; pairs, and for each language tokens (with ``</s>``), unknown ones and lengths."""
-    languages = (task.source_language, task.target_language)
-    prefixes = [binary_prefix(data, split, task, language) for language in languages]
-    unknown = [0, 0]
-    with (
-        progress(f"Binarising {split}", lines) as show,
-        IndexedWriter(prefixes[0], len(dictionaries[0])) as left,
-        IndexedWriter(prefixes[1], len(dictionaries[1])) as right,
-    ):
-        for number, (pair, reason) in enumerate(_pairs(task, data, split), start=1):
-            show(number)
-            if reason is not None:
-                continue
-            for side, writer in enumerate((left, right)):
-                numbers = dictionaries[side].encode(pair[side])
-                unknown[side] += int((numbers == UNKNOWN).sum())
-                writer.add(numbers)
-    statistics: dict[str, Any] = {"pairs": len(IndexedDataset(prefixes[0]))}
-    for prefix, language, missing in zip(prefixes, languages, unknown, strict=True):
-        sizes = IndexedDataset(prefix).sizes
-        statistics[language] = {
-            "tokens": int(sizes.sum()),
-            "unknown": missing,
-            "mean_length": round(float(sizes.mean()), 2),
-            "longest": int(sizes.max()),
-        }
-    return statistics
-
-
-def _pairs(task: Task, data: Path, split: str) -> Iterator[tuple[tuple[list[str], list[str]], str | None]]:
-    """Tokens of both sides, and why the pair is not used for training, or None."""
-    languages = (task.source_language, task.target_language)
-    # The splits that are given binarised have been cleaned, and pairs whose words were counted too.
-    limited = split == "train" and task.tokenisation.limits == "tokens" and not task.data.preprocessed
-    for source, target in read_pairs(*(tokens_path(data, split, language) for language in languages)):
-        pair = source.split(), target.split()
-        yield pair, unfit(task.tokenisation, len(pair[0]), len(pair[1])) if limited else None
-
-
-def _dictionaries(task: Task, downloads: Path, data: Path) -> tuple[tuple[Dictionary, Dictionary], dict[str, int]]:
-    """Dictionary of each language from the training pairs that are used, and how many are not, by reason."""
-    counts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
-    dropped: Counter[str] = Counter()
-    for pair, reason in _pairs(task, data, "train"):
-        if reason is not None:
-            dropped[reason] += 1
-            continue
-        counts[0].update(pair[0])
-        counts[1].update(pair[1])
-    if not counts[0]:
-        text = tokens_path(data, "train", task.source_language)
-        raise InputError(f"{text}: min_length, max_length and max_ratio of the tokenisation leave no training pair")
-    if (given := _given_dictionaries(task, downloads, data)) is not None:
-        return given, dict(dropped)
+def _built_dictionaries(task: Task, used: UsedTokens) -> tuple[Dictionary, Dictionary]:
     size = task.tokenisation.dictionary_size
     if task.tokenisation.joint_dictionary:
-        joint = Dictionary.build(counts[0] + counts[1], size)
-        return (joint, joint), dict(dropped)
-    return (Dictionary.build(counts[0], size), Dictionary.build(counts[1], size)), dict(dropped)
+        joint = Dictionary.build(used.source + used.target, size)
+        return joint, joint
+    return Dictionary.build(used.source, size), Dictionary.build(used.target, size)
 
 
 def _given_dictionaries(task: Task, downloads: Path, data: Path) -> tuple[Dictionary, Dictionary] | None:

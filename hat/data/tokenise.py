@@ -1,25 +1,20 @@
 """Text to tokens and back: Moses words, then byte pairs."""
 
-import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeVar
 
 from hat.artifacts import atomic
 from hat.config_text import Tokenisation
 from hat.data.bpe import BytePairs, join
+from hat.data.chunks import LINES_FOR_PROCESSES, in_chunks, map_chunks
 from hat.data.moses import Moses
 from hat.data.text import read_lines
 from hat.progress import progress
 
-LINES_PER_CHUNK = 2000
 # Merging counts takes time, which longer chunks save.
 LINES_PER_COUNT = 20_000
-# Below this, starting processes takes longer than the work.
-LINES_FOR_PROCESSES = 4 * LINES_PER_CHUNK
-Result = TypeVar("Result")
 
 
 class TextCodec:
@@ -75,7 +70,7 @@ class PieceLines:
     def __call__(self, lines: list[str]) -> list[str]:
         """The pieces of each line, joined by spaces."""
         pairs = self._pairs = self._pairs or BytePairs(self._codes)
-        return [" ".join(pairs.split(line.split())) for line in lines]
+        return [pairs.line(line.split()) for line in lines]
 
 
 class CountedWords:
@@ -112,7 +107,7 @@ def map_file(work: LineWork, source: Path, target: Path, *, title: str, lines: i
     """
     with progress(title, lines) as show, atomic(target) as stream:
         done = 0
-        for made in _mapped(work, _chunks(read_lines(source)), processes if lines >= LINES_FOR_PROCESSES else 1):
+        for made in map_chunks(work, in_chunks(read_lines(source)), processes if lines >= LINES_FOR_PROCESSES else 1):
             stream.write("".join(line + "\n" for line in made))
             done += len(made)
             show(done)
@@ -128,43 +123,13 @@ def count_words(texts: Iterable[Path], *, joined: bool, processes: int) -> Count
     """
     counts: Counter[str] = Counter()
     for text in texts:
-        chunks = _chunks(read_lines(text), LINES_PER_COUNT)
+        chunks = in_chunks(read_lines(text), LINES_PER_COUNT)
         first = list(islice(chunks, 2))
         work = CountedWords(joined=joined)
         with progress(f"Counting words of {text.name} (chunks)", 0) as show:
             for number, found in enumerate(
-                _mapped(work, chain(first, chunks), processes if len(first) > 1 else 1), start=1
+                map_chunks(work, chain(first, chunks), processes if len(first) > 1 else 1), start=1
             ):
                 counts.update(found)
                 show(number)
     return counts
-
-
-def _chunks(lines: Iterator[str], size: int = LINES_PER_CHUNK) -> Iterator[list[str]]:
-    while chunk := list(islice(lines, size)):
-        yield chunk
-
-
-def _mapped(work: Callable[[list[str]], Result], chunks: Iterator[list[str]], processes: int) -> Iterator[Result]:
-    if processes == 1:
-        yield from map(work, chunks)
-        return
-    # Spawned, not forked: the caller may have threads of torch.
-    with multiprocessing.get_context("spawn").Pool(processes, _adopt, (work,)) as pool:
-        pending = [pool.apply_async(_work, (chunk,)) for chunk in islice(chunks, 2 * processes)]
-        while pending:
-            yield pending.pop(0).get()
-            pending.extend(pool.apply_async(_work, (chunk,)) for chunk in islice(chunks, 1))
-
-
-_adopted: Callable[[list[str]], Any] | None = None
-
-
-def _adopt(work: Callable[[list[str]], Any]) -> None:
-    global _adopted
-    _adopted = work
-
-
-def _work(lines: list[str]) -> Any:
-    assert _adopted is not None
-    return _adopted(lines)

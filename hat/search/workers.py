@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from hat.layout import Results
 from hat.search.evaluator import Losses, Request, Sums
 from hat.settings import Settings
+from hat.workers import end_with_parent
 
 if TYPE_CHECKING:
     from hat.search.quality import BleuOfInherited
@@ -78,16 +78,8 @@ class Workers:
 
 def _start(settings: Settings, results: Results, task: str, objective: str) -> None:
     global _own
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _own = objective_of(settings, results, task, objective)
-
-
-def _end_with_parent() -> None:
-    """A worker whose search was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _sums(request: Request) -> Sums:

@@ -1,19 +1,23 @@
 """Time and memory of preparing text: tokenising, learning and applying byte pairs, binarising.
 
-    python tests/benchmarks/preprocessing.py [--lines 10000000] [--merges 40000] [--processes N] [--folder DIR]
+    python tests/benchmarks/preprocessing.py [--pairs 5000000] [--merges 40000] [--processes N] [--folder DIR]
 
-Makes that many synthetic pairs (words drawn by Zipf's law from a vocabulary that grows with the text, as that of real
-text does), runs the stages in processes of their own with the settings of wmt14enfr, and prints for each its seconds on
-the clock, its processor time, and the largest resident memory of the process and of its workers, at a fifth of the
-pairs and at all of them. From these follow seconds per pair, and the time of 36 million pairs on 16 cores: what runs
-in workers is divided by the cores, what does not is not. Learning the codes is left out: it, and its memory, grow with
-the number of different words.
+Makes a tenth of that many synthetic pairs, then all of them (5 million pairs are ten million lines), and runs the
+stages on them, each in a process of its own, with the settings of wmt14enfr. For each stage: processor time of the
+process and of its workers, and the largest resident memory of either. From these follows the time of 36 million pairs
+on 16 cores: what runs in workers is divided by the cores, what does not is not; learning, which grows with the number
+of different words, by the power of the number of pairs that the two sizes show.
+
+Words are drawn by Zipf's law in two parts, as those of real text are: common ones by 1 / rank, rare ones by a steeper
+power, with ever new words as the text grows; each language has its own. What is done is noted in DIR: the same command
+goes on where it was. With --learning-alone only the codes are learnt, on words that are drawn and counted without text.
 """
 
 import argparse
 import json
+import math
+import multiprocessing
 import os
-import random
 import resource
 import subprocess
 import sys
@@ -21,14 +25,22 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 from hat.config_text import Tokenisation
 
 PAIRS = 36_000_000
 CORES = 16
+# Common words are drawn by 1 / rank, all others by its power of 1 + TAIL.
+COMMON = 8192
+TAIL = 0.7
+MOST_WORDS = 1 << 22
+PAIRS_PER_DRAW = 20_000
 STEP = """
-import json, os, resource, sys, time
+import json, resource, sys, time
 from pathlib import Path
 from hat.data import prepare
+from hat.data.learn_bpe import learn
 from hat.data.tokenise import MosesLines, PieceLines, count_words, map_file
 from hat.layout import Results
 from hat.settings import Settings
@@ -37,55 +49,79 @@ stage, root, processes = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 settings, results = Settings(folder=root / "config"), Results(root / "results")
 task, data = settings.task("made"), results.data("made")
 lines = json.loads((data / "counts.json").read_text())["pairs"]["train"]
+more = {}
 started, used = time.monotonic(), time.process_time()
 if stage == "words":
     for language in ("en", "fr"):
-        work = MosesLines(language, task.tokenisation, training=True)
-        (data / "words").mkdir(exist_ok=True)
-        map_file(work, data / f"raw/train.{language}", data / f"words/train.{language}", title=stage, lines=lines,
-                 processes=processes)
+        map_file(MosesLines(language, task.tokenisation, training=True), data / f"raw/train.{language}",
+                 data / f"words/train.{language}", title=stage, lines=lines, processes=processes)
 elif stage == "codes":
-    prepare._codes(task, data, "raw", processes)
+    counts = count_words([data / f"words/train.{name}" for name in ("en", "fr")], joined=False, processes=processes)
+    more = {"words": len(counts), "counting_s": time.process_time() - used,
+            "counting_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    held = [counts]
+    del counts
+    learn(held.pop(), task.tokenisation.bpe_merges, data / "words/codes")
 elif stage == "pieces":
     for language in ("en", "fr"):
         map_file(PieceLines(data / "words/codes"), data / f"words/train.{language}", data / f"tokens/train.{language}",
                  title=stage, lines=lines, processes=processes)
 elif stage == "binarise":
-    prepare.binarise_corpus(settings, results, "made")
+    for language in ("en", "fr"):
+        # The other stages leave validation out here.
+        (data / f"tokens/validation.{language}").write_text((data / f"raw/validation.{language}").read_text())
+    prepare.binarise_corpus(settings, results, "made", processes=processes)
 own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 print(json.dumps({
     "stage": stage, "clock_s": time.monotonic() - started, "own_s": time.process_time() - used,
     "workers_s": children.ru_utime + children.ru_stime, "memory_mb": own.ru_maxrss / 1024,
-    "worker_memory_mb": children.ru_maxrss / 1024,
+    "worker_memory_mb": children.ru_maxrss / 1024, **more,
 }))
 """
 
 
+def made_words() -> np.ndarray:
+    """Words by their rank, short ones first."""
+    letters = "etaoinshrdlucmfwypvbgkjqxz"
+    words = [*letters]
+    for word in words:
+        if len(words) >= MOST_WORDS:
+            break
+        words += [word + letter for letter in letters]
+    return np.array(words[:MOST_WORDS], dtype=object)
+
+
+def ranks(draw: np.random.Generator, count: int) -> np.ndarray:
+    """Ranks of so many words."""
+    chance, place = draw.random((2, count))
+    rare = COMMON * np.maximum(place, 1e-12) ** (-1 / TAIL)
+    common = math.log(COMMON) / (math.log(COMMON) + 1 / TAIL)
+    return np.where(chance < common, COMMON**place, rare).astype(np.int64) % MOST_WORDS
+
+
 def make_text(folder: Path, pairs: int) -> None:
     """Write raw text of that many pairs, 500 for validation, and the configuration of a task."""
-    draw = random.Random(1)
-    letters = "etaoinshrdlucmfwypvbgkjqxz"
-
-    def word(rank: int) -> str:
-        text = ""
-        number = rank + 30
-        while number:
-            number, letter = divmod(number, len(letters))
-            text += letters[letter]
-        return text
-
+    draw = np.random.default_rng(1)
+    english = made_words()
+    french = np.array([word[::-1] + "e" for word in english], dtype=object)
     raw = folder / "results/made/data/raw"
-    raw.mkdir(parents=True)
+    raw.mkdir(parents=True, exist_ok=True)
     for split, count in (("train", pairs), ("validation", 500)):
         with open(raw / f"{split}.en", "w") as left, open(raw / f"{split}.fr", "w") as right:
-            for _ in range(count):
-                # Ranks whose logarithm is uniform: Zipf's law, with ever new words at the far end.
-                ranks = [int(2 ** (draw.random() * 20)) for _ in range(draw.randint(8, 40))]
-                words = [word(rank) for rank in ranks]
-                words[0] = words[0].capitalize()
-                middle = len(words) // 2
-                left.write(" ".join(words[:middle]) + ", " + " ".join(words[middle:]) + ".\n")
-                right.write("L'" + " ".join(reversed(words[:middle])) + " « " + " ".join(words[middle:]) + " ».\n")
+            for begin in range(0, count, PAIRS_PER_DRAW):
+                lengths = draw.integers(8, 41, size=min(PAIRS_PER_DRAW, count - begin))
+                chosen = ranks(draw, int(lengths.sum()))
+                ours, theirs = english[chosen].tolist(), french[chosen].tolist()
+                end = 0
+                for length in lengths.tolist():
+                    first, middle, end = end, end + length // 2, end + length
+                    left.write(
+                        f"{ours[first].capitalize()} {' '.join(ours[first + 1 : middle])}, "
+                        f"{' '.join(ours[middle:end])}.\n"
+                    )
+                    parts = " ".join(theirs[first:middle]), " ".join(theirs[middle:end])
+                    # What the normalisation changes stands in some lines only.
+                    right.write("L'{} « {} ».\n".format(*parts) if length % 4 == 0 else "L'{}, {}.\n".format(*parts))
     counts = {"pairs": {"train": pairs, "validation": 500}}
     (folder / "results/made/data/counts.json").write_text(json.dumps(counts))
 
@@ -94,7 +130,7 @@ def configure(folder: Path, merges: int) -> None:
     """Write the configuration of the task: preparation as for wmt14enfr."""
     source = Path(__file__).parents[2] / "config"
     for kind in ("tasks", "spaces"):
-        (folder / "config" / kind).mkdir(parents=True)
+        (folder / "config" / kind).mkdir(parents=True, exist_ok=True)
     (folder / "config/config.yaml").write_text("")
     (folder / "config/spaces/wmt.yaml").write_text((source / "spaces/wmt.yaml").read_text())
     settings = Tokenisation(
@@ -111,56 +147,98 @@ def configure(folder: Path, merges: int) -> None:
     (folder / "config/tasks/made.yaml").write_text(json.dumps(task))
 
 
-def measure(pairs: int, merges: int, processes: int, root: Path | None) -> list[dict[str, float]]:
-    """Run all stages on that many pairs; what they took."""
-    with tempfile.TemporaryDirectory(dir=root) as name:
-        folder = Path(name)
-        make_text(folder, pairs)
+def learn_drawn(pairs: int, merges: int, folder: Path) -> None:
+    """Print what learning takes on the words of that many pairs, which are drawn and counted without their text."""
+    from collections import Counter
+
+    from hat.data.learn_bpe import learn
+
+    draw = np.random.default_rng(1)
+    english = made_words()
+    counts: Counter[str] = Counter()
+    for words in (english, [word[::-1] + "e" for word in english]):
+        times = np.zeros(MOST_WORDS, dtype=np.int64)
+        for begin in range(0, pairs, 1 << 18):
+            times += np.bincount(ranks(draw, 24 * min(1 << 18, pairs - begin)), minlength=MOST_WORDS)
+        counts.update({words[rank]: int(times[rank]) for rank in np.flatnonzero(times).tolist()})
+    del english, words, times
+    found = {"pairs": pairs, "words": len(counts), "counts_mb": resident_mb()}
+    held, began = [counts], time.process_time()
+    del counts
+    learn(held.pop(), merges, folder / "codes")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(found | {"learning_s": time.process_time() - began, "after_mb": resident_mb(), "peak_mb": peak}))
+
+
+def resident_mb() -> float:
+    """Memory of this process now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+def measure(pairs: int, merges: int, processes: int, folder: Path) -> dict[str, dict[str, float]]:
+    """Run all stages on that many pairs, those alone that have not been run there; what each took."""
+    notes = folder / "measured.jsonl"
+    if not notes.exists():
         configure(folder, merges)
-        found = []
-        for stage in ("words", "codes", "pieces", "binarise"):
-            if stage == "binarise":
-                # Of the validation split, which the other stages leave out here.
-                for language in ("en", "fr"):
-                    text = (folder / f"results/made/data/raw/validation.{language}").read_text()
-                    (folder / f"results/made/data/tokens/validation.{language}").write_text(text)
+        # Elsewhere: a process that is started counts the memory of the one that starts it as its own.
+        text = multiprocessing.get_context("spawn").Process(target=make_text, args=(folder, pairs))
+        text.start()
+        text.join()
+        if text.exitcode:
+            sys.exit("the text was not made")
+        notes.touch()
+    found = {row["stage"]: row for row in map(json.loads, notes.read_text().splitlines())}
+    for stage in ("words", "codes", "pieces", "binarise"):
+        if stage not in found:
             command = [sys.executable, "-c", STEP, stage, str(folder), str(processes)]
-            out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            found.append(json.loads(out.splitlines()[-1]))
-            print(f"{pairs:,} pairs: {found[-1]}", file=sys.stderr, flush=True)
-        return found
+            out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            found[stage] = json.loads(out.splitlines()[-1])
+            with open(notes, "a") as stream:
+                stream.write(json.dumps(found[stage]) + "\n")
+    return found
+
+
+def projected_s(before: dict[str, float], after: dict[str, float], pairs: int) -> float:
+    """Seconds of a stage for all pairs on all cores: what the parent does alone, or what its workers do at once."""
+    workers = after["workers_s"] * PAIRS / pairs / CORES
+    if "counting_s" not in after:
+        return max(after["own_s"] * PAIRS / pairs, workers)
+    learning = [row["own_s"] - row["counting_s"] for row in (before, after)]
+    power = math.log10(learning[1] / learning[0])
+    return max(after["counting_s"] * PAIRS / pairs, workers) + learning[1] * (PAIRS / pairs) ** power
 
 
 def main() -> None:
     """Measure, project, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lines", type=int, default=10_000_000)
+    parser.add_argument("--pairs", type=int, default=5_000_000)
     parser.add_argument("--merges", type=int, default=40_000)
-    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    # Two at least, so that what runs in workers is known.
+    parser.add_argument("--processes", type=int, default=max(2, len(os.sched_getaffinity(0))))
     parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--learning-alone", action="store_true")
     arguments = parser.parse_args()
-    started = time.monotonic()
-    small, large = (
-        measure(pairs, arguments.merges, arguments.processes, arguments.folder)
-        for pairs in (arguments.lines // 5, arguments.lines)
-    )
-    total = 0.0
-    print(f"{'stage':10} {'clock s':>9} {'own s':>9} {'workers s':>9} {'MB at 1/5':>10} {'MB':>8} {'36M on 16, s':>13}")
-    for before, after in zip(small, large, strict=True):
-        # What the parent does itself is not divided. Learning grows with the number of different words, of which
-        # nothing follows from a shorter text: its part outside the workers is left out.
-        per_pair = PAIRS / arguments.lines
-        serial = 0.0 if after["stage"] == "codes" else after["own_s"] * per_pair
-        projected = max(serial, after["workers_s"] * per_pair / CORES)
-        total += projected
-        print(
-            f"{after['stage']:10} {after['clock_s']:9.0f} {after['own_s']:9.0f} {after['workers_s']:9.0f}"
-            f" {before['memory_mb']:10.0f} {after['memory_mb']:8.0f} {projected:13.0f}"
+    if arguments.learning_alone:
+        with tempfile.TemporaryDirectory() as name:
+            learn_drawn(arguments.pairs, arguments.merges, Path(name))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        small, large = (
+            measure(pairs, arguments.merges, arguments.processes, (arguments.folder or Path(name)) / str(pairs))
+            for pairs in (arguments.pairs // 10, arguments.pairs)
         )
-    print(f"projected for {PAIRS:,} pairs on {CORES} cores, without learning: {total / 60:.0f} minutes")
-    print(
-        f"took {time.monotonic() - started:.0f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
-    )
+    total = 0.0
+    print(f"{'stage':10} {'parent s':>9} {'workers s':>9} {'MB':>15} {'MB of a worker':>15} {'projected min':>14}")
+    for stage, after in large.items():
+        before = small[stage]
+        projected = projected_s(before, after, arguments.pairs)
+        total += projected
+        own, workers = (f"{before[key]:.0f} to {after[key]:.0f}" for key in ("memory_mb", "worker_memory_mb"))
+        print(
+            f"{stage:10} {after['own_s']:9.0f} {after['workers_s']:9.0f} {own:>15} {workers:>15} {projected / 60:14.1f}"
+        )
+    print(json.dumps({"codes, 1/10": small["codes"], "codes": large["codes"]}))
+    print(f"projected for {PAIRS:,} pairs on {CORES} cores: {total / 60:.0f} minutes")
 
 
 if __name__ == "__main__":

@@ -4,17 +4,15 @@ import csv
 import json
 import re
 import shutil
-import tarfile
 from pathlib import Path
 
 import pytest
 import torch
+from published_splits import packed_splits
 from typer.testing import CliRunner
 
 from hat.cli import app
-from hat.data.dictionary import Dictionary
 from hat.data.download import location
-from hat.data.indexed import IndexedWriter
 from hat.data.web import Transfer
 from hat.layout import Results
 from hat.published.catalogue import catalogue, published_model
@@ -87,25 +85,6 @@ def test_without_the_network_it_says_where_to_put_the_file(tmp_path, monkeypatch
     assert f"put the file by hand at {location(published_model(NAME).source, tmp_path / 'downloads')}" in message
 
 
-def splits(folder, sizes):
-    """An archive of published splits whose dictionaries have that many tokens."""
-    inside = folder / "inside"
-    inside.mkdir()
-    for language, size in zip(("en", "de"), sizes, strict=True):
-        counts = [(f"{chr(97 + number % 26)}{number}", 1000 - number) for number in range(size - 4)]
-        Dictionary(counts).save(inside / f"dict.{language}.txt")
-        for split, count in (("train", 30), ("valid", 12), ("test", 12)):
-            with IndexedWriter(inside / f"{split}.en-de.{language}", size) as writer:
-                for number in range(count):
-                    writer.add([4 + (7 * number + step) % (size - 4) for step in range(4 + number % 5)] + [2])
-    (inside / "code").write_text("#version: 0.2\na 1\nb 2\n")
-    packed = folder / "splits.tgz"
-    with tarfile.open(packed, "w:gz") as archive:
-        for path in sorted(inside.iterdir()):
-            archive.add(path, path.name)
-    return packed
-
-
 @needs_reference
 def test_a_file_put_by_hand_is_converted_measured_and_scored(tmp_path, capsys):
     results = Results(tmp_path / "results")
@@ -119,7 +98,7 @@ def test_a_file_put_by_hand_is_converted_measured_and_scored(tmp_path, capsys):
     assert config["architecture"]
     # The reference checkpoint is a small one of the same content.
     assert "holds another Architecture than was published" in capsys.readouterr().err
-    source = {"kind": "file", "path": str(splits(tmp_path, sizes))}
+    source = {"kind": "file", "path": str(packed_splits(tmp_path, sizes))}
     small = {"latency": {"passes": 1, "repeats": 1, "source_length": 5, "target_length": 5}}
     task = {"data": {"archive": source}, **small, "scoring": {"max_length_extra": 8}}
     local = {"connection": "local", "runtime": "torch", "precision": "fp32", "threads": 1}

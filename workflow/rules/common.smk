@@ -1,4 +1,5 @@
 # Configuration, wildcards, devices, and what several rules share.
+import inspect
 import json
 import os
 import shlex
@@ -86,19 +87,27 @@ for _device in SETTINGS.devices:
     workflow.global_resources[f"device_{_device}"] = Resource(f"device_{_device}", 1)
 
 
+def noted(function):
+    """The function with its parameters written on it: Snakemake looks for them several times for every job."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def exclusive(device):
     """The resource of a device: 1 for a job that measures this device, 0 for others."""
-    return lambda wildcards: int(wildcards.device == device)
+    return noted(lambda wildcards: int(wildcards.device == device))
 
 
 THE_DEVICE = {f"device_{device}": exclusive(device) for device in SETTINGS.devices}
 
 
+@noted
 def all_cores(wildcards):
     """The cores of this machine; on a cluster, where `cores` are those of all jobs, `max-threads` of the profile."""
     return workflow.cores
 
 
+@noted
 def measuring_cores(wildcards):
     """Nothing else of the workflow runs on this machine while it is measured."""
     local = SETTINGS.device(wildcards.device).connection == "local"
@@ -107,7 +116,7 @@ def measuring_cores(wildcards):
 
 def growing(mem_mb):
     """Memory of a job: a job that is tried again, as those of clusters are that took too much, gets more."""
-    return lambda wildcards, attempt: mem_mb * attempt
+    return noted(lambda wildcards, attempt: mem_mb * attempt)
 
 
 _chosen = SETTINGS.configuration
@@ -120,12 +129,14 @@ LAUNCHER = launcher(_chosen.nodes)
 
 def settings_of(stage):
     """Digest of the settings that a stage depends on: its rule re-runs when it changes."""
-    return lambda wildcards: known_digest(
-        stage,
-        wildcards.task,
-        wildcards.get("device"),
-        baseline_of(wildcards),
-        wildcards.get("form"),
+    return noted(
+        lambda wildcards: known_digest(
+            stage,
+            wildcards.task,
+            wildcards.get("device"),
+            baseline_of(wildcards),
+            wildcards.get("form"),
+        )
     )
 
 
@@ -157,9 +168,10 @@ def trained(name):
         place = (wildcards.task, wildcards.device, wildcards.budget)
         return str(RESULTS.trained(*place, baseline=baseline) / name)
 
-    return path
+    return noted(path)
 
 
+@noted
 def inherited(wildcards):
     """The SuperTransformer, where a SubTransformer starts from its weights or learns from it."""
     training = SETTINGS.task(wildcards.task).subtransformer
@@ -170,6 +182,7 @@ def inherited(wildcards):
     return str(parent) if needed else []
 
 
+@noted
 def teacher(wildcards):
     """The weights of a task's teacher, where SubTransformers have one."""
     name = SETTINGS.task(wildcards.task).subtransformer.teacher
@@ -183,6 +196,7 @@ def teacher(wildcards):
     return str(folder / "checkpoint.pt")
 
 
+@noted
 def translated(wildcards):
     """The teacher's translations of the training set, where they are learnt from."""
     training = SETTINGS.task(wildcards.task).subtransformer
@@ -191,12 +205,14 @@ def translated(wildcards):
     return str(RESULTS.translated(wildcards.task, training.teacher) / "translated.json")
 
 
+@noted
 def front_of(wildcards):
     """The search for all budgets, where the task's algorithm searches so."""
     front = RESULTS.search(wildcards.task, wildcards.device) / "candidates.parquet"
     return str(front) if SETTINGS.task(wildcards.task).search.all_budgets else []
 
 
+@noted
 def deployed_shortlist(wildcards):
     """The shortlist of a task, where what is deployed for a device has it."""
     place = wildcards.task, wildcards.device, wildcards.get("form")
@@ -206,16 +222,21 @@ def deployed_shortlist(wildcards):
 
 def of_a_budget(path):
     """A file that there is for a budget, and not for a baseline."""
-    return lambda wildcards: [] if baseline_of(wildcards) else path.format(**wildcards)
+    return noted(
+        lambda wildcards: [] if baseline_of(wildcards) else path.format(**wildcards)
+    )
 
 
 def of_a_baseline(path):
     """A file that is made with the score of a baseline, however old it is."""
-    return lambda wildcards: (
-        ancient(path.format(**wildcards)) if baseline_of(wildcards) else []
+    return noted(
+        lambda wildcards: (
+            ancient(path.format(**wildcards)) if baseline_of(wildcards) else []
+        )
     )
 
 
+@noted
 def measurements(wildcards):
     """The samples of a device, or the file of latencies that it has in place of a host."""
     brought = SETTINGS.device(wildcards.device).latency

@@ -75,7 +75,7 @@ rule binarise_corpus:
         "results/logs/{task}/data/binarise.log",
     benchmark:
         "results/benchmarks/{task}/data/binarise.tsv"
-    threads: 1
+    threads: all_cores
     resources:
         mem_mb=growing(4000),
         runtime=240,

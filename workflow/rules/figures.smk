@@ -55,7 +55,7 @@ rule figures:
         "results/logs/figures/all.log",
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     message:
         "Draw all figures and write all tables that there are artifacts for"
@@ -70,7 +70,7 @@ rule report:
         "results/logs/report.log",
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     params:
         made=lambda wildcards: artifact_state(RESULTS),

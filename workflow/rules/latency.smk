@@ -101,7 +101,7 @@ rule predictor_figure:
         "results/benchmarks/{task}/{device}/predictor-figure.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     message:
         "{wildcards.task}, {wildcards.device}: draw the predictor's errors"

@@ -11,7 +11,7 @@ rule published_data:
         "results/benchmarks/published/data/{task}.tsv"
     threads: all_cores
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=480,
     params:
         settings=settings_of("fetch"),
@@ -30,7 +30,7 @@ rule published_network:
         "results/benchmarks/published/{name}/get.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     message:
         "{wildcards.name}: download it and convert it"
@@ -52,7 +52,7 @@ rule published_model:
         "results/benchmarks/published/{name}/export.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         device=DEMO.device,
@@ -75,7 +75,7 @@ rule published_latency:
     threads: all_cores
     resources:
         **{f"device_{DEMO.device}": 1},
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         device=DEMO.device,
@@ -99,7 +99,7 @@ rule published_score:
         "results/benchmarks/published/{name}/score.tsv"
     threads: all_cores
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=480,
     params:
         device=DEMO.device,

@@ -16,7 +16,7 @@ rule search_front:
         "results/benchmarks/{task}/{device}/search-front.tsv"
     threads: all_cores
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=480,
     params:
         settings=settings_of("front"),

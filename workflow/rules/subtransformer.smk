@@ -13,7 +13,7 @@ rule translate_training:
         "results/benchmarks/{task}/translated/{teacher}.tsv"
     threads: all_cores
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=2880,
     params:
         settings=settings_of("translate"),
