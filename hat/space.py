@@ -32,6 +32,10 @@ ENCODER_LISTS = ("encoder_ffn_dim", "encoder_heads")
 DECODER_LISTS = ("decoder_ffn_dim", "decoder_self_heads", "decoder_cross_heads", "decoder_cross_span")
 
 
+def _are_sizes(values: Any) -> bool:
+    return type(values) is tuple and bool(values) and all(type(value) is int and value > 0 for value in values)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
     """One point of a space; layers beyond its depths do not exist, so equal networks are equal objects.
@@ -51,6 +55,15 @@ class Architecture:
     decoder_cross_span: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        # Searches make many thousands of these: what is right passes here, what is wrong is explained below.
+        encoder = [getattr(self, name) for name in ENCODER_LISTS]
+        decoder = [getattr(self, name) for name in DECODER_LISTS]
+        if (
+            _are_sizes((self.encoder_embed_dim, self.decoder_embed_dim))
+            and all(map(_are_sizes, (*encoder, *decoder)))
+            and len(set(map(len, encoder))) == len(set(map(len, decoder))) == 1
+        ):
+            return
         for field in fields(self):
             value, is_list = getattr(self, field.name), field.name in ENCODER_LISTS + DECODER_LISTS
             if isinstance(value, tuple) != is_list:

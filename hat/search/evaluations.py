@@ -75,6 +75,10 @@ class Evaluations:
         if first <= len(known) < first + len(nll):
             self._known[point] = Blocks(known.nll[:first] + nll, known.tokens[:first] + tokens)
 
+    def architectures(self) -> list[Architecture]:
+        """All of which something is known."""
+        return list(self._known)
+
     def get(self, architecture: Architecture) -> Blocks:
         """What is known; no blocks where nothing is."""
         return self._known.get(architecture, Blocks((), ()))

@@ -12,6 +12,8 @@ BATCH = 512
 # tight for plain draws.
 DRAWN_BATCHES = 40
 DRY_BATCHES = 4
+# A space of so many Architectures is looked through rather than walked through.
+SMALL_SPACE = 4096
 # The walk gathers so many times what is wanted, and picks from that, to be less bound to where it began.
 GATHER = 8
 # Rounds without a new Architecture after which children are given up.
@@ -25,7 +27,7 @@ def draw_feasible(
 
     Plain draws are kept where they meet the budget (the published way); where too few do, the rest come from
     a walk through the feasible region, which reaches all of it that single changes connect with the fastest
-    Architecture.
+    Architecture, or from all there are, in a small space.
 
     Args:
         problem: space and budget.
@@ -46,7 +48,11 @@ def draw_feasible(
     chosen = list(found)[:count]
     if len(chosen) < count:
         known = set(chosen)
-        more = [point for point in _walk(problem, GATHER * count, chosen, rng, exclude) if point not in known]
+        if problem.space.size <= SMALL_SPACE:
+            others = problem.feasible(list(problem.space.enumerate()))
+        else:
+            others = _walk(problem, GATHER * count, chosen, rng, exclude)
+        more = [point for point in others if point not in known and point not in exclude]
         chosen += rng.sample(more, min(len(more), count - len(chosen)))
     return chosen
 

@@ -16,8 +16,10 @@ from hat.space import DECODER_LISTS, ENCODER_LISTS, Architecture, SearchSpace
 START, BRED = "start", "nsga2"
 # A generation is this part of all evaluations, and has at least and at most so many.
 GENERATION_PART, FEWEST, MOST = 0.125, 8, 50
-# Rounds in a row without anything new after which Architectures are drawn at random.
+# Rounds in a row without anything new within the budget after which Architectures are drawn at random, and matings
+# after which a round has to do with the children that are there.
 DRY_ROUNDS = 8
+MATINGS = 10
 # Both objectives of what is not evaluated since it is not feasible; pymoo ranks it by its violation alone.
 NEVER = 1e9
 
@@ -90,20 +92,20 @@ class ParetoSearch:
         size = int(np.clip(round(GENERATION_PART * self.planned), FEWEST, MOST))
         self._rng = random.Random(seed)
         start = spread_start(problem, min(size, self.planned), (), self._rng)
-        self._started = False
+        self._started = self._dry = False
         self._population: Any = None
         self._points: list[Architecture] = []
         self._algorithm = self._nsga2(start, seed)
 
     def _nsga2(self, start: Sequence[Architecture], seed: int) -> Any:
         from pymoo.algorithms.moo.nsga2 import NSGA2
-        from pymoo.core.duplicate import ElementwiseDuplicateElimination
+        from pymoo.core.duplicate import DuplicateElimination
         from pymoo.core.mutation import Mutation
         from pymoo.core.problem import Problem as PymooProblem
         from pymoo.core.termination import NoTermination
         from pymoo.operators.crossover.ux import UniformCrossover
 
-        genes, counts = self._genes, self._genes.counts
+        genes, counts, evaluated = self._genes, self._genes.counts, self._losses
 
         class Redraw(Mutation):  # type: ignore[misc]
             """Draws each choice again with the probability of one change in a row."""
@@ -113,9 +115,16 @@ class ParetoSearch:
                 changed: Rows = np.where(random_state.random(X.shape) < 2 / len(counts), drawn, X)
                 return changed
 
-        class Same(ElementwiseDuplicateElimination):  # type: ignore[misc]
-            def is_equal(self, one: Any, other: Any) -> bool:
-                return genes.architecture(one.X) == genes.architecture(other.X)
+        class Same(DuplicateElimination):  # type: ignore[misc]
+            """Drops what is evaluated already, and what stands before it among the children."""
+
+            def _do(self, pop: Any, other: Any, is_duplicate: Rows) -> Rows:
+                taken = set() if other is None else {genes.architecture(row) for row in other.get("X")}
+                for place, row in enumerate(pop.get("X")):
+                    point = genes.architecture(row)
+                    is_duplicate[place] |= point in taken or point in evaluated
+                    taken.add(point)
+                return is_duplicate
 
         algorithm = NSGA2(
             pop_size=len(start),
@@ -124,28 +133,29 @@ class ParetoSearch:
             mutation=Redraw(),
             eliminate_duplicates=Same(),
         )
+        algorithm.mating.n_max_iterations = MATINGS
         described = PymooProblem(n_var=len(counts), n_obj=2, n_ieq_constr=1, xl=0, xu=counts - 1, vtype=int)
         algorithm.setup(described, termination=NoTermination(), seed=seed, verbose=False)
         return algorithm
 
     def ask(self) -> list[Proposal]:
         """The new Architectures of the next generation; none when all evaluations are used."""
-        for _ in range(DRY_ROUNDS):
-            left = self.planned - len(self._losses)
-            if left <= 0:
-                return []
+        left = self.planned - len(self._losses)
+        if left <= 0:
+            return []
+        for _ in range(0 if self._dry else DRY_ROUNDS):
             self._population = self._algorithm.ask()
             if self._population is None or not len(self._population):
-                return []
+                # Nothing that differs from the population and from all that was evaluated.
+                break
             self._points = [self._genes.architecture(row) for row in self._population.get("X")]
-            wanted = [point for point in dict.fromkeys(self._points) if point not in self._losses]
-            if new := self.problem.feasible(wanted)[:left]:
+            if new := self.problem.feasible(self._points)[:left]:
                 origin = BRED if self._started else START
                 self._started = True
                 return [Proposal(point, origin) for point in new]
             self._tell()
-        # Breeding finds nothing new any more.
-        self._population = None
+        # Breeding finds nothing new any more: what is left is drawn, and the population stays as it is.
+        self._dry, self._population = True, None
         drawn = spread_start(self.problem, min(left, FEWEST), self._losses, self._rng)
         return [Proposal(point, SAMPLED) for point in drawn]
 

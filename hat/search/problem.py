@@ -148,10 +148,18 @@ class Problem:
 
     def feasible(self, architectures: Sequence[Architecture]) -> list[Architecture]:
         """Those that meet the largest budget and the limits, in order."""
+        return [point for point, _ in self.feasible_latencies(architectures)]
+
+    def feasible_latencies(self, architectures: Sequence[Architecture]) -> list[tuple[Architecture, float]]:
+        """Those that meet the largest budget and the limits, in order, each with its constrained latency (ms)."""
         if not architectures:
             return []
-        within = self.constrained(architectures) <= self.budgets_ms[-1]
-        return [point for point, fits in zip(architectures, within, strict=True) if fits and self.limited(point)]
+        latencies = self.constrained(architectures).tolist()
+        return [
+            (point, latency)
+            for point, latency in zip(architectures, latencies, strict=True)
+            if latency <= self.budgets_ms[-1] and self.limited(point)
+        ]
 
 
 class Judge:

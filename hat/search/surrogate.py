@@ -6,7 +6,10 @@ holds for the best under each budget, those are evaluated, and it is fitted agai
 
 import random
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +28,17 @@ START_PART, FEWEST = 0.2, 8
 BATCH = 4
 # Every other round looks where the model is unsure: this many standard deviations below its mean.
 OPTIMISM = 1.0
-# Evolution on the model.
-GENERATIONS, PARENTS, CHILDREN = 6, 24, 60
+# Evolution on the model: generations, parents under each budget, children of each kind in a generation, for each budget
+# and at least.
+GENERATIONS, PARENTS = 6, 8
+CHILDREN, FEWEST_CHILDREN = 15, 60
 MUTATION = 0.12
-# Candidates whose neighbours are looked at.
+# Candidates under each budget whose neighbours are looked at.
 REFINED = 2
+# Length scale of each dimension before anything is known, by the root of how many there are, and the range of scales.
+SCALE, SCALES = 0.4, (0.3, 100.0)
+# Steps of the optimiser that fits the kernel: at first, and from where the last fit ended.
+FIRST_STEPS, STEPS = 25, 8
 # Relative noise that keeps the fit stable; the losses themselves have none.
 JITTER = 1e-6
 
@@ -39,40 +48,58 @@ Vector = npt.NDArray[np.float64]
 class LossModel:
     """A Gaussian process over Architectures: a linear part, and a smooth one for what is not additive.
 
+    The smooth part has a length scale for each dimension (automatic relevance determination; Rasmussen and Williams,
+    2006, section 5.1). A further fit starts from the kernel of the last one.
+
     Args:
         space: of the Architectures.
     """
 
     def __init__(self, space: SearchSpace) -> None:
         self._encode = Encoding(space)
-        self._process = None
+        self._process: Any = None
 
     def fit(self, architectures: Sequence[Architecture], losses: Sequence[float], errors: Sequence[float]) -> None:
         """Fit to losses; ``errors`` are their standard errors."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
-        values = np.asarray(losses)
+        rows, values = self._encode(architectures), np.asarray(losses)
         spread = float(values.std()) or 1.0
-        kernel = (
-            ConstantKernel(1.0, (1e-3, 1e3)) * DotProduct(1.0, (1e-2, 1e2))
-            + ConstantKernel(1.0, (1e-3, 1e3)) * RBF(2.0, (0.3, 30.0))
-            + WhiteKernel(1e-3, (1e-7, 1e-1))
+        process = GaussianProcessRegressor(
+            _kernel(rows.shape[1]) if self._process is None else self._process.kernel_,
+            alpha=(np.asarray(errors) / spread) ** 2 + JITTER,
+            normalize_y=True,
+            optimizer=partial(_optimised, steps=FIRST_STEPS if self._process is None else STEPS),
         )
-        noise = (np.asarray(errors) / spread) ** 2 + JITTER
-        process = GaussianProcessRegressor(kernel, alpha=noise, normalize_y=True)
         with warnings.catch_warnings():
-            # A kernel at the end of its range fits all the same.
+            # Scales at the end of their range are those of dimensions that do not matter.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            process.fit(self._encode(architectures), values)
-        self._process = process
+            self._process = process.fit(rows, values)
 
     def predict(self, architectures: Sequence[Architecture]) -> tuple[Vector, Vector]:
         """Mean and standard deviation of the losses."""
-        assert self._process is not None
         mean, deviation = self._process.predict(self._encode(architectures), return_std=True)
         return mean, deviation
+
+
+def _kernel(columns: int) -> Any:
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
+
+    size = (1e-3, 1e3)
+    return (
+        ConstantKernel(1.0, size) * DotProduct(1.0, (1e-2, 1e2))
+        + ConstantKernel(1.0, size) * RBF([SCALE * columns**0.5] * columns, SCALES)
+        + WhiteKernel(1e-3, (1e-7, 1e-1))
+    )
+
+
+def _optimised(objective: Callable[..., Any], start: Vector, bounds: Vector, steps: int) -> tuple[Vector, float]:
+    """A few steps of L-BFGS-B: the last ones hardly change the fit, and take most of the time."""
+    from scipy.optimize import minimize
+
+    found = minimize(objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": steps})
+    return found.x, found.fun
 
 
 class SurrogateSearch:
@@ -117,12 +144,9 @@ class SurrogateSearch:
             [candidate.loss_error / 2 for candidate in self._known],
         )
         self._rounds += 1
-        budgets = self.problem.budgets_ms
-        each = max(1, BATCH // len(budgets))
-        found: dict[Architecture, None] = {}
-        for budget in budgets:
-            found.update(dict.fromkeys(self._promising(self.problem.under(budget), each, found)))
-        return self._new(list(found)[:left], PREDICTED)
+        if promising := self._promising()[:left]:
+            return self._new(promising, PREDICTED)
+        return self._new(spread_start(self.problem, min(left, FEWEST), self._proposed, self._rng), START)
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
         """Remember them for the next fit."""
@@ -139,21 +163,52 @@ class SurrogateSearch:
         worth: list[float] = (mean - optimism * deviation).tolist()
         return worth
 
-    def _promising(self, problem: Problem, count: int, taken: dict[Architecture, None]) -> list[Architecture]:
-        """The best new Architectures under one budget, as the model sees them, by evolution from the best known."""
-        rng, space = self._rng, problem.space
+    def _promising(self) -> list[Architecture]:
+        """The best new Architectures under each budget, as the model sees them, by evolution from the best known.
+
+        One population serves all budgets: its parents are the best under each.
+        """
+        rng, space, budgets = self._rng, self.problem.space, self.problem.budgets_ms
         known = sorted(self._known, key=lambda candidate: candidate.validation_loss)
-        starts = problem.feasible([candidate.architecture for candidate in known])[:PARENTS] or [problem.fastest]
-        pool = dict(zip(starts, self._worth(starts), strict=True))
-        for generation in range(GENERATIONS):
-            parents = sorted(pool, key=pool.__getitem__)[:PARENTS]
-            children = [space.mutate(rng.choice(parents), MUTATION, rng) for _ in range(CHILDREN)]
-            children += [space.crossover(rng.choice(parents), rng.choice(parents), rng) for _ in range(CHILDREN)]
-            if generation == GENERATIONS - 1:
-                children += [point for parent in parents[:REFINED] for point in neighbours(space, parent)]
-            new = problem.feasible([point for point in dict.fromkeys(children) if point not in pool])
-            if new:
-                pool.update(zip(new, self._worth(new), strict=True))
-        ranked = sorted((worth, point.digest, point) for point, worth in pool.items())
-        fresh = [point for _, _, point in ranked if point not in self._proposed and point not in taken]
-        return fresh[:count]
+        pool = _Pool(self.problem, self._worth)
+        pool.add([self.problem.fastest, *(candidate.architecture for candidate in known)])
+        count = max(FEWEST_CHILDREN, CHILDREN * len(budgets))
+        for _ in range(GENERATIONS):
+            parents = pool.best(PARENTS)
+            children = [space.mutate(rng.choice(parents), MUTATION, rng) for _ in range(count)]
+            children += [space.crossover(rng.choice(parents), rng.choice(parents), rng) for _ in range(count)]
+            pool.add(children)
+        pool.add([point for parent in pool.best(REFINED) for point in neighbours(space, parent)])
+        return pool.best(max(1, BATCH // len(budgets)), self._proposed)
+
+
+class _Pool:
+    """What evolution has come across, with latencies and what the model says of it.
+
+    Args:
+        problem: what is feasible, and the budgets.
+        worth: of Architectures; less is better.
+    """
+
+    def __init__(self, problem: Problem, worth: Callable[[Sequence[Architecture]], list[float]]) -> None:
+        self._problem = problem
+        self._worth = worth
+        self._seen: set[Architecture] = set()
+        self._members: list[tuple[float, float, Architecture]] = []
+
+    def add(self, architectures: Iterable[Architecture]) -> None:
+        """Take in those that are new and feasible."""
+        new = [point for point in dict.fromkeys(architectures) if point not in self._seen]
+        self._seen.update(new)
+        if feasible := self._problem.feasible_latencies(new):
+            worths = self._worth([point for point, _ in feasible])
+            self._members += [(worth, ms, point) for worth, (point, ms) in zip(worths, feasible, strict=True)]
+            self._members.sort(key=lambda member: member[0])
+
+    def best(self, count: int, exclude: Container[Architecture] = ()) -> list[Architecture]:
+        """The best under each budget, each once; where one is the best under several, the next ones follow."""
+        found: dict[Architecture, None] = {}
+        for budget in self._problem.budgets_ms:
+            within = (point for _, ms, point in self._members if ms <= budget)
+            found.update(dict.fromkeys(islice((p for p in within if p not in exclude and p not in found), count)))
+        return list(found)

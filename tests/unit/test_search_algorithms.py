@@ -7,6 +7,7 @@ from statistics import median
 
 import numpy as np
 import pytest
+from pymoo.core.population import Population
 from toy_device import SMALL, TINY, WIDE, TrueLatency, true_latency_ms
 from toy_search import Counting, loss, problem_of
 
@@ -16,8 +17,9 @@ from hat.errors import HatError
 from hat.search.algorithms import ALGORITHMS
 from hat.search.bounds import Corrected
 from hat.search.encoding import Encoding
+from hat.search.feasible import draw_feasible
 from hat.search.front import hypervolume, pareto_front
-from hat.search.pareto import Genes
+from hat.search.pareto import Genes, ParetoSearch
 from hat.search.problem import Candidate, best_note, run
 from hat.search.surrogate import LossModel, SurrogateSearch
 from hat.space import Architecture, SearchSpace
@@ -98,6 +100,28 @@ def test_a_space_smaller_than_what_is_wanted(tmp_path: Path, name: str) -> None:
     assert {one.architecture for one in found} == set(few)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_left_of_a_small_space_is_found_whatever_the_seed(tmp_path: Path, seed: int) -> None:
+    everything = list(SearchSpace(TINY).enumerate())
+    # No single change leads from one to another.
+    apart = {point for point in everything if int(point.digest, 16) % 7 == 0} | {SearchSpace(TINY).smallest}
+    problem = problem_of(tmp_path, TINY, 1000.0, Counting(), limited=lambda point: point in apart)
+    drawn = draw_feasible(problem, len(apart), (), random.Random(seed))
+    assert set(drawn) == apart
+    kept = drawn[::2]
+    assert set(draw_feasible(problem, len(apart), kept, random.Random(seed))) == apart - set(kept)
+
+
+def test_pareto_goes_on_drawing_where_breeding_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = list(SearchSpace(TINY).enumerate())
+    settings = SETTINGS.model_copy(update={"evaluations": 60})
+    problem = problem_of(tmp_path, TINY, 1000.0, Counting())
+    algorithm = ParetoSearch(problem, settings, 1)
+    monkeypatch.setattr(algorithm._algorithm.mating, "do", lambda *_, **__: Population())
+    found = run(problem, algorithm, silent)
+    assert len({one.architecture for one in found} & set(everything)) == len(found) == 60
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_only_the_fastest_is_feasible(tmp_path: Path, name: str) -> None:
     smallest = SearchSpace(WIDE).smallest
@@ -161,6 +185,21 @@ def test_the_model_ranks_what_it_has_not_seen() -> None:
     truth = [loss(point) for point in everything[60:260]]
     assert np.corrcoef(mean, truth)[0, 1] > 0.95
     assert (deviation > 0).all()
+
+
+def test_dimensions_that_matter_are_told_from_few_losses() -> None:
+    """Of many dimensions two decide, and not by adding up."""
+    everything = drawn(WIDE, 400)
+
+    def decided(point: Architecture) -> float:
+        return 0.1 * (point.decoder_layers == 1) * (1 + point.decoder_embed_dim / 640) + point.encoder_embed_dim / 6400
+
+    losses = [decided(point) for point in everything]
+    model = LossModel(SearchSpace(WIDE))
+    for count in (40, 80):
+        model.fit(everything[:count], losses[:count], [0.0] * count)
+    mean, _ = model.predict(everything[200:])
+    assert np.corrcoef(mean, losses[200:])[0, 1] > 0.98
 
 
 def candidate(bound_ms: float, value: float, *, whole: bool = True) -> Candidate:
