@@ -11,9 +11,11 @@ from hat.config import Training
 from hat.data.batches import Batch
 from hat.model.base import EncoderDecoder
 from hat.special_tokens import PAD
-from hat.train.loss import CHUNK, Teacher, projected_loss, token_nll
+from hat.train.loss import Teacher, projected_loss, token_nll
 from hat.train.processes import ALONE, Processes
 
+# Numbers of rows that batches are filled up to in bf16 on a CPU: 2 % more of them, in few different shapes.
+ROW_MULTIPLE = 128
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -31,7 +33,7 @@ class Objective(nn.Module):
         self.model = model
         self.smoothing = training.label_smoothing
         self.dtype = PRECISIONS[training.precision]
-        model.row_multiple = CHUNK if training.precision == "bf16" else 1
+        model.row_multiple = ROW_MULTIPLE if training.precision == "bf16" else 1
 
     def forward(
         self, source: Tensor, previous: Tensor, target: Tensor, teacher: Teacher | None = None
