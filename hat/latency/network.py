@@ -52,7 +52,7 @@ class PublishedNetwork:
             network = nn.Sequential(*hidden, layers[-1])
             inputs = torch.from_numpy(_inputs(rows))
             targets = torch.from_numpy((latencies_ms / LATENCY_SCALE_MS).astype(np.float32))
-            optimiser = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+            optimiser = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, fused=True)
             for _ in range(STEPS):
                 batch = torch.randint(len(rows), (BATCH,))
                 loss = nn.functional.mse_loss(network(inputs[batch])[:, 0], targets[batch])

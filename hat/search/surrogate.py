@@ -27,7 +27,7 @@ START_PART, FEWEST = 0.2, 8
 # Proposals of a round, where there are fewer budgets.
 BATCH = 4
 # Every other round looks where the model is unsure: this many standard deviations below its mean.
-OPTIMISM = 1.0
+OPTIMISM = 2.0
 # Evolution on the model: generations, parents under each budget, children of each kind in a generation, for each budget
 # and at least.
 GENERATIONS, PARENTS = 6, 8
@@ -36,7 +36,7 @@ MUTATION = 0.12
 # Candidates under each budget whose neighbours are looked at.
 REFINED = 2
 # Length scale of each dimension before anything is known, by the root of how many there are, and the range of scales.
-SCALE, SCALES = 0.4, (0.3, 100.0)
+SCALE, SCALES = 0.4, (0.3, 15.0)
 # Steps of the optimiser that fits the kernel: at first, and from where the last fit ended.
 FIRST_STEPS, STEPS = 25, 8
 # Relative noise that keeps the fit stable; the losses themselves have none.

@@ -1,18 +1,23 @@
 """Accuracy of the predictor on latencies published with HAT, beside the published network: tables on standard output.
 
-    python tests/benchmarks/predictor.py [FOLDER] [--network-splits 10] [--models linear,boosting,mlp]
+    python tests/benchmarks/predictor.py [FOLDER] [--network-splits 10] [--models linear,boosting,mlp] [--rows FILE]
 
 FOLDER holds measured latencies in the published form (default ../shared/reference/latency). Ten splits, 200 held-out
 rows; our regressions are fitted to 100 other rows, the published network to 1,600. For the linear regression, which is
-what `hat latency fit` chooses there, also the part of the held-out rows within its upper bound.
+what `hat latency fit` chooses there, also the part of the held-out rows within its upper bound. The first splits of all
+files come first; with FILE each fit is kept there as it ends, and an interrupted run goes on where it was. The second
+table compares the linear regression and the network on the splits that the network was run on.
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from hat.artifacts import read_jsonl
 from hat.latency.accuracy import kendall_tau
 from hat.latency.averaged import read_published
 from hat.latency.features import rows_of
@@ -31,31 +36,32 @@ WORKLOAD = Workload(
 Figures = dict[str, float]
 
 
-def errors_of(path: Path, model: str, splits: int = SPLITS) -> Figures:
-    """Held-out errors of a regression on a file, means over the splits."""
+def fitted_errors(path: Path, model: str, split: int) -> Figures:
+    """Held-out errors of a regression on one split of a file."""
     networks, latencies = read_published(path)
     rows = rows_of(networks, WORKLOAD)
-    count = NETWORK_TRAIN if model == "mlp" else TRAIN
-    found = []
-    for split in range(splits):
-        order = np.random.default_rng(split).permutation(len(rows))
-        # The same held-out rows for all.
-        test, train = order[:HELD_OUT], order[HELD_OUT : HELD_OUT + count]
-        started = time.process_time()
-        regression = REGRESSIONS[model].fit(rows.take(train), latencies[train], split)
-        seconds = time.process_time() - started
-        predicted, measured = regression.predict(rows.take(test)), latencies[test]
-        figures = {
-            "RMSE, ms": float(np.sqrt(np.mean((predicted - measured) ** 2))),
-            "MAPE, %": 100 * float(np.mean(np.abs(predicted - measured) / measured)),
-            "tau": kendall_tau(measured, predicted),
-            "fit, s": seconds,
-        }
-        if model == "linear":
-            bounded = fit_bounded(rows.take(train), latencies[train], seed=split)
-            figures["within bound, %"] = 100 * float(np.mean(measured <= bounded.upper_bound(rows.take(test))))
-        found.append(figures)
-    return {name: float(np.mean([figures[name] for figures in found])) for name in found[0]}
+    order = np.random.default_rng(split).permutation(len(rows))
+    # The same held-out rows for all.
+    test, rest = order[:HELD_OUT], order[HELD_OUT:]
+    train = rest[: NETWORK_TRAIN if model == "mlp" else TRAIN]
+    started = time.process_time()
+    regression = REGRESSIONS[model].fit(rows.take(train), latencies[train], split)
+    seconds = time.process_time() - started
+    predicted, measured = regression.predict(rows.take(test)), latencies[test]
+    figures = {
+        "RMSE, ms": float(np.sqrt(np.mean((predicted - measured) ** 2))),
+        "MAPE, %": 100 * float(np.mean(np.abs(predicted - measured) / measured)),
+        "tau": kendall_tau(measured, predicted),
+        "fit, s": seconds,
+    }
+    if model == "linear":
+        bounded = fit_bounded(rows.take(train), latencies[train], seed=split)
+        figures["within bound, %"] = 100 * float(np.mean(measured <= bounded.upper_bound(rows.take(test))))
+    return figures
+
+
+def mean_of(rows: list[Figures], name: str) -> float:
+    return float(np.mean([row[name] for row in rows]))
 
 
 def main() -> None:
@@ -63,15 +69,44 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default="../shared/reference/latency")
     parser.add_argument("--network-splits", type=int, default=SPLITS, help="splits of the published network")
     parser.add_argument("--models", default="linear,boosting,mlp")
+    parser.add_argument("--rows", type=Path, help="JSON-lines file that fits are kept in")
     chosen = parser.parse_args()
+    torch.set_num_threads(1)
     files = sorted(chosen.folder.glob("*.csv"))
     if not files:
         print(f"{chosen.folder}: no latency file there, nothing to check")
+    models = chosen.models.split(",")
+    done: dict[tuple[str, str, int], Figures] = {}
+    for row in read_jsonl(chosen.rows) if chosen.rows else []:
+        done[row["file"], row["model"], row["split"]] = row["figures"]
+    for split in range(SPLITS):
+        for path in files:
+            for model in models:
+                key = (path.stem, model, split)
+                if key in done or (model == "mlp" and split >= chosen.network_splits):
+                    continue
+                done[key] = fitted_errors(path, model, split)
+                if chosen.rows:
+                    row = {"file": path.stem, "model": model, "split": split, "figures": done[key]}
+                    with open(chosen.rows, "a") as stream:
+                        stream.write(json.dumps(row) + "\n")
     for path in files:
-        for model in chosen.models.split(","):
-            figures = errors_of(path, model, chosen.network_splits if model == "mlp" else SPLITS)
-            shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-            print(f"{path.stem:28} {model:10} {shown}", flush=True)
+        for model in models:
+            rows = [figures for (file, name, _), figures in done.items() if (file, name) == (path.stem, model)]
+            shown = "  ".join(f"{name} {mean_of(rows, name):.4g}" for name in rows[0]) if rows else "not run"
+            print(f"{path.stem:28} {model:10} {len(rows):2} splits  {shown}")
+    print("\n| data | splits | linear, MAPE, % | MLP, MAPE, % | better | linear, tau | MLP, tau | better |")
+    for path in files:
+        both = [
+            split for split in range(SPLITS) if {(path.stem, name, split) for name in ("linear", "mlp")} <= set(done)
+        ]
+        cells = [f"`{path.stem}`", str(len(both))]
+        for name, sign in (("MAPE, %", -1), ("tau", 1)):
+            linear, network = ([done[path.stem, model, split] for split in both] for model in ("linear", "mlp"))
+            wins = sum(sign * (one[name] - other[name]) > 0 for one, other in zip(linear, network, strict=True))
+            means = [f"{mean_of(rows, name):.3f}" if both else "-" for rows in (linear, network)]
+            cells += [*means, f"{wins} of {len(both)}"]
+        print("|", " | ".join(cells), "|")
 
 
 if __name__ == "__main__":

@@ -219,70 +219,105 @@ def exhaustive(bench: Bench) -> None:
     (bench.folder / "exhaustive.json").write_text(json.dumps({"size": len(points), "rows": rows}, indent=1))
 
 
-def curve(runs: list[list[list]], budget_index: int, budget: float) -> list[tuple[float, int, float]]:
-    """Validation tokens, evaluations, and best loss under a budget after each evaluation of a run."""
-    found = runs[budget_index] if len(runs) > 1 else runs[0]
-    tokens = accumulate(row[3] for row in found)
-    best, points = float("inf"), []
-    for count, (row, used) in enumerate(zip(found, tokens, strict=True), start=1):
-        if row[2] and row[0] <= budget:
-            best = min(best, row[1])
-        points.append((used, count, best))
-    return points
+class Contender:
+    """An algorithm with one seed.
+
+    Args:
+        runs: candidates, [bound in ms, loss, wholly evaluated, tokens], in the order of evaluation: of one run for all
+            budgets, or of one for each of the ``budgets``.
+        budgets: in milliseconds.
+        whole: tokens of a whole evaluation.
+    """
+
+    def __init__(self, runs: list[list[list]], budgets: list[float], whole: float) -> None:
+        self.runs = runs
+        self.points = [point for run_ in runs for point in run_ if point[2]]
+        self.evaluations = sum(point[3] for run_ in runs for point in run_) / whole
+        self.curves = [self._curve(runs[i if len(runs) > 1 else 0], b, whole) for i, b in enumerate(budgets)]
+
+    def _curve(self, found: list[list], budget: float, whole: float) -> list[tuple[float, float]]:
+        """Evaluations (as many whole ones) of one run, and the best loss under a budget after them."""
+        best, points = float("inf"), []
+        for row, used in zip(found, accumulate(row[3] for row in found), strict=True):
+            if row[2] and row[0] <= budget:
+                best = min(best, row[1])
+            points.append((used / whole, best))
+        return points
+
+    def after(self, evaluations: float) -> list[float]:
+        """Best loss under each budget after so many evaluations in all."""
+        share = evaluations / len(self.runs)
+        # Those of a batch are counted when it began.
+        return [min((loss for used, loss in c if used <= share + 1e-6), default=float("inf")) for c in self.curves]
+
+    @property
+    def end(self) -> list[float]:
+        """Best loss under each budget in the end."""
+        return [points[-1][1] for points in self.curves]
+
+    def until(self, losses: list[float]) -> float:
+        """Evaluations in all until these losses are reached under all budgets; infinite where they are not."""
+        each = [
+            next((used for used, best in points if best <= loss), float("inf"))
+            for points, loss in zip(self.curves, losses, strict=True)
+        ]
+        return sum(each) if len(self.runs) > 1 else max(each)
 
 
 def print_table(options: argparse.Namespace) -> None:
     bench = Bench(options)
     rows = read_jsonl(bench.folder / "runs.jsonl")
-    whole = max(point[3] for row in rows for run_ in row["runs"] for point in run_)
+    whole = max(point[3] for row in rows for point in row["run"])
+    worst = max(point[1] for row in rows for point in row["run"])
     truth = [
-        min(point[1] for row in rows for run_ in row["runs"] for point in run_ if point[2] and point[0] <= budget)
+        min(point[1] for row in rows for point in row["run"] if point[2] and point[0] <= budget)
         for budget in bench.budgets
     ]
     print("budgets", [round(budget, 1) for budget in bench.budgets], "best known", [round(t, 4) for t in truth])
-    names = list(dict.fromkeys(row["name"] for row in rows))
-    worst = max(point[1] for row in rows for run_ in row["runs"] for point in run_)
-    reference = (bench.slowest, worst)
-    for name in names:
-        own = [row for row in rows if row["name"] == name]
-        gaps = [[curve(row["runs"], i, b)[-1][2] - truth[i] for row in own] for i, b in enumerate(bench.budgets)]
-        volumes = [hypervolume([(p[0], p[1]) for run_ in row["runs"] for p in run_ if p[2]], reference) for row in own]
-        tokens = [sum(p[3] for run_ in row["runs"] for p in run_) / whole for row in own]
-        count = [sum(len(run_) for run_ in row["runs"]) for row in own]
-        print(
-            f"| `{name}` | {len(own)} | {median(count):.0f} | {median(tokens):.0f} |",
-            " | ".join(f"{1000 * median(gap):.1f}" for gap in gaps),
-            f"| {median(volumes):.3f} | {median(row['processor_s'] for row in own):.0f} |",
-        )
-    print("\nevaluations in all until within so many nats x 1000 of the best known, under all three budgets (median)")
-    for margin in (20, 10, 5, 2):
+    grouped: dict[tuple[str, int], dict[int | None, dict]] = {}
+    for row in rows:
+        grouped.setdefault((row["name"], row["seed"]), {})[row["budget"]] = row
+    contenders: dict[str, list[Contender]] = {}
+    for (name, seed), own in sorted(grouped.items()):
+        if None not in own and len(own) < len(PARTS):
+            print(f"{name}, seed {seed}: budgets {sorted(own)} alone have ended, left out")
+            continue
+        runs = [own[budget]["run"] for budget in sorted(own, key=lambda budget: budget or 0)]
+        contenders.setdefault(name, []).append(Contender(runs, bench.budgets, whole))
+
+    def spread(values: Sequence[float], digits: int = 1) -> str:
+        return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+    print("\n| algorithm | seeds | evaluations | gap, nats x 1000, under each budget | mean | hypervolume |")
+    for name, own in contenders.items():
+        gaps = [[1000 * (loss - best) for loss, best in zip(one.end, truth, strict=True)] for one in own]
+        volumes = [hypervolume([(p[0], p[1]) for p in one.points], (bench.slowest, worst)) for one in own]
+        cells = [f"{median(one.evaluations for one in own):.0f}"]
+        cells += [f"{median(column):.1f}" for column in zip(*gaps, strict=True)]
+        cells += [spread([float(np.mean(gap)) for gap in gaps]), f"{median(volumes):.3f}"]
+        print(f"| `{name}` | {len(own)} |", " | ".join(cells), "|")
+    print("\nmean gap over the budgets, nats x 1000, after so many evaluations in all: median over seeds and range")
+    for count in (25, 50, 100, 200, 400, 660, 1000, 2000, 5000, 9375):
         cells = []
-        for name in names:
-            needed = []
-            for row in (row for row in rows if row["name"] == name):
-                each = [
-                    next((p[0] for p in curve(row["runs"], i, b) if p[2] <= truth[i] + margin / 1000), float("inf"))
-                    for i, b in enumerate(bench.budgets)
-                ]
-                needed.append((sum(each) if name in SINGLE else max(each)) / whole)
-            cells.append(f"{median(needed):.0f}")
-        print(f"| {margin} |", " | ".join(cells), "|")
-    print("\nmedian gap to the best known, nats x 1000, mean over the budgets, after so many evaluations in all")
-    for budgeted in (25, 50, 100, 200, 400, 660):
-        cells = []
-        for name in names:
-            means = []
-            for row in (row for row in rows if row["name"] == name):
-                share = budgeted * whole / (3 if name in SINGLE else 1)
-                if budgeted > 1.02 * sum(p[3] for run_ in row["runs"] for p in run_) / whole:
-                    continue
-                each = [
-                    min((p[2] for p in curve(row["runs"], i, b) if p[0] <= share), default=float("inf")) - truth[i]
-                    for i, b in enumerate(bench.budgets)
-                ]
-                means.append(float(np.mean(each)))
-            cells.append(f"{1000 * median(means):.1f}" if means else "-")
-        print(f"| {budgeted} |", " | ".join(cells), "|")
+        for own in contenders.values():
+            means = [
+                1000 * float(np.mean(np.subtract(one.after(count), truth)))
+                for one in own
+                if count <= 1.05 * one.evaluations
+            ]
+            cells.append(spread(means) if means else "-")
+        print(f"| {count} |", " | ".join(cells), "|")
+    for reference in ("genetic-published", "genetic"):
+        if reference in contenders:
+            print(f"\nevaluations in all until as good as the median end of {reference}, give or take nats x 1000")
+            aim = np.median([one.end for one in contenders[reference]], axis=0)
+            for margin in (0, 1, 2, 5):
+                cells = []
+                for own in contenders.values():
+                    needed = [one.until((aim + margin / 1000).tolist()) for one in own]
+                    reached = sum(count < float("inf") for count in needed)
+                    cells.append(f"{median(needed):.0f} ({reached} of {len(own)} seeds)")
+                print(f"| {margin} |", " | ".join(cells), "|")
 
 
 def main() -> None:
