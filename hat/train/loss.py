@@ -60,7 +60,11 @@ class _ProjectedLoss(torch.autograd.Function):
             # Without gradients the probabilities serve the loss alone, which is then exact.
             probabilities = (logits if needed else logits.float()).softmax(1)
             right = logits.gather(1, target[here, None])[:, 0].float()
-            log_total = logits.amax(1).float() - probabilities.amax(1).float().log()
+            # Of any token, as long as its probability is no zero; the likeliest's never is.
+            likely = probabilities.gather(1, target[here, None])[:, 0]
+            log_total = right - likely.float().log()
+            if not bool(likely.all()):
+                log_total = logits.amax(1).float() - probabilities.amax(1).float().log()
             nlls[here] = log_total - right
             losses[here] = log_total - on_label * right - on_all * mean_logits[here]
             if teacher is not None:

@@ -7,11 +7,13 @@ the weights of a :class:`hat.model.supertransformer.SuperTransformer` and comput
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hat.data.batches import Batch
+from hat.data.batches import Batch, PairedSplit
 from hat.model.layers import Residual
 from hat.model.supertransformer import SuperTransformer
 from hat.special_tokens import PAD
@@ -109,3 +111,22 @@ class Straightforward:
             scores = scores.masked_fill(padding[:, None, None], float("-inf")).view(sentences * heads, length, -1)
         weights = self._drop(scores.float().softmax(-1).type_as(scores), rate)
         return torch.bmm(weights, split[2]).transpose(0, 1).reshape(length, sentences, -1)
+
+
+class UnsortedBatches:
+    """Sentences in the order of the text, as many in a batch as it holds when all are padded to the longest."""
+
+    def __init__(self, split: PairedSplit, batch_tokens: int) -> None:
+        self.split = split
+        self.all_numbers: list[npt.NDArray[np.int64]] = []
+        lengths = np.maximum(split.source.sizes, split.target.sizes)
+        begin = longest = 0
+        for end, length in enumerate(lengths):
+            longest = max(longest, int(length))
+            if longest * (end + 1 - begin) > batch_tokens:
+                self.all_numbers.append(np.arange(begin, end))
+                begin, longest = end, int(length)
+
+    def __getitem__(self, index: int) -> Batch:
+        """Batch ``index``, counted from 0."""
+        return self.split.batch(self.all_numbers[index])

@@ -5,7 +5,8 @@
 
 Trains each task's SuperTransformer (uniformly sampled Architectures, the task's own settings, one batch an update) on
 made sentences of the length distribution of the Bible tasks: the training loop in fp32 and in bf16, a straightforward
-implementation (straightforward.py) in fp32, and the matrix products that give the peak, all interleaved in one run;
+implementation (straightforward.py) in fp32 on the same batches and on such as it would make, of sentences of any
+length, and the matrix products that give the peak, all interleaved in one run;
 medians over the rounds. Shares of the peak compare processor time, which other processes disturb less.
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from straightforward import Straightforward
+from straightforward import Straightforward, UnsortedBatches
 
 from hat.data.batches import Batch, PairedSplit, TrainingBatches, padding_share
 from hat.data.indexed import IndexedWriter
@@ -91,7 +92,7 @@ class Contender:
         languages = (chosen.source_language, chosen.target_language)
         made_split(folder / task, vocabulary, languages)
         split = PairedSplit(folder / task, chosen, "train")
-        self.batches = TrainingBatches(split, self.training.batch_tokens, 1)
+        self.batches: TrainingBatches | UnsortedBatches = TrainingBatches(split, self.training.batch_tokens, 1)
         self.padding = padding_share(split, self.batches._epoch(0))
         run = Run(
             title="",
@@ -132,11 +133,15 @@ class Contender:
 
 
 class PlainContender(Contender):
-    """The same with the straightforward implementation."""
+    """The same with the straightforward implementation, on the same batches or on its own."""
 
-    def __init__(self, settings: Settings, task: str, folder: Path, vocabulary: int) -> None:
+    def __init__(self, settings: Settings, task: str, folder: Path, vocabulary: int, *, own_batches: bool) -> None:
         super().__init__(settings, task, "fp32", folder, vocabulary)
         self.name = f"{task} straightforward"
+        if own_batches:
+            self.name += ", unsorted"
+            self.batches = UnsortedBatches(self.batches.split, self.training.batch_tokens)
+            self.padding = padding_share(self.batches.split, self.batches.all_numbers)
         self.network = Straightforward(self.model, self.training.label_smoothing)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=1e-6)
         self.check()
@@ -176,7 +181,10 @@ def main() -> None:
             for task in options.tasks
             for contender in (
                 *(Contender(settings, task, precision, Path(folder), options.vocabulary) for precision in peaks),
-                PlainContender(settings, task, Path(folder), options.vocabulary),
+                *(
+                    PlainContender(settings, task, Path(folder), options.vocabulary, own_batches=own_batches)
+                    for own_batches in (False, True)
+                ),
             )
         ]
         for contender in contenders:
@@ -193,12 +201,12 @@ def main() -> None:
                     values.append(value)
     peak = {name: statistics.median(values) for name, values in peaks.items()}
     print(f"threads {torch.get_num_threads()}, peak fp32 {peak['fp32']:.0f}, bf16 {peak['bf16']:.0f} GFLOP/cpu s")
-    print(f"{'':26}{'tokens/s':>10}{'per cpu s':>10}{'GFLOP/cpu s':>12}", end="")
+    print(f"{'':34}{'tokens/s':>10}{'per cpu s':>10}{'GFLOP/cpu s':>12}", end="")
     print(f"{'of fp32 peak':>14}{'of bf16 peak':>14}{'padding':>9}")
     for contender in contenders:
         tokens, cpu_tokens, gflops = (statistics.median(column) for column in zip(*contender.speeds, strict=True))
         shares = "".join(f"{statistics.median(column):>14.0%}" for column in zip(*contender.shares, strict=True))
-        print(f"{contender.name:26}{tokens:>10.0f}{cpu_tokens:>10.0f}{gflops:>12.0f}{shares}{contender.padding:>9.1%}")
+        print(f"{contender.name:34}{tokens:>10.0f}{cpu_tokens:>10.0f}{gflops:>12.0f}{shares}{contender.padding:>9.1%}")
 
 
 if __name__ == "__main__":

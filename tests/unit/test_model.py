@@ -227,6 +227,16 @@ def test_run_sentence_takes_exactly_the_steps_asked_for(monkeypatch):
     assert len(steps) == 12
 
 
+def test_loss_of_a_token_whose_probability_is_no_number_above_zero():
+    hidden, weight = torch.tensor([[200.0], [1.0]]), torch.tensor([[1.0], [0.0], [-1.0], [0.5]])
+    target = torch.tensor([2, 3])
+    loss, nll = projected_loss(hidden.requires_grad_(), weight, target, smoothing=0.1)
+    logits = hidden @ weight.t()
+    assert logits.softmax(1)[0, 2] == 0
+    torch.testing.assert_close(nll, F.cross_entropy(logits, target, reduction="sum"))
+    torch.testing.assert_close(loss, F.cross_entropy(logits, target, reduction="sum", label_smoothing=0.1))
+
+
 @settings(max_examples=25)
 @given(
     rows=st.integers(1, 1200),
