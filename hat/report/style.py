@@ -1,7 +1,7 @@
 """The one style of all figures, and the files of each: PDF, PNG, the data as CSV, the caption."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,19 @@ def plain(axes: "Axes") -> None:
     """Leave only what is drawn: no frame, ticks or grid."""
     axes.set_axis_off()
     axes.grid(visible=False)
+
+
+def named_points(axes: "Axes", points: Iterable[tuple[float, float, str]]) -> None:
+    """Write names beside points, x, y and name; neighbours' in turn below and above, so that they do not meet."""
+    for number, (x, y, name) in enumerate(sorted(points)):
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(4, -11 if number % 2 == 0 else 5),
+            textcoords="offset points",
+            fontsize=7.5,
+            color="0.35",
+        )
 
 
 def save(folder: Path, drawing: Drawing) -> list[Path]:

@@ -9,7 +9,7 @@ from hat.lacking import Lacking
 from hat.latency.accuracy import kendall_tau
 from hat.report.gathered import HAT, KINDS, Place
 from hat.report.published import published_beside
-from hat.report.style import Drawing, colour, marker, new_figure
+from hat.report.style import Drawing, colour, marker, named_points, new_figure
 from hat.report.summary import Row
 
 ORDER = (HAT, *KINDS.values())
@@ -102,15 +102,7 @@ def trade_off(rows: Sequence[Row], title: str, data: str) -> Drawing:
                 markerfacecolor="white" if published else colour(number),
                 label=f"{kind}, published" if published else kind,
             )
-            for row in own:
-                axes.annotate(
-                    row["model"],
-                    (row["latency_ms"], row["bleu"]),
-                    xytext=(4, -11),
-                    textcoords="offset points",
-                    fontsize=7.5,
-                    color="0.35",
-                )
+            named_points(axes, [(row["latency_ms"], row["bleu"], row["model"]) for row in own])
     axes.set(xlabel="latency of a sentence, ms", ylabel="BLEU on the test split")
     axes.margins(x=0.08, y=0.12)
     axes.legend(loc="best")
@@ -165,15 +157,7 @@ def inherited_of(place: Place, rows: Sequence[Row]) -> Drawing:
                 color=colour(number),
                 label=label,
             )
-        for row in own:
-            axes.annotate(
-                row["model"],
-                (row["inherited_loss"], row["bleu"]),
-                xytext=(6, -3),
-                textcoords="offset points",
-                fontsize=7.5,
-                color="0.35",
-            )
+        named_points(axes, [(row["inherited_loss"], row["bleu"], row["model"]) for row in own])
     tau = ""
     if len(found) > 2:
         value = kendall_tau([-row["inherited_loss"] for row in found], [row["bleu"] for row in found])
