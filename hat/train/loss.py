@@ -51,8 +51,10 @@ class _ProjectedLoss(torch.autograd.Function):
         real = rows * counted[:, None]
         mean_weight = weight.mean(0)
         mean_logits = hidden.float() @ mean_weight
+        taught = None if teacher is None else (teacher.hidden.to(dtype), teacher.weight.to(dtype).t().contiguous())
         needed = hidden.requires_grad or weight.requires_grad
-        hidden_grad, weight_grad = torch.empty_like(rows), torch.zeros_like(weight)
+        hidden_grad = torch.empty_like(rows if needed else rows[:0])
+        weight_grad = torch.zeros_like(weight if needed else weight[:0])
         losses, nlls = torch.empty_like(mean_logits), torch.empty_like(mean_logits)
         for start in range(0, rows.size(0), CHUNK):
             here = slice(start, start + CHUNK)
@@ -67,8 +69,8 @@ class _ProjectedLoss(torch.autograd.Function):
                 log_total = logits.amax(1).float() - probabilities.amax(1).float().log()
             nlls[here] = log_total - right
             losses[here] = log_total - on_label * right - on_all * mean_logits[here]
-            if teacher is not None:
-                aim = (teacher.hidden[here].to(dtype) @ teacher.weight.to(dtype).t()).softmax(1)
+            if taught is not None:
+                aim = (taught[0][here] @ taught[1]).softmax(1)
                 losses[here] -= share * (aim.float() * logits).sum(1)
                 probabilities -= share * aim
             if needed:
