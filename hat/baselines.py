@@ -5,59 +5,14 @@ the widths that dropout is scaled by are its own, so that nothing of it depends 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from dataclasses import asdict
+from typing import Any
 
-from hat.artifacts import digest
 from hat.config import EvolvedNetwork, Network, TransformerNetwork
 from hat.errors import InputError
+from hat.evolved import EvolvedArchitecture
 from hat.runtime.base import Shape
 from hat.space import Architecture
-
-# Of all Evolved Transformers: width of the feed-forward networks, and positions that a convolution sees.
-FFN_FACTOR = 4
-ENCODER_CONVOLUTION, ENCODER_SEPARABLE = 3, 9
-DECODER_LEFT, DECODER_RIGHT, DECODER_FINAL = 11, 7, 7
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvolvedArchitecture:
-    """Dimensions of an Evolved Transformer: features, heads, and cells of encoder and decoder.
-
-    ``wide_heads`` are those of the first self-attention of a decoder cell; all others have ``heads``.
-    """
-
-    width: int
-    heads: int
-    wide_heads: int
-    encoder_cells: int
-    decoder_cells: int
-
-    @property
-    def digest(self) -> str:
-        """Name of the architecture: 16 hexadecimal digits, equal for equal architectures."""
-        return digest(self.to_dict())
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-like form: field names to numbers."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], where: str = "EvolvedArchitecture") -> Self:
-        """Inverse of :meth:`to_dict`.
-
-        Raises:
-            InputError: a field is missing, unknown or no positive whole number.
-        """
-        names = sorted(field.name for field in fields(cls))
-        if not isinstance(values, Mapping) or sorted(values) != names:
-            got = sorted(values) if isinstance(values, Mapping) else type(values).__name__
-            raise InputError(f"{where}: has {got}, expected {names}")
-        for name, value in values.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"{where}, {name}: {value!r}, expected a positive whole number")
-        return cls(**values)
-
 
 AnyArchitecture = Architecture | EvolvedArchitecture
 KINDS: Mapping[str, type[Architecture] | type[EvolvedArchitecture]] = {
@@ -66,14 +21,18 @@ KINDS: Mapping[str, type[Architecture] | type[EvolvedArchitecture]] = {
 }
 
 
+def kind_of(architecture: AnyArchitecture) -> str:
+    """Its name in ``KINDS``."""
+    return next(name for name, form in KINDS.items() if isinstance(architecture, form))
+
+
 def describe(architecture: AnyArchitecture, shape: Shape) -> dict[str, Any]:
     """``kind``, ``architecture`` and ``shape`` of a network, as files say them."""
-    kind = next(name for name, form in KINDS.items() if isinstance(architecture, form))
-    return {"kind": kind, "architecture": architecture.to_dict(), "shape": asdict(shape)}
+    return {"kind": kind_of(architecture), "architecture": architecture.to_dict(), "shape": asdict(shape)}
 
 
 def described(values: Mapping[str, Any], where: str) -> AnyArchitecture:
-    """The architecture of what :func:`describe` gives; files that name no kind are of Transformers.
+    """The architecture of what :func:`describe` gives; what names no kind is of a Transformer.
 
     Raises:
         InputError: the architecture is missing or malformed, or the kind unknown; ``where`` names the file.

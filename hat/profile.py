@@ -28,9 +28,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from hat import baselines, profile_evolved
-from hat.baselines import AnyArchitecture, EvolvedArchitecture
+from hat.baselines import AnyArchitecture
 from hat.config import Baseline, EvolvedNetwork, Network, TransformerNetwork
 from hat.errors import InputError
+from hat.evolved import EvolvedArchitecture
 from hat.layout import Results
 from hat.published.architecture import architecture_of, read_description
 from hat.runtime.base import Shape

@@ -4,7 +4,7 @@ What is counted is said in :mod:`hat.profile`; in addition a filter of a separab
 its positions and each output, the gate of a gated linear unit one for each of its outputs, and swish nothing.
 """
 
-from hat.baselines import (
+from hat.evolved import (
     DECODER_FINAL,
     DECODER_LEFT,
     DECODER_RIGHT,

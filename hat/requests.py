@@ -9,7 +9,7 @@ from hat.baselines import architecture_of, shape_of
 from hat.errors import InputError
 from hat.forms import FORMS, in_form
 from hat.layout import OF_A_DEVICE, OF_A_TASK, RANDOM_SEARCH, SEARCH, Results
-from hat.runtime import runtime
+from hat.runtime import UNCONFINED, runtime
 from hat.settings import Settings
 
 BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
@@ -124,10 +124,10 @@ def _check_expressible(settings: Settings, task: str, device: str, baseline: str
     shape = shape_of(network, settings.task(task).network, 8, 8)
     executing = runtime(chosen.runtime, chosen.precision, chosen.threads)
     if (reason := executing.refusal(architecture_of(network), shape)) is not None:
-        able = [name for name, one in settings.devices.items() if one.runtime == "torch"]
+        able = [name for name, one in settings.devices.items() if one.runtime in UNCONFINED]
         raise InputError(
             f"baseline {baseline!r} on device {device!r}, runtime {chosen.runtime!r}: {reason}; expected a device with"
-            f" runtime torch ({', '.join(able) or 'there is none yet'})"
+            f" runtime {' or '.join(UNCONFINED)} ({', '.join(able) or 'there is none yet'})"
         )
 
 

@@ -5,7 +5,8 @@ import string
 from pathlib import Path
 from typing import Any
 
-from hat.config import Network, Space
+from hat.baselines import architecture_of, shape_of
+from hat.config import EvolvedNetwork, Network, Space
 from hat.config_text import Tokenisation
 from hat.data.dictionary import Dictionary
 from hat.deployed import described_network
@@ -35,9 +36,13 @@ def write_model(
     executed_by: tuple[str, str] = ("torch", "fp32"),
     decoding: Decoding | None = None,
     tokenisation: Tokenisation | None = None,
+    evolved: EvolvedNetwork | None = None,
     **said: Any,
 ) -> Path:
-    """Write the folder for a Runtime and its precision; what is ``said`` goes into ``model.json``."""
+    """Write the folder of a SubTransformer, or of an Evolved Transformer, for a Runtime and its precision.
+
+    What is ``said`` goes into ``model.json``.
+    """
     path.mkdir()
     (path / "codes").write_text("#version: 0.2\nt h\nth e</w>\n")
     letters = string.ascii_lowercase
@@ -45,8 +50,9 @@ def write_model(
     dictionary = Dictionary([(piece, 1) for piece in pieces])
     for language in ("en", "de"):
         dictionary.save(path / f"dict.{language}.txt")
-    architecture = SearchSpace(SPACE).smallest
-    shape = Shape.of(SPACE, Network(), len(dictionary), len(dictionary))
+    sizes = len(dictionary), len(dictionary)
+    architecture = SearchSpace(SPACE).smallest if evolved is None else architecture_of(evolved)
+    shape = Shape.of(SPACE, Network(), *sizes) if evolved is None else shape_of(evolved, Network(), *sizes)
     blueprint = Blueprint(
         architecture=architecture, shape=shape, source_tokens=dictionary.tokens, target_tokens=dictionary.tokens
     )

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import hat
+from hat.baselines import described
 from hat.errors import HatError, InputError
 from hat.latency.bench import Bench
 from hat.latency.device_lock import DeviceLock
@@ -32,7 +33,6 @@ from hat.latency.fingerprint import fingerprint, state
 from hat.latency.received import Received
 from hat.latency.workload import Workload
 from hat.runtime.base import Decoding
-from hat.space import Architecture
 
 PROTOCOL = 1
 # Bytes of a request or an answer; thousands of timings fit.
@@ -94,7 +94,7 @@ class Agent:
                 self._bench = Bench(**request["bench"])
                 return self._bench.facts()
             case "measure":
-                architecture = Architecture.from_dict(request["architecture"])
+                architecture = described(request, "request")
                 found = self._started().measure(architecture, *self._visit(request), tracker=self._progress)
                 return found.to_dict()
             case "measure_folder":

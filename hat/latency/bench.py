@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hat.runtime as runtimes
+from hat.baselines import AnyArchitecture
 from hat.deployed import DeployedFolder
 from hat.errors import HatError, InputError
 from hat.latency.fingerprint import fingerprint
@@ -75,7 +76,12 @@ class Bench:
         }
 
     def measure(
-        self, architecture: Architecture, workload: Workload, warmup: int, repeats: int, tracker: Tracker | None = None
+        self,
+        architecture: AnyArchitecture,
+        workload: Workload,
+        warmup: int,
+        repeats: int,
+        tracker: Tracker | None = None,
     ) -> Measurement:
         """One visit to a network of that Architecture with random weights."""
         with self._pinned():

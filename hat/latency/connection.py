@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from hat.baselines import AnyArchitecture, kind_of
 from hat.errors import HatError
 from hat.latency.bench import Bench
 from hat.latency.device_lock import DeviceLock, wait_for
@@ -25,7 +26,6 @@ from hat.latency.ssh import Ssh
 from hat.latency.workload import Workload
 from hat.progress import Tracker
 from hat.settings import Settings
-from hat.space import Architecture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class Connection(AbstractContextManager["Connection"], Protocol):
     def fingerprint(self) -> dict[str, Any]:
         """See :func:`hat.latency.fingerprint.fingerprint`."""
 
-    def measure(self, architecture: Architecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
+    def measure(self, architecture: AnyArchitecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
         """One visit to a network of that Architecture with random weights."""
 
     def measure_deployed(
@@ -134,7 +134,7 @@ class LocalConnection(_Connection):
         found: dict[str, Any] = self.bench.facts()["fingerprint"]
         return found
 
-    def measure(self, architecture: Architecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
+    def measure(self, architecture: AnyArchitecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
         """One visit to a network of that Architecture with random weights."""
         return self._alone(lambda: self.bench.measure(architecture, workload, warmup, repeats))
 
@@ -205,10 +205,11 @@ class SshConnection(_Connection):
         """What the device is."""
         return self.agent.greeted().fingerprint.model_dump()
 
-    def measure(self, architecture: Architecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
+    def measure(self, architecture: AnyArchitecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
         """One visit to a network of that Architecture with random weights, built there."""
         visit: dict[str, Any] = {"workload": workload.to_dict(), "warmup": warmup, "repeats": repeats}
-        return self._measured("measure", repeats, architecture=architecture.to_dict(), **visit)
+        visit |= {"kind": kind_of(architecture), "architecture": architecture.to_dict()}
+        return self._measured("measure", repeats, **visit)
 
     def measure_deployed(
         self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker

@@ -5,7 +5,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from hat.baselines import EvolvedArchitecture
+from hat.evolved import EvolvedArchitecture
 from hat.model.base import EncoderDecoder
 from hat.model.evolved_cells import (
     NORM,

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hat.baselines import (
+from hat.evolved import (
     DECODER_FINAL,
     DECODER_LEFT,
     DECODER_RIGHT,

@@ -1,6 +1,7 @@
 """Networks of every kind, from their architectures."""
 
-from hat.baselines import AnyArchitecture, EvolvedArchitecture
+from hat.baselines import AnyArchitecture
+from hat.evolved import EvolvedArchitecture
 from hat.model.base import EncoderDecoder
 from hat.model.evolved import EvolvedTransformer
 from hat.model.layers import Dropouts

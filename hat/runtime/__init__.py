@@ -17,6 +17,8 @@ PRECISIONS: Mapping[str, tuple[str, ...]] = {
 }
 # Those that have no shortlist, as the research code has none.
 WITHOUT_SHORTLIST = frozenset({"torch-published"})
+# Those that execute networks of every kind.
+UNCONFINED = ("onnxruntime", "torch")
 # Where each is implemented, and the extra that installs what it needs.
 _CLASSES = {
     "torch": ("hat.runtime.torch", "TorchRuntime", "workflow"),

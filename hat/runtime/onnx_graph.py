@@ -121,9 +121,11 @@ class Graph:
         inputs = (x, weight, scales, "", bias) if bias else (x, weight, scales)
         return self.node("DynamicQuantizeMatMul", *inputs, domain=CONTRIB)
 
-    def norm(self, x: str, weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32]) -> str:
+    def norm(
+        self, x: str, weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], epsilon: float = 1e-5
+    ) -> str:
         """Layer normalisation, [..., D] -> [..., D]."""
-        return self.node("LayerNormalization", x, self.constant(weight), self.constant(bias), axis=-1, epsilon=1e-5)
+        return self.node("LayerNormalization", x, self.constant(weight), self.constant(bias), axis=-1, epsilon=epsilon)
 
     def model(self, properties: Mapping[str, str] = MappingProxyType({})) -> bytes:
         """The model's bytes, with properties that a reader can ask for."""

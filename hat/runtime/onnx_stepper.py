@@ -12,6 +12,7 @@ from hat.runtime.base import Shape
 from hat.runtime.onnx_network import projection_arrays, projection_constants
 from hat.runtime.onnx_sessions import Sessions, bind_input, bind_output
 from hat.runtime.onnx_tables import Table
+from hat.runtime.onnx_windows import Window, Windows
 from hat.runtime.positions import sinusoids
 from hat.runtime.shortlist import Shortlist
 from hat.special_tokens import END, PAD
@@ -56,11 +57,12 @@ class Embedding:
 class OnnxNetwork:
     """A loaded network: graphs of the encoder and of a step (see :mod:`hat.runtime.onnx_network`), and tables.
 
-    ``heads`` are those of each layer's self-attention in the decoder, and features of a head; ``search`` is the model
-    of a shortlist's search.
+    ``heads`` are those of each self-attention of the decoder, and features of a head; ``windows`` is what its
+    convolutions see, where there are any; ``search`` is the model of a shortlist's search.
     """
 
     heads: Sequence[tuple[int, int]]
+    windows: Sequence[Window]
     sessions: Sessions
     encoder: ort.InferenceSession
     step: ort.InferenceSession
@@ -71,15 +73,15 @@ class OnnxNetwork:
 
 
 class Pools:
-    """Keys and values of the target positions before, of each layer [1, H, R, K]; one thread's, for all its sentences.
+    """Keys and values of target positions before, of each self-attention [1, H, R, K]; a thread's, for all sentences.
 
     Args:
-        heads: heads of each layer's self-attention, and features of a head.
+        heads: heads of each self-attention, and features of a head.
     """
 
     def __init__(self, heads: Sequence[tuple[int, int]]) -> None:
         self.arrays = [np.empty((1, count, _POOL_ROWS, dim), np.float32) for count, dim in heads for _ in range(2)]
-        self.names = [f"{kind}.{layer}" for layer in range(len(heads)) for kind in ("keys", "values")]
+        self.names = [f"{kind}.{number}" for number in range(len(heads)) for kind in ("keys", "values")]
 
     @property
     def rows(self) -> int:
@@ -172,6 +174,8 @@ class OnnxStepper:
         for name in ("best", "places"):
             bind_output(self.search, name, getattr(self, name))
         self._bind_pools()
+        self.windows = Windows(self.network.windows, beam)
+        self.windows.bind(self.step)
 
     def _bind_pools(self) -> None:
         for name, array in zip(self.pools.names, self.pools.arrays, strict=True):
@@ -202,6 +206,7 @@ class OnnxStepper:
 
     def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """See :class:`hat.decode.beam.Stepper`: only what the hypotheses see changes."""
+        self.windows.move(hypotheses)
         self.sees = self.sees[hypotheses]
         if self.position % _DROP_EVERY == 0:
             kept = np.flatnonzero(self.sees.max(axis=0) == 0)

@@ -14,7 +14,7 @@ from hat.runtime.base import Shape, Weights
 from hat.runtime.onnx_graph import quantised_rows
 
 if TYPE_CHECKING:
-    from hat.space import Architecture
+    from hat.baselines import AnyArchitecture
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def scales_path(folder: Path, name: str) -> Path:
     return folder / f"{name}_scales.npy"
 
 
-def table_names(architecture: "Architecture", shape: Shape) -> Mapping[str, str]:
+def table_names(architecture: "AnyArchitecture", shape: Shape) -> Mapping[str, str]:
     """Names of the tables of ``source``, ``target`` and ``projection``, which may be one another's."""
     same = shape.share_embeddings == "all" and architecture.encoder_embed_dim == architecture.decoder_embed_dim
     target = "source" if same else "target"
@@ -70,7 +70,7 @@ def table_names(architecture: "Architecture", shape: Shape) -> Mapping[str, str]
     }
 
 
-def make_tables(architecture: "Architecture", shape: Shape, weights: Weights, precision: str) -> dict[str, Table]:
+def make_tables(architecture: "AnyArchitecture", shape: Shape, weights: Weights, precision: str) -> dict[str, Table]:
     """Tables by their names, of a network's widths: those shared between sides of different widths are cut to them."""
     encoder, decoder = architecture.encoder_embed_dim, architecture.decoder_embed_dim
     tensors = {

@@ -4,14 +4,16 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from hat.artifacts import digest, disk_error
 from hat.decode.beam import beam_search
-from hat.errors import InputError
+from hat.evolved import EvolvedArchitecture
 from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence
+from hat.runtime.onnx_evolved import add_evolved_encoder, add_evolved_step, past_heads, windows
 from hat.runtime.onnx_graph import ConstantFile, Graph
-from hat.runtime.onnx_network import add_encoder, add_search, add_step, padded_head_dim, projection_of, search_model
+from hat.runtime.onnx_layers import padded_head_dim
+from hat.runtime.onnx_network import add_encoder, add_search, add_step, projection_of, search_model
 from hat.runtime.onnx_sessions import Sessions
 from hat.runtime.onnx_stepper import Embedding, OnnxNetwork, OnnxStepper, Pools
 from hat.runtime.onnx_tables import Table, make_tables, table_names
@@ -19,7 +21,6 @@ from hat.runtime.shortlist import FILE, Shortlist
 
 if TYPE_CHECKING:
     from hat.baselines import AnyArchitecture
-    from hat.space import Architecture
 
 ENCODER, STEP, CONSTANTS = "encoder.onnx", "step.onnx", "constants.bin"
 
@@ -39,23 +40,28 @@ class OnnxRuntime:
         self.precision, self.threads, self.parallel = precision, threads, parallel
 
     def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
-        """Transformers alone are expressed."""
-        return None if hasattr(architecture, "encoder_ffn_dim") else "it has no graphs of Evolved Transformers"
+        """Nothing is refused."""
+        return None
 
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
         """See :class:`hat.runtime.base.Runtime`."""
-        architecture, shape = self._accepted(blueprint), blueprint.shape
+        architecture, shape = blueprint.architecture, blueprint.shape
         tables = make_tables(architecture, shape, weights, self.precision)
         name = table_names(architecture, shape)["projection"]
         projection = (folder, name, tables[name])
+        rows = None if shortlist is None else projection
         try:
             for table_name, table in tables.items():
                 table.save(folder, table_name)
             with open(folder / CONSTANTS, "wb") as stream:
                 constants = ConstantFile(stream, CONSTANTS)
                 encoder, step = (Graph(part, self.precision, constants) for part in ("encoder", "step"))
-                add_encoder(encoder, architecture, shape, weights, None if shortlist is None else projection)
-                hidden = add_step(step, architecture, shape, weights)
+                if isinstance(architecture, EvolvedArchitecture):
+                    add_evolved_encoder(encoder, architecture, shape, weights, rows)
+                    hidden = add_evolved_step(step, architecture, shape, weights)
+                else:
+                    add_encoder(encoder, architecture, shape, weights, rows)
+                    hidden = add_step(step, architecture, shape, weights)
                 if shortlist is None:
                     add_search(step, hidden, projection_of(step, *projection))
                 else:
@@ -73,7 +79,7 @@ class OnnxRuntime:
 
     def load(self, folder: Path, blueprint: Blueprint) -> "OnnxModel":
         """See :class:`hat.runtime.base.Runtime`."""
-        architecture, shape = self._accepted(blueprint), blueprint.shape
+        architecture, shape = blueprint.architecture, blueprint.shape
         shortlist = Shortlist.load(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
         names = table_names(architecture, shape)
         sides = [
@@ -85,8 +91,13 @@ class OnnxRuntime:
         tables = {side: Table.load(folder, names[side], self.precision, (rows, dim)) for side, rows, dim in sides}
         sessions, properties = Sessions(self.threads, self.parallel), self._properties(blueprint, shortlist is not None)
         encoder, step = (sessions.load(folder / name, properties) for name in (ENCODER, STEP))
+        if isinstance(architecture, EvolvedArchitecture):
+            own_heads, seen = past_heads(architecture), windows(architecture)
+        else:
+            own_heads, seen = list(architecture.decoder_self_heads), []
         network = OnnxNetwork(
-            heads=[(heads, padded_head_dim(shape.qkv_dim, heads)) for heads in architecture.decoder_self_heads],
+            heads=[(heads, padded_head_dim(shape.qkv_dim, heads)) for heads in own_heads],
+            windows=seen,
             sessions=sessions,
             encoder=encoder,
             step=step,
@@ -96,11 +107,6 @@ class OnnxRuntime:
             shortlist=shortlist,
         )
         return OnnxModel(network, self.parallel)
-
-    def _accepted(self, blueprint: Blueprint) -> "Architecture":
-        if (reason := self.refusal(blueprint.architecture, blueprint.shape)) is not None:
-            raise InputError(f"runtime {self.name!r}: {reason}")
-        return cast("Architecture", blueprint.architecture)
 
     def _properties(self, blueprint: Blueprint, shortlist: bool) -> dict[str, str]:
         """What the graphs say that they are graphs of."""

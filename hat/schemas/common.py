@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hat.baselines import EvolvedArchitecture
+from hat.evolved import EvolvedArchitecture
 from hat.latency.connection import Conditions
 from hat.space import Architecture
 

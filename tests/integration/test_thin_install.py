@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from toy_model import write_model
 
+from hat.config import EvolvedNetwork
 from hat.runtime import PRECISIONS
 from hat.translator import Translator
 
@@ -72,5 +73,11 @@ def test_a_device_gets_a_small_environment_that_translates(tmp_path, wheel, extr
         expected = Translator.from_folder(folder).translate(SENTENCES)
         assert run(programs / "hat", "translate", "--model", folder, *SENTENCES).splitlines() == expected
     assert json.loads(run(programs / "python", "-c", FROM_PYTHON, folder, *SENTENCES)) == expected
+
+    if extra == "onnxruntime":
+        evolved = EvolvedNetwork(width=32, heads=4, wide_heads=8, encoder_cells=1, decoder_cells=1)
+        folder = write_model(tmp_path / "evolved", executed_by=(extra, "int8"), evolved=evolved)
+        expected = Translator.from_folder(folder).translate(SENTENCES)
+        assert run(programs / "hat", "translate", "--model", folder, *SENTENCES).splitlines() == expected
 
     assert sum(path.stat().st_size for path in packages.rglob("*") if path.is_file()) <= LARGEST[extra]

@@ -5,10 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 from toy_device import SMALL, workload
 
+from hat.baselines import architecture_of, shape_of
+from hat.config import EvolvedNetwork, Network
 from hat.latency.agent import PROTOCOL, source_digest
 from hat.latency.protocol import Measurement
 from hat.latency.received import Received, listing
@@ -71,6 +74,12 @@ def test_it_measures_and_refuses_and_ends_with_its_peer(peer, tmp_path):
     found = Measurement.from_dict(peer.ask("measure", **visit), "answer")
     assert len(found.timings_ms) == 3
     assert peer.ask("measure", **{**visit, "architecture": {"layers": 1}})["kind"] == "input"
+    evolved = EvolvedNetwork(width=16, heads=2, wide_heads=4, encoder_cells=1, decoder_cells=1)
+    shape = asdict(shape_of(evolved, Network(), 50, 50))
+    of_baseline = {"kind": "evolved", "architecture": architecture_of(evolved).to_dict()}
+    of_baseline["workload"] = {**visit["workload"], "shape": shape}
+    found = Measurement.from_dict(peer.ask("measure", **{**visit, **of_baseline}), "answer")
+    assert len(found.timings_ms) == 3
     assert "unknown" in peer.ask("__import__('os').system('true')")["error"]
     peer.say(b"no JSON")
     assert json.loads(peer.process.stdout.readline())["kind"] == "broken"

@@ -9,10 +9,11 @@ import yaml
 from torch import nn
 from toy_training import make_project
 
-from hat.baselines import EvolvedArchitecture, architecture_of, describe, described, shape_of
+from hat.baselines import architecture_of, describe, described, shape_of
 from hat.config import Network, Space
 from hat.dependencies import BASELINE_STAGES, stage_digest
 from hat.errors import InputError
+from hat.evolved import EvolvedArchitecture
 from hat.layout import Results
 from hat.model.evolved import EvolvedTransformer
 from hat.model.networks import build_network

@@ -11,9 +11,9 @@ import pytest
 import torch
 from toy_device import SMALL
 
-from hat.baselines import EvolvedArchitecture
 from hat.config import Network
 from hat.errors import InputError
+from hat.evolved import EvolvedArchitecture
 from hat.model.layers import SinusoidalPositions
 from hat.model.transformer import Transformer
 from hat.runtime import made, runtime

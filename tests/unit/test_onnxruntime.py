@@ -12,7 +12,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from hat.baselines import EvolvedArchitecture
 from hat.config import Network, Space
 from hat.config_device import Device
 from hat.errors import InputError
@@ -235,15 +234,6 @@ def test_files_of_another_network_are_refused(tmp_path):
     shutil.copyfile(folder / "source.npy", folder / "target.npy")
     with pytest.raises(InputError, match=r"target\.npy: holds float32 \[50, \d+\], expected float32 \[70, \d+\]"):
         runtime("onnxruntime", "fp32", 1).load(folder, described)
-
-
-def test_evolved_architectures_are_refused():
-    evolved = EvolvedArchitecture(width=32, heads=4, wide_heads=8, encoder_cells=1, decoder_cells=1)
-    shape = blueprint("pre", "all", 1).shape
-    chosen = runtime("onnxruntime", "fp32", 1)
-    assert "Evolved" in chosen.refusal(evolved, shape)
-    with pytest.raises(InputError, match=r"runtime 'onnxruntime': .*Evolved"):
-        chosen.load(Path("nowhere"), blueprint_of(evolved, shape))
 
 
 def test_made_networks_take_exactly_so_many_steps(monkeypatch):

@@ -52,7 +52,7 @@ def test_the_research_code_has_no_shortlist(tmp_path):
 
 
 def test_evolved_networks_are_refused():
-    from hat.baselines import EvolvedArchitecture
+    from hat.evolved import EvolvedArchitecture
 
     evolved = EvolvedArchitecture(width=32, heads=2, wide_heads=4, encoder_cells=1, decoder_cells=1)
     with pytest.raises(InputError, match="runtime 'torch-published': the research code has no Evolved"):

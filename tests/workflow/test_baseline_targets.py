@@ -26,8 +26,6 @@ TRANSFORMER = {
 }
 EVOLVED = {"kind": "evolved", "width": 32, "heads": 2, "wide_heads": 4, "encoder_cells": 1, "decoder_cells": 1}
 BASELINES = {"small": {"network": TRANSFORMER}, "evolved": {"network": EVOLVED, "training": {"updates": 30}}}
-# Only torch executes both.
-DEVICES = {"small": "shipped", "evolved": "local"}
 WITHOUT_SHORTLIST = "devices={shipped: {shortlist: false}, local: {shortlist: false}}"
 AFTER_DATA = {"train_baseline", "export_model", "measure_model", "score"}
 
@@ -36,12 +34,12 @@ def add_baselines(project) -> list[str]:
     """Targets of the small baselines, whose files are written into a project."""
     for name, content in BASELINES.items():
         (project.folder / f"config/baselines/{name}.yaml").write_text(yaml.safe_dump(content))
-    return [f"results/smoke/{DEVICES[name]}/{name}/bleu.txt" for name in BASELINES]
+    return [f"results/smoke/shipped/{name}/bleu.txt" for name in BASELINES]
 
 
 def place(compared, name) -> Path:
-    """Folder of a baseline on its device."""
-    return compared.folder / "results/smoke" / DEVICES[name] / name
+    """Folder of a baseline on the device."""
+    return compared.folder / "results/smoke/shipped" / name
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +52,8 @@ def compared(finished):
 
 def test_a_baseline_needs_no_search(project):
     data = {"fetch_sources", "extract_corpus", "tokenise_corpus", "binarise_corpus"}
-    shipped = {
-        "shipped": ("transformer-base", "transformer-big"),
-        "local": ("evolved-transformer", "evolved-transformer-big"),
-    }
-    targets = [f"results/smoke/{device}/{name}/bleu.txt" for device, names in shipped.items() for name in names]
+    names = ("transformer-base", "transformer-big", "evolved-transformer", "evolved-transformer-big")
+    targets = [f"results/smoke/shipped/{name}/bleu.txt" for name in names]
     shortlist = {"train_supertransformer", "make_shortlist"}
     assert project.would_run(*targets) == data | shortlist | AFTER_DATA
     assert project.would_run(*targets, "--config", WITHOUT_SHORTLIST) == data | AFTER_DATA

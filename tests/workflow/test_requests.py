@@ -19,8 +19,8 @@ from hat.settings import Settings
         ("results/demo/local/50/bleu.txt", "hat: budget '50': expected a positive NUMBERms or NUMBERs"),
         ("results/demo/local/0ms/bleu.txt", "hat: budget '0ms': expected a positive"),
         (
-            "results/demo/shipped/evolved-transformer/bleu.txt",
-            "baseline 'evolved-transformer' on device 'shipped', .* expected a device with runtime torch .local",
+            "results/demo/rpi4/evolved-transformer/bleu.txt",
+            "baseline 'evolved-transformer' on device 'rpi4', .* expected .* runtime onnxruntime or torch .*ship",
         ),
         ("results/demo/local/transformer/bleu.txt", "hat: budget 'transformer': .*, or a baseline, one of evolved-tra"),
         (
@@ -39,6 +39,13 @@ def test_impossible_targets_are_refused_in_one_sentence(project, monkeypatch, ta
         check_targets([target], Settings(), Results("results"), will_run=True)
     assert re.search(sentence, f"hat: {refused.value}")
     assert "\n" not in str(refused.value)
+
+
+def test_each_baseline_runs_on_the_shipped_device(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    settings = Settings()
+    targets = [f"results/demo/shipped/{name}/bleu.txt" for name in settings.baselines]
+    check_targets(targets, settings, Results("results"), will_run=True)
 
 
 @pytest.mark.parametrize("target", ["results/nosuch/local/50ms/bleu.txt", "results/tables/demo-rpi4.md"])

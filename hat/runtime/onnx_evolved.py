@@ -1,0 +1,190 @@
+"""The Evolved Transformer (:mod:`hat.model.evolved`) as ONNX graphs: the encoder, and a step of the decoder.
+
+What is said in :mod:`hat.runtime.onnx_network` holds here as well. A decoder cell has two attentions to its own past
+and two to the encoder: those of cell i are numbered 2 i and 2 i + 1. Of what its convolutions see, it is given the
+positions before (:mod:`hat.runtime.onnx_windows`) and computes the new one.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from hat.evolved import (
+    DECODER_FINAL,
+    DECODER_LEFT,
+    DECODER_RIGHT,
+    ENCODER_CONVOLUTION,
+    ENCODER_SEPARABLE,
+    FFN_FACTOR,
+    EvolvedArchitecture,
+)
+from hat.runtime.base import Shape, Weights
+from hat.runtime.onnx_graph import CONTRIB, Graph
+from hat.runtime.onnx_layers import Layers, Past
+from hat.runtime.onnx_network import add_candidates
+from hat.runtime.onnx_tables import Table
+from hat.runtime.onnx_windows import Window
+
+# The end of a slice that has none.
+_END = np.iinfo(np.int64).max
+
+
+def past_heads(architecture: EvolvedArchitecture) -> list[int]:
+    """Heads of the decoder's attentions to its own past."""
+    return [architecture.wide_heads, architecture.heads] * architecture.decoder_cells
+
+
+def windows(architecture: EvolvedArchitecture) -> list[Window]:
+    """What the decoder's convolutions see of positions before."""
+    return [window for cell in range(architecture.decoder_cells) for window in _windows(cell, architecture.width)]
+
+
+def _windows(cell: int, dim: int) -> tuple[Window, Window]:
+    """What both branches of a cell see, and what the convolution of their sum sees."""
+    return Window(f"inputs.{cell}", DECODER_LEFT - 1, dim), Window(f"joined.{cell}", DECODER_FINAL - 1, 2 * dim)
+
+
+class _Cells(Layers):
+    """Layers of the cells.
+
+    Args:
+        graph: the graph that grows.
+        shape: what the task's networks share.
+        weights: the network's.
+    """
+
+    def __init__(self, graph: Graph, shape: Shape, weights: Weights) -> None:
+        super().__init__(graph, shape, weights, epsilon=1e-6, attention_bias=False)
+
+    def gated_unit(self, x: str, name: str) -> str:
+        """A linear map times the sigmoid of another, [1, S, D] -> [1, S, D]."""
+        gates = self.graph.node("Sigmoid", self.linear(x, f"{name}.gates"))
+        return self.graph.node("Mul", self.linear(x, f"{name}.values"), gates)
+
+    def around(self, x: str, kernel: int) -> list[str]:
+        """What a convolution of the encoder sees of [1, S, D]: all its first inputs, then all its second, and so on."""
+        side = kernel // 2
+        padded = self.graph.node("Pad", x, self.graph.constant(np.array([0, side, 0, 0, side, 0])))
+        ends = [*range(1 - kernel, 0), _END]
+        return [self.cut(padded, first, end, axis=1) for first, end in enumerate(ends)]
+
+    def cut(self, x: str, first: int, end: int, axis: int) -> str:
+        """What is from ``first`` up to ``end``, not included."""
+        bounds = (self.graph.constant(np.array([bound])) for bound in (first, end, axis))
+        return self.graph.node("Slice", x, *bounds)
+
+    def separable(self, seen: str, name: str) -> str:
+        """A separable convolution of the positions that it sees, [kernel, n, D] -> [1, n, O]."""
+        graph = self.graph
+        filters = graph.constant(np.ascontiguousarray(self.weights[f"{name}.filters"].T)[:, None])
+        mixed = graph.node("ReduceSum", graph.node("Mul", seen, filters), graph.constant(np.array([0])), keepdims=1)
+        return self.linear(mixed, f"{name}.linear")
+
+    def widened(self, x: str, more: int) -> str:
+        """[1, n, D] with so many zero features at the end."""
+        return self.graph.node("Pad", x, self.graph.constant(np.array([0, 0, 0, 0, 0, more])))
+
+    def encoder_branches(self, x: str, name: str) -> str:
+        """See :class:`hat.model.evolved_cells.EncoderBranches`, [1, S, D] -> [1, S, D]."""
+        graph, dim = self.graph, self.shape.qkv_dim
+        neighbours = graph.node("Concat", *self.around(x, ENCODER_CONVOLUTION), axis=2)
+        right = graph.node("Relu", self.linear(neighbours, f"{name}.right.linear"))
+        left = graph.node("Relu", self.linear(x, f"{name}.left"))
+        joined = self.norm(graph.node("Add", left, self.widened(right, FFN_FACTOR * dim - dim // 2)), f"{name}.norm")
+        seen = graph.node("Concat", *self.around(joined, ENCODER_SEPARABLE), axis=0)
+        return self.widened(self.separable(seen, f"{name}.out"), dim - dim // 2)
+
+    def seen(self, x: str, window: Window) -> str:
+        """What a convolution of the decoder sees: of positions before, and the new one, [1, N, D] -> [kernel, N, D]."""
+        graph = self.graph
+        ring = graph.input(window.name, "float32", [f"rows.{window.positions}", window.dim])
+        graph.node("Identity", x, outputs=[graph.output(window.new, "float32", [1, "beam", window.dim])])
+        return graph.node("Concat", graph.node("Gather", ring, window.before, axis=0), x, axis=0)
+
+    def decoder_branches(self, x: str, name: str, cell: int) -> str:
+        """One position of :class:`hat.model.evolved_cells.DecoderBranches`, [1, N, D] -> [1, N, D]."""
+        graph, dim = self.graph, self.shape.qkv_dim
+        inputs, sums = _windows(cell, dim)
+        seen = self.seen(x, inputs)
+        left = graph.node("Relu", self.separable(seen, f"{name}.left"))
+        right = self.separable(self.cut(seen, DECODER_LEFT - DECODER_RIGHT, _END, axis=0), f"{name}.right")
+        joined = self.norm(graph.node("Add", left, self.widened(right, 2 * dim - dim // 2)), f"{name}.norm")
+        return self.separable(self.seen(joined, sums), f"{name}.out")
+
+    def swish_feed_forward(self, x: str, name: str) -> str:
+        """Two linear maps with swish and a norm between, [1, N, D] -> [1, N, D]."""
+        hidden = self.graph.node("QuickGelu", self.linear(x, f"{name}.inner"), domain=CONTRIB, alpha=1.0)
+        return self.linear(self.norm(hidden, f"{name}.norm"), f"{name}.out")
+
+
+def add_evolved_encoder(
+    graph: Graph,
+    architecture: EvolvedArchitecture,
+    shape: Shape,
+    weights: Weights,
+    rows: tuple[Path, str, Table] | None,
+) -> None:
+    """Fill the encoder's graph, with the inputs and outputs of :func:`hat.runtime.onnx_network.add_encoder`.
+
+    Args:
+        graph: an empty graph.
+        architecture: the network's dimensions.
+        shape: what the task's networks share.
+        weights: the network's.
+        rows: with a shortlist, folder, name and content of the table of the output projection.
+    """
+    cells, heads = _Cells(graph, shape, weights), architecture.heads
+    x = graph.input("source", "float32", [1, "source", architecture.width])
+    for number in range(architecture.encoder_cells):
+        name = f"encoder.{number}"
+        x = cells.residual(x, f"{name}.unit_residual", partial(cells.gated_unit, name=f"{name}.unit"))
+        x = cells.residual(x, f"{name}.branches_residual", partial(cells.encoder_branches, name=f"{name}.branches"))
+        attention = partial(cells.attention, name=f"{name}.attention", heads=heads)
+        x = cells.feed_forward(cells.residual(x, f"{name}.attention_residual", attention), name)
+    memory = cells.norm(x, "encoder_norm")
+    for number in range(architecture.decoder_cells):
+        cells.remember(memory, f"decoder.{number}.first_cross_attention", heads, 2 * number)
+        cells.remember(memory, f"decoder.{number}.second_cross_attention", heads, 2 * number + 1)
+    if rows is not None:
+        add_candidates(graph, *rows)
+
+
+def add_evolved_step(graph: Graph, architecture: EvolvedArchitecture, shape: Shape, weights: Weights) -> str:
+    """Put a decoding step into a graph, up to the hidden states that are projected, [1, N, D], whose name it returns.
+
+    Inputs and outputs are those of :func:`hat.runtime.onnx_network.add_step`, and for each Window of
+    :func:`windows` those that :mod:`hat.runtime.onnx_windows` describes.
+
+    Args:
+        graph: an empty graph.
+        architecture: the network's dimensions.
+        shape: what the task's networks share.
+        weights: the network's.
+    """
+    cells, heads = _Cells(graph, shape, weights), architecture.heads
+    x = graph.input("target", "float32", [1, "beam", architecture.width])
+    past = Past.of(graph)
+    for name, positions in {window.before: window.positions for window in windows(architecture)}.items():
+        graph.input(name, "int64", [positions, "beam"])
+    for number in range(architecture.decoder_cells):
+        name = f"decoder.{number}"
+
+        def attentions(x: str, number: int = number, name: str = name) -> str:
+            own = cells.past_attention(x, f"{name}.wide_attention", architecture.wide_heads, 2 * number, past)
+            cross = cells.cross_attention(x, f"{name}.first_cross_attention", heads, 2 * number)
+            return graph.node("Add", own, cross)
+
+        x = cells.residual(x, f"{name}.wide_residual", attentions)
+        branches = partial(cells.decoder_branches, name=f"{name}.branches", cell=number)
+        x = cells.residual(x, f"{name}.branches_residual", branches)
+        attention = partial(
+            cells.past_attention, name=f"{name}.attention", heads=heads, number=2 * number + 1, past=past
+        )
+        x = cells.residual(x, f"{name}.attention_residual", attention)
+        cross_attention = partial(
+            cells.cross_attention, name=f"{name}.second_cross_attention", heads=heads, number=2 * number + 1
+        )
+        x = cells.residual(x, f"{name}.cross_residual", cross_attention)
+        x = cells.residual(x, f"{name}.ffn_residual", partial(cells.swish_feed_forward, name=f"{name}.ffn"))
+    return cells.norm(x, "decoder_norm")
