@@ -15,7 +15,6 @@ from hat.evolved import (
     DECODER_LEFT,
     DECODER_RIGHT,
     ENCODER_CONVOLUTION,
-    ENCODER_SEPARABLE,
     FFN_FACTOR,
     EvolvedArchitecture,
 )
@@ -62,55 +61,63 @@ class _Cells(Layers):
         gates = self.graph.node("Sigmoid", self.linear(x, f"{name}.gates"))
         return self.graph.node("Mul", self.linear(x, f"{name}.values"), gates)
 
-    def around(self, x: str, kernel: int) -> list[str]:
-        """What a convolution of the encoder sees of [1, S, D]: all its first inputs, then all its second, and so on."""
-        side = kernel // 2
-        padded = self.graph.node("Pad", x, self.graph.constant(np.array([0, side, 0, 0, side, 0])))
-        ends = [*range(1 - kernel, 0), _END]
-        return [self.cut(padded, first, end, axis=1) for first, end in enumerate(ends)]
-
-    def cut(self, x: str, first: int, end: int, axis: int) -> str:
-        """What is from ``first`` up to ``end``, not included."""
-        bounds = (self.graph.constant(np.array([bound])) for bound in (first, end, axis))
+    def cut(self, x: str, first: int, end: int) -> str:
+        """What is from ``first`` up to ``end``, not included, along dimension 1."""
+        bounds = (self.graph.constant(np.array([bound])) for bound in (first, end, 1))
         return self.graph.node("Slice", x, *bounds)
-
-    def separable(self, seen: str, name: str) -> str:
-        """A separable convolution of the positions that it sees, [kernel, n, D] -> [1, n, O]."""
-        graph = self.graph
-        filters = graph.constant(np.ascontiguousarray(self.weights[f"{name}.filters"].T)[:, None])
-        mixed = graph.node("ReduceSum", graph.node("Mul", seen, filters), graph.constant(np.array([0])), keepdims=1)
-        return self.linear(mixed, f"{name}.linear")
 
     def widened(self, x: str, more: int) -> str:
         """[1, n, D] with so many zero features at the end."""
         return self.graph.node("Pad", x, self.graph.constant(np.array([0, 0, 0, 0, 0, more])))
 
+    def convolution(self, x: str, name: str) -> str:
+        """The encoder's convolution, as one product with the features of all positions that it sees, [1, S, O]."""
+        graph, side = self.graph, ENCODER_CONVOLUTION // 2
+        padded = graph.node("Pad", x, graph.constant(np.array([0, side, 0, 0, side, 0])))
+        ends = [*range(1 - ENCODER_CONVOLUTION, 0), _END]
+        seen = [self.cut(padded, first, end) for first, end in enumerate(ends)]
+        return self.linear(graph.node("Concat", *seen, axis=2), f"{name}.linear")
+
+    def separable(self, x: str, name: str) -> str:
+        """The encoder's separable convolution, [1, S, D] -> [1, S, O]."""
+        graph, filters = self.graph, self.weights[f"{name}.filters"]
+        dim, kernel = filters.shape
+        inputs = graph.node("Transpose", x, perm=[0, 2, 1]), graph.constant(filters[:, None])
+        mixed = graph.node("Conv", *inputs, group=dim, kernel_shape=[kernel], pads=[kernel // 2, kernel // 2])
+        return self.linear(graph.node("Transpose", mixed, perm=[0, 2, 1]), f"{name}.linear")
+
     def encoder_branches(self, x: str, name: str) -> str:
         """See :class:`hat.model.evolved_cells.EncoderBranches`, [1, S, D] -> [1, S, D]."""
         graph, dim = self.graph, self.shape.qkv_dim
-        neighbours = graph.node("Concat", *self.around(x, ENCODER_CONVOLUTION), axis=2)
-        right = graph.node("Relu", self.linear(neighbours, f"{name}.right.linear"))
+        right = graph.node("Relu", self.convolution(x, f"{name}.right"))
         left = graph.node("Relu", self.linear(x, f"{name}.left"))
         joined = self.norm(graph.node("Add", left, self.widened(right, FFN_FACTOR * dim - dim // 2)), f"{name}.norm")
-        seen = graph.node("Concat", *self.around(joined, ENCODER_SEPARABLE), axis=0)
-        return self.widened(self.separable(seen, f"{name}.out"), dim - dim // 2)
+        return self.widened(self.separable(joined, f"{name}.out"), dim - dim // 2)
 
-    def seen(self, x: str, window: Window) -> str:
-        """What a convolution of the decoder sees: of positions before, and the new one, [1, N, D] -> [kernel, N, D]."""
+    def before(self, x: str, window: Window) -> str:
+        """The positions before of an input of the decoder's convolutions, [N, P, D], of which ``x`` is the new one."""
         graph = self.graph
         ring = graph.input(window.name, "float32", [f"rows.{window.positions}", window.dim])
         graph.node("Identity", x, outputs=[graph.output(window.new, "float32", [1, "beam", window.dim])])
-        return graph.node("Concat", graph.node("Gather", ring, window.before, axis=0), x, axis=0)
+        return graph.node("Gather", ring, window.before, axis=0)
+
+    def separable_step(self, x: str, before: str, name: str) -> str:
+        """The new position [1, N, O] of a separable convolution of the decoder, of [1, N, D] and those before."""
+        graph, filters = self.graph, self.weights[f"{name}.filters"].T
+        seen = graph.node("Mul", before, graph.constant(filters[:-1]))
+        mixed = graph.node("ReduceSum", seen, graph.constant(np.array([1])), keepdims=0)
+        new = graph.node("Mul", x, graph.constant(filters[-1]))
+        return self.linear(graph.node("Add", new, mixed), f"{name}.linear")
 
     def decoder_branches(self, x: str, name: str, cell: int) -> str:
         """One position of :class:`hat.model.evolved_cells.DecoderBranches`, [1, N, D] -> [1, N, D]."""
         graph, dim = self.graph, self.shape.qkv_dim
         inputs, sums = _windows(cell, dim)
-        seen = self.seen(x, inputs)
-        left = graph.node("Relu", self.separable(seen, f"{name}.left"))
-        right = self.separable(self.cut(seen, DECODER_LEFT - DECODER_RIGHT, _END, axis=0), f"{name}.right")
+        before = self.before(x, inputs)
+        left = graph.node("Relu", self.separable_step(x, before, f"{name}.left"))
+        right = self.separable_step(x, self.cut(before, DECODER_LEFT - DECODER_RIGHT, _END), f"{name}.right")
         joined = self.norm(graph.node("Add", left, self.widened(right, 2 * dim - dim // 2)), f"{name}.norm")
-        return self.separable(self.seen(joined, sums), f"{name}.out")
+        return self.separable_step(joined, self.before(joined, sums), f"{name}.out")
 
     def swish_feed_forward(self, x: str, name: str) -> str:
         """Two linear maps with swish and a norm between, [1, N, D] -> [1, N, D]."""
@@ -166,7 +173,7 @@ def add_evolved_step(graph: Graph, architecture: EvolvedArchitecture, shape: Sha
     x = graph.input("target", "float32", [1, "beam", architecture.width])
     past = Past.of(graph)
     for name, positions in {window.before: window.positions for window in windows(architecture)}.items():
-        graph.input(name, "int64", [positions, "beam"])
+        graph.input(name, "int64", ["beam", positions])
     for number in range(architecture.decoder_cells):
         name = f"decoder.{number}"
 

@@ -2,7 +2,7 @@
 
 For each :class:`Window` of P positions a step's graph has the input ``NAME`` [P x N, D], a ring of rows of N
 hypotheses in which a position takes the place of the one that is no longer seen, and the output ``new_NAME`` [1, N, D],
-the rows of the new position. The input ``before.P`` [P, N] says where in the ring the past of each hypothesis is, from
+the rows of the new position. The input ``before.P`` [N, P] says where in the ring the past of each hypothesis is, from
 the earliest position on, so that nothing is copied where hypotheses are dropped or doubled.
 """
 
@@ -47,7 +47,8 @@ class Windows:
         self.rings = [np.zeros((one.positions * beam, one.dim), np.float32) for one in windows]
         self.new = [np.empty((1, beam, one.dim), np.float32) for one in windows]
         sizes = {one.before: one.positions for one in windows}
-        self.before = {name: np.arange(size * beam).reshape(size, beam) for name, size in sizes.items()}
+        # [N, P]
+        self.before = {name: np.arange(size * beam).reshape(size, beam).T.copy() for name, size in sizes.items()}
 
     def bind(self, step: ort.IOBinding) -> None:
         """Have runs of a step read and write these arrays."""
@@ -62,6 +63,6 @@ class Windows:
         for window, ring, new in zip(self.windows, self.rings, self.new, strict=True):
             ring.reshape(window.positions, self.beam, -1)[self.position % window.positions] = new[0]
         for rows in self.before.values():
-            rows[:-1] = rows[1:, hypotheses]
-            rows[-1] = self.position % len(rows) * self.beam + np.array(hypotheses)
+            rows[:, :-1] = rows[hypotheses, 1:]
+            rows[:, -1] = self.position % rows.shape[1] * self.beam + np.array(hypotheses)
         self.position += 1
