@@ -2,7 +2,7 @@
 
     python tests/benchmarks/deployments.py bibleende local [150ms ...] [--results results] [--sentences 1028]
 
-Exports each trained SubTransformer for every Runtime and precision that expresses it, with and without the task's
+Exports each trained SubTransformer or baseline for every Runtime and precision that expresses it, with and without the task's
 shortlist (`snakemake results/bibleende/shortlist/shortlist.json`), translates the test split and prints BLEU, chrF, how
 many translations differ in any token from those of `torch` in fp32 without a shortlist, sentences a second on all cores
 (what scoring does, not latency), and the size of the network's files.
@@ -60,10 +60,11 @@ def main() -> None:
     tokens = [dictionary.tokens for dictionary in dictionaries]
     shortlist = Shortlist.load(results.shortlist(options.task) / FILE, *tokens)
     for budget in options.budgets:
-        trained = results.subtransformer(options.task, options.device, budget)
+        baseline = settings.limit_ms(budget) is None
+        trained = results.trained(options.task, options.device, budget, baseline=baseline)
         weights = weights_of(checkpoints.load(trained / "checkpoint.pt")["model"])
         architecture = described(read_json(trained / "config.json"), str(trained))
-        shape = task_shape(settings, results, options.task)
+        shape = task_shape(settings, results, options.task, budget if baseline else None)
         blueprint = Blueprint(architecture=architecture, shape=shape, source_tokens=tokens[0], target_tokens=tokens[1])
         print(f"{options.task}, {budget}, {len(pairs)} sentences")
         print(f"{'':38}{'BLEU':>7}{'chrF':>7}{'differ':>8}{'sentences/s':>13}{'MB':>8}", flush=True)
