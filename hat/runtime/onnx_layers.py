@@ -106,10 +106,11 @@ class Layers:
         """Attention of hypotheses to their own past, in the pools of that number, [1, N, D] -> [1, N, D]."""
         graph, dim = self.graph, self.shape.qkv_dim // heads
         padded = padded_head_dim(self.shape.qkv_dim, heads)
-        joint, out = (self.weights[f"{name}.{part}.weight"] for part in ("qkv", "out"))
-        biases = [self.weights[f"{name}.{part}.bias"] if self.attention_bias else None for part in ("qkv", "out")]
-        joint_bias = None if biases[0] is None else _padded_heads(biases[0], 3 * heads, padded)
-        packed = graph.linear(x, _padded_heads(joint, 3 * heads, padded), joint_bias)
+        joint = [self.weights[f"{name}.qkv.weight"]]
+        if self.attention_bias:
+            joint.append(self.weights[f"{name}.qkv.bias"])
+        weight, *bias = (_padded_heads(tensor, 3 * heads, padded) for tensor in joint)
+        packed = graph.linear(x, weight, bias[0] if bias else None)
         pool: list[Dimension] = [1, heads, "rows", padded]
         pools = [graph.input(f"{kind}.{number}", "float32", pool) for kind in ("keys", "values")]
         grown = [graph.output(f"new_{kind}.{number}", "float32", pool) for kind in ("keys", "values")]
@@ -123,7 +124,8 @@ class Layers:
             kv_num_heads=heads,
             scale=dim**-0.5,
         )
-        return graph.linear(attended, _padded_heads(out.T, heads, padded).T, biases[1])
+        out = _padded_heads(self.weights[f"{name}.out.weight"].T, heads, padded).T
+        return graph.linear(attended, out, self.weights[f"{name}.out.bias"] if self.attention_bias else None)
 
 
 def _padded_heads(tensor: npt.NDArray[np.float32], heads: int, dim: int) -> npt.NDArray[np.float32]:
