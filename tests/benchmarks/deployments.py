@@ -2,7 +2,7 @@
 
     python tests/benchmarks/deployments.py bibleende local [150ms ...] [--results results] [--sentences 1028]
 
-Exports each trained SubTransformer (of a budget) or baseline for every Runtime and precision that expresses it, with and
+Exports each trained SubTransformer or baseline for every Runtime and precision that expresses it, with and
 without the task's shortlist (`snakemake results/bibleende/shortlist/shortlist.json`), translates the test split and
 prints BLEU, chrF, how many translations differ in any token from those of `torch` in fp32 without a shortlist,
 sentences a second on all cores (what scoring does, not latency), and the size of the network's files.
