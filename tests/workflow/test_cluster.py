@@ -55,6 +55,14 @@ def test_training_alone_asks_for_gpus_and_every_job_for_memory_and_time(project,
     assert all({"mem_mb", "runtime"} <= set(resources) for resources in asked.values())
 
 
+def test_searches_ask_for_the_gpus_that_evaluate(project):
+    options = ["--workflow-profile", "workflow/profiles/slurm", "--config", "search={gpus: 4}", "gpu_type=a100"]
+    ran = subprocess.run([sys.executable, "-c", ASKED, *options], check=True, cwd=project.folder, capture_output=True)
+    asked = json.loads(ran.stdout)
+    wanted = {rule: (own["gpu"], own["gpu_model"]) for rule, own in asked.items() if own.get("gpus")}
+    assert wanted == {"search_front": (4, "a100"), "search": (4, "a100")}
+
+
 # Runs what a manifest says on this machine: what kubectl is told is looked at here, not Kubernetes.
 KUBECTL = """#!{python}
 import pathlib, subprocess, sys, yaml
