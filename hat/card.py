@@ -67,11 +67,13 @@ def card(values: dict[str, Any]) -> str:
     if "latency_ms" in figures:
         conditions = figures["latency_conditions"]
         workload = conditions["workload"]
+        average = f", mean of {len(workload['lengths'])} lengths" if "lengths" in workload else ""
         rows.append(
             (
                 "Latency",
                 f"{figures['latency_ms']:.1f} ms a sentence ({workload['source_length']} tokens, beam"
-                f" {workload['beam']}, {workload['target_length']} steps), measured on {conditions['machine']}",
+                f" {workload['beam']}, {workload['target_length']} steps{average}), measured on"
+                f" {conditions['machine']}",
             )
         )
     table = "\n".join(f"| {key} | {value} |" for key, value in rows)

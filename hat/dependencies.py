@@ -22,7 +22,8 @@ WITHOUT_EFFECT = frozenset(
 LANGUAGES = ("task.source_language", "task.target_language")
 MEASUREMENT = (
     *("latency.precision", "latency.min_passes", "latency.passes", "latency.warmup", "latency.repeats"),
-    *("latency.seconds", "latency.interference", "latency.drift", "latency.source_length", "latency.target_length"),
+    *("latency.seconds", "latency.interference", "latency.drift"),
+    *("latency.source_length", "latency.target_length", "latency.lengths"),
 )
 # Of one search for all budgets; the rest of `search` is about single budgets.
 SEARCH = tuple(

@@ -43,6 +43,11 @@ CHECKED_SHAPE = Shape(
 CHECKED_LENGTH = 20
 
 
+def checked_workload(beam: int) -> Workload:
+    """What a device is checked with."""
+    return Workload(shape=CHECKED_SHAPE, source_length=CHECKED_LENGTH, target_length=CHECKED_LENGTH, beam=beam)
+
+
 class Bench:
     """A Runtime on this machine.
 
@@ -102,7 +107,7 @@ class Bench:
         Raises:
             HatError: it does not translate, or the same sentence differently each time.
         """
-        workload = Workload(shape=CHECKED_SHAPE, source_length=CHECKED_LENGTH, target_length=CHECKED_LENGTH, beam=beam)
+        workload = checked_workload(beam)
         with self._pinned():
             model = build(self.runtime, CHECKED, CHECKED_SHAPE, seed=self.seed)
             self._check_tokens(model, beam)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from hat.errors import HatError
-from hat.latency.bench import Bench
+from hat.latency.bench import Bench, checked_workload
 from hat.latency.device_lock import DeviceLock, wait_for
 from hat.latency.protocol import Measurement
 from hat.latency.remote import RemoteAgent
@@ -45,7 +45,8 @@ class Conditions:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-like form."""
-        return asdict(self) | {"cores": None if self.cores is None else list(self.cores)}
+        cores = None if self.cores is None else list(self.cores)
+        return asdict(self) | {"cores": cores, "workload": self.workload.to_dict()}
 
 
 class Connection(AbstractContextManager["Connection"], Protocol):
@@ -208,7 +209,7 @@ class SshConnection(_Connection):
     def measure(self, architecture: Architecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
         """One visit to a network of that Architecture with random weights, built there."""
         visit: dict[str, Any] = {"workload": workload.to_dict(), "warmup": warmup, "repeats": repeats}
-        return self._measured("measure", repeats, architecture=architecture.to_dict(), **visit)
+        return self._measured("measure", workload, repeats, architecture=architecture.to_dict(), **visit)
 
     def measure_deployed(
         self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker
@@ -216,7 +217,7 @@ class SshConnection(_Connection):
         """One visit to a deployed folder, which is copied there."""
         files = self.agent.send_folder(folder)
         visit = {"workload": workload.to_dict(), "warmup": warmup, "repeats": repeats}
-        return self._measured("measure_folder", repeats, tracker, folder=files, **visit)
+        return self._measured("measure_folder", workload, repeats, tracker, folder=files, **visit)
 
     def translate(self, folder: Path, sources: list[list[int]]) -> list[list[int]]:
         """Tokens that a deployed folder, copied there, makes of sources (token numbers, end symbol last)."""
@@ -228,15 +229,21 @@ class SshConnection(_Connection):
     def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
         """See :meth:`hat.latency.bench.Bench.check`."""
         how = {"beam": beam, "warmup": warmup, "repeats": repeats, "visits": visits}
-        return self._measured("check", repeats * visits, how=how)
+        return self._measured("check", checked_workload(beam), repeats * visits, how=how)
 
-    def _measured(self, do: str, count: int, tracker: Tracker | None = None, **values: Any) -> Measurement:
+    def _measured(
+        self, do: str, workload: Workload, repeats: int, tracker: Tracker | None = None, /, **values: Any
+    ) -> Measurement:
         answer = self.agent.ask(do, tracker, **values)
         if not isinstance(answer, dict):
             raise HatError(f"device {self.device!r}: it answers no measurement")
         found = Measurement.from_dict(answer, f"device {self.device!r}")
-        if len(found.timings_ms) != count or found.pooled_noise is not None:
-            raise HatError(f"device {self.device!r}: it answers {len(found.timings_ms)} timings, expected {count}")
+        shares, count = tuple(share for *_, share in workload.pairs), repeats * len(workload.pairs)
+        if len(found.timings_ms) != count or found.shares != shares or found.pooled_noise is not None:
+            raise HatError(
+                f"device {self.device!r}: it answers {len(found.timings_ms)} timings of {len(found.shares)} lengths,"
+                f" expected {count} of {len(shares)}"
+            )
         return found
 
 

@@ -4,7 +4,7 @@ import gc
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean, median, quantiles
 from typing import Any, Self
@@ -39,6 +39,10 @@ class Measurement:
     ``len(visits)`` times, for so many sentences each; ``interference`` says how many cores other processes kept busy
     at each visit, None where that is unknown. ``pooled_noise`` is the variance of the logarithm of what a visit
     measures, as found on all networks that were measured together.
+
+    Where sentences of several lengths were timed, they take turns, as often each at every visit: sentence ``i`` is of
+    length ``i % len(shares)``, and ``shares`` says which part of all sentences a length stands for. Statistics are
+    made for each length by itself and averaged by ``shares``.
     """
 
     timings_ms: tuple[float, ...]
@@ -49,6 +53,7 @@ class Measurement:
     visits: tuple[int, ...] = ()
     interference: tuple[float | None, ...] = ()
     pooled_noise: float | None = None
+    shares: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         count = len(self.timings_ms)
@@ -68,6 +73,12 @@ class Measurement:
             raise InputError("measurement: waited_ms, expected a part of each timing")
         if min(self.visits) < 1 or sum(self.visits) != count or len(self.interference) != len(self.visits):
             raise InputError(f"measurement: visits is {list(self.visits)}, expected the parts of {count} timings")
+        if not self.shares or min(self.shares) <= 0 or not math.isclose(math.fsum(self.shares), 1):
+            raise InputError(f"measurement: shares is {list(self.shares)}, expected parts of 1")
+        if any(visit % len(self.shares) for visit in self.visits):
+            raise InputError(
+                f"measurement: visits is {list(self.visits)}, expected multiples of {len(self.shares)}, the lengths"
+            )
 
     @classmethod
     def merged(cls, visits: Sequence[Self], pooled_noise: float | None = None) -> Self:
@@ -81,6 +92,7 @@ class Measurement:
             visits=tuple(count for visit in visits for count in visit.visits),
             interference=tuple(cores for visit in visits for cores in visit.interference),
             pooled_noise=pooled_noise,
+            shares=visits[0].shares,
         )
 
     @property
@@ -91,15 +103,12 @@ class Measurement:
     @property
     def latency_ms(self) -> float:
         """Median of :attr:`own_ms`: the latency. Where nothing was waited for it is that of the wall-clock times."""
-        return median(self.own_ms)
+        return self._mean(self.own_ms, median)
 
     @property
     def spread_ms(self) -> float:
         """Interquartile range of :attr:`own_ms`; 0 for a single timing."""
-        if len(self.timings_ms) == 1:
-            return 0.0
-        first, _, third = quantiles(self.own_ms, n=4, method="inclusive")
-        return third - first
+        return self._mean(self.own_ms, _interquartile_range)
 
     @property
     def noise(self) -> float | None:
@@ -116,9 +125,9 @@ class Measurement:
         for row, end, length in zip(table, ends, self.visits, strict=True):
             row[:length] = own[end - length : end]
         drawn = np.random.default_rng(count).integers(count, size=(BOOTSTRAPS, count))
-        medians = np.nanmedian(table[drawn].reshape(BOOTSTRAPS, -1), axis=1)
+        medians = np.nanmedian(table[drawn].reshape(BOOTSTRAPS, -1, len(self.shares)), axis=1)
         # The bootstrap's variance is too small by (count - 1) / count; times count, that of one visit.
-        return float(np.log(medians).var()) * count * count / (count - 1)
+        return float(np.log(medians @ self.shares).var()) * count * count / (count - 1)
 
     @property
     def interval_ms(self) -> tuple[float, float, float]:
@@ -132,7 +141,7 @@ class Measurement:
         Of few visits the variance is known badly, and those that agree by chance would end their measuring early, so
         that what was found on other networks (``pooled_noise``) counts as ``POOLED_VISITS`` more visits.
         """
-        low, high, confidence = self._order_statistics
+        low, high, confidence = self._of_sentences
         own, count = self.noise, len(self.visits)
         if own is None:
             return low, high, confidence
@@ -146,16 +155,28 @@ class Measurement:
         return min(low, self.latency_ms / reach), max(high, self.latency_ms * reach), CONFIDENCE
 
     @property
-    def _order_statistics(self) -> tuple[float, float, float]:
-        ordered = sorted(self.own_ms)
-        count = len(ordered)
-        rank, outside = 0, 0.5**count
-        while rank < (count - 1) // 2:
-            further = outside + math.comb(count, rank + 1) * 0.5**count
-            if 1 - 2 * further < CONFIDENCE:
-                break
-            rank, outside = rank + 1, further
-        return ordered[rank], ordered[count - 1 - rank], max(0.0, 1 - 2 * outside)
+    def _of_sentences(self) -> tuple[float, float, float]:
+        """The interval by order statistics of each length, put together.
+
+        Errors of the lengths are independent, so that their distances from the median add up in squares (Zou and
+        Donner, Construction of confidence limits about effect measures, Statistics in Medicine 27, 2008).
+        """
+        middle, below, above, confidences = self.latency_ms, list[float](), list[float](), list[float]()
+        for share, own in zip(self.shares, self._by_length(self.own_ms), strict=True):
+            low, high, confidence = _order_statistics(own)
+            below.append(share * (median(own) - low))
+            above.append(share * (high - median(own)))
+            confidences.append(confidence)
+        return middle - math.hypot(*below), middle + math.hypot(*above), min(confidences)
+
+    def _by_length(self, values: Sequence[float]) -> list[Sequence[float]]:
+        """Values of the sentences of each length."""
+        return [values[number :: len(self.shares)] for number in range(len(self.shares))]
+
+    def _mean(self, values: Sequence[float], statistic: Callable[[Sequence[float]], float]) -> float:
+        """A statistic of the sentences of each length, averaged over the lengths."""
+        found = map(statistic, self._by_length(values))
+        return math.fsum(share * value for share, value in zip(self.shares, found, strict=True))
 
     @property
     def precision(self) -> float:
@@ -172,14 +193,17 @@ class Measurement:
     def to_dict(self) -> dict[str, Any]:
         """JSON-like form: raw values, and the statistics derived from them."""
         low, high, confidence = self.interval_ms
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()} | {
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        if len(self.shares) == 1:
+            del values["shares"]
+        return values | {
             "latency_ms": self.latency_ms,
             "spread_ms": self.spread_ms,
             "latency_low_ms": low,
             "latency_high_ms": high,
             "confidence": confidence,
-            "wall_clock_median_ms": median(self.timings_ms),
-            "processor_median_ms": median(self.processor_ms),
+            "wall_clock_median_ms": self._mean(self.timings_ms, median),
+            "processor_median_ms": self._mean(self.processor_ms, median),
         }
 
     @classmethod
@@ -200,9 +224,30 @@ class Measurement:
                 visits=tuple(int(value) for value in values.get("visits", ())),
                 interference=tuple(None if value is None else float(value) for value in values.get("interference", ())),
                 pooled_noise=None if pooled is None else float(pooled),
+                shares=tuple(float(value) for value in values.get("shares", (1.0,))),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{where}: not a measurement ({error!r})") from None
+
+
+def _interquartile_range(values: Sequence[float]) -> float:
+    if len(values) == 1:
+        return 0.0
+    first, _, third = quantiles(values, n=4, method="inclusive")
+    return third - first
+
+
+def _order_statistics(values: Sequence[float]) -> tuple[float, float, float]:
+    """The narrowest interval of the median that holds it with ``CONFIDENCE``, or the widest, and its confidence."""
+    ordered = sorted(values)
+    count = len(ordered)
+    rank, outside = 0, 0.5**count
+    while rank < (count - 1) // 2:
+        further = outside + math.comb(count, rank + 1) * 0.5**count
+        if 1 - 2 * further < CONFIDENCE:
+            break
+        rank, outside = rank + 1, further
+    return ordered[rank], ordered[count - 1 - rank], max(0.0, 1 - 2 * outside)
 
 
 def measure(
@@ -215,28 +260,25 @@ def measure(
     Args:
         model: the network, ready on this machine; its Runtime sees to inference mode and threads.
         workload: lengths and beam.
-        warmup: sentences translated before, untimed.
-        repeats: sentences timed.
+        warmup: sentences of each length translated before, untimed.
+        repeats: sentences of each length timed; the lengths take turns.
         tracker: told of every timed sentence, between two of them.
     """
-
-    def sentence() -> None:
-        model.run_sentence(workload.source_length, workload.target_length, workload.beam)
-
+    pairs = [(source, target) for source, target, _ in workload.pairs]
     others = Interference()
-    for _ in range(warmup):
-        sentence()
+    for source, target in warmup * pairs:
+        model.run_sentence(source, target, workload.beam)
     timings, processor, waits = [], [], []
     gc.collect()
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for done in range(repeats):
+        for done, (source, target) in enumerate(repeats * pairs):
             if tracker is not None:
                 tracker(done)
             waiting = waited_ns()
             started, started_processor = time.perf_counter_ns(), time.process_time_ns()
-            sentence()
+            model.run_sentence(source, target, workload.beam)
             ended, ended_processor = time.perf_counter_ns(), time.process_time_ns()
             # What was waited while neither clock was read belongs to no sentence.
             stood_still = max(0, ended - started - (ended_processor - started_processor))
@@ -244,7 +286,7 @@ def measure(
             processor.append((ended_processor - started_processor) / 1e6)
             waits.append(min(longest_wait_ns(waiting, waited_ns()), stood_still) / 1e6)
         if tracker is not None:
-            tracker(repeats)
+            tracker(len(timings))
     finally:
         if collecting:
             gc.enable()
@@ -255,4 +297,5 @@ def measure(
         load_average=os.getloadavg()[0],
         measured_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         interference=(others.cores(),),
+        shares=tuple(share for *_, share in workload.pairs),
     )

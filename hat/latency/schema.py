@@ -48,6 +48,7 @@ def _schema() -> "DataFrameSchema":
                     lambda value: value is None or all(0 < one < float("inf") for one in value), element_wise=True
                 )
             ),
+            "lengths": optional(dtype=str),
             "fingerprint": optional(dtype=str),
         },
         checks=[

@@ -320,7 +320,8 @@ def measure_model(
         raise Lacking(model, model / DESCRIPTION)
     with only_one(results.latency(task, device), f"Measuring on {device}"), connect(settings, device) as connection:
         conditions = connection.conditions(workload, chosen.warmup, repeats)
-        title, total = f"Measuring the model for {budget} on {device}", repeats * chosen.passes
+        title = f"Measuring the model for {budget} on {device}"
+        total = repeats * len(workload.pairs) * chosen.passes
         with progress(title, total, background=False) as tracker:
             measured = measure_folder(connection, model, workload, chosen, repeats, tracker)
         fingerprint = connection.fingerprint()

@@ -15,6 +15,7 @@ from hat.evaluate.export import export_model
 from hat.evaluate.stages import score
 from hat.lacking import Lacking
 from hat.latency.connection import connect
+from hat.latency.lengths import measured_lengths
 from hat.latency.samples import measure_folder
 from hat.latency.stages import DEPLOYED_REPEATS
 from hat.latency.workload import Workload
@@ -124,18 +125,14 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
     out = place.budget(entry.task, device, name)
     if not (out / "model").is_dir():
         raise Lacking(out / "model", out / "model" / DESCRIPTION)
-    workload = Workload(
-        shape=_shape(settings, place, entry),
-        source_length=chosen.source_length,
-        target_length=chosen.target_length,
-        beam=settings.device(device).beam,
-        candidates=None,
-    )
+    lengths = measured_lengths(settings, place, entry.task)
+    workload = Workload.of(_shape(settings, place, entry), lengths, settings.device(device).beam, None)
     repeats = DEPLOYED_REPEATS * chosen.repeats
     lock = only_one(results.latency(entry.task, device), f"Measuring on {device}")
     with lock, connect(settings, device) as connection:
         conditions = connection.conditions(workload, chosen.warmup, repeats)
-        with progress(f"Measuring {name} on {device}", repeats * chosen.passes, background=False) as tracker:
+        total = repeats * len(lengths) * chosen.passes
+        with progress(f"Measuring {name} on {device}", total, background=False) as tracker:
             measured = measure_folder(connection, out / "model", workload, chosen, repeats, tracker)
     content: dict[str, Any] = {
         "published": name,

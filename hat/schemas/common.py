@@ -83,6 +83,11 @@ class Timings(Record):
     pooled_noise: float | None = Field(
         description="variance of the logarithm of what a visit measures, as found on all networks measured together"
     )
+    shares: list[Share] | None = Field(
+        None,
+        description="where sentences of several lengths take turns: which part of all each length stands for;"
+        " statistics are made for each length and averaged",
+    )
     load_average: float = Field(description="of the device, in the last minute")
     measured_at: Time = Field(description="when, UTC")
     latency_ms: Positive = Field(description="the median, without what was waited")

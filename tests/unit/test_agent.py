@@ -12,6 +12,7 @@ from toy_device import SMALL, workload
 from hat.latency.agent import PROTOCOL, source_digest
 from hat.latency.protocol import Measurement
 from hat.latency.received import Received, listing
+from hat.latency.workload import Workload
 from hat.space import SearchSpace
 
 pytestmark = pytest.mark.timeout(900)
@@ -70,6 +71,12 @@ def test_it_measures_and_refuses_and_ends_with_its_peer(peer, tmp_path):
     assert peer.ask("start", bench=BENCH)["fingerprint"] == hello["fingerprint"]
     found = Measurement.from_dict(peer.ask("measure", **visit), "answer")
     assert len(found.timings_ms) == 3
+    several = Workload.of(workload(SMALL, 50).shape, ((4, 3, 0.25), (9, 8, 0.75)), 2, None)
+    found = Measurement.from_dict(peer.ask("measure", **{**visit, "workload": several.to_dict()}), "answer")
+    assert (len(found.timings_ms), found.shares) == (6, (0.25, 0.75))
+    assert (
+        peer.ask("measure", **{**visit, "workload": {**several.to_dict(), "lengths": [[4, 3, 1]]}})["kind"] == "input"
+    )
     assert peer.ask("measure", **{**visit, "architecture": {"layers": 1}})["kind"] == "input"
     assert "unknown" in peer.ask("__import__('os').system('true')")["error"]
     peer.say(b"no JSON")

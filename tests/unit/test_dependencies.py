@@ -27,6 +27,7 @@ def digests(overrides=None):
         ({"search": {"evaluations": 2}}, {"front", "search"}),
         ({"search": {"workers": 2}}, set()),
         ({"latency": {"repeats": 3}}, {"sample", "measure"}),
+        ({"latency": {"lengths": "validation"}}, {"sample", "measure"}),
         ({"latency": {"samples": 3}}, {"choose"}),
         ({"devices": {"local": {"beam": 3}}}, {"sample", "measure", "export", "export_form", "score"}),
         ({"devices": {"local": {"shortlist": False}}}, {"sample", "measure", "export", "export_form", "score"}),
