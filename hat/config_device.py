@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from hat.config_text import Positive, Section
-from hat.runtime import PRECISIONS
+from hat.runtime import ON_GPU, PRECISIONS
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -32,6 +32,11 @@ class Device(Section):
         "torch", description="What executes the model"
     )
     precision: Literal["fp32", "int8", "int4"] = Field("fp32", description="Precision of the deployed model")
+    accelerator: str | None = Field(
+        None,
+        pattern=r"^cuda(:[0-9]{1,3})?$",
+        description="GPU that torch or torch-published executes on, `cuda` or `cuda:1`; the processor where absent",
+    )
     threads: Positive = Field(1, description="CPU threads of a translation")
     cores: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None, min_length=1, description="Cores, by number, that measuring is pinned to; all where absent"
@@ -58,6 +63,15 @@ class Device(Section):
         allowed = PRECISIONS[self.runtime]
         if self.precision not in allowed:
             raise ValueError(f"precision is {self.precision!r}, but runtime {self.runtime!r} has {', '.join(allowed)}")
+        return self
+
+    @model_validator(mode="after")
+    def _accelerator(self) -> Self:
+        if self.accelerator is not None and self.runtime not in ON_GPU:
+            raise ValueError(
+                f"accelerator is {self.accelerator!r}, but runtime {self.runtime!r} executes on the processor, expected"
+                f" {' or '.join(sorted(ON_GPU))}"
+            )
         return self
 
     @model_validator(mode="after")

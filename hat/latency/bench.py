@@ -12,6 +12,7 @@ from hat.deployed import DeployedFolder
 from hat.errors import HatError, InputError
 from hat.latency.fingerprint import fingerprint
 from hat.latency.protocol import Measurement, measure
+from hat.latency.stopwatch import stopwatch
 from hat.latency.workload import Workload
 from hat.progress import Tracker
 from hat.runtime.base import Decoding, LoadedModel, Shape, made_sentence
@@ -57,13 +58,26 @@ class Bench:
         threads: CPU threads of a sentence.
         cores: those that measuring is pinned to, by number; not pinned where None.
         seed: of random weights.
+        accelerator: GPU that the Runtime executes on; the processor where None.
 
     Raises:
         InputError: the Runtime is unknown or not installed, or there is no such core.
+        HatError: there is no such GPU.
     """
 
-    def __init__(self, *, runtime: str, precision: str, threads: int, cores: Sequence[int] | None, seed: int) -> None:
-        self.runtime = runtimes.runtime(runtime, precision, threads)
+    def __init__(
+        self,
+        *,
+        runtime: str,
+        precision: str,
+        threads: int,
+        cores: Sequence[int] | None,
+        seed: int,
+        accelerator: str | None = None,
+    ) -> None:
+        self.runtime = runtimes.runtime(runtime, precision, threads, accelerator=accelerator)
+        self.accelerator = accelerator
+        self._stopwatch = stopwatch(accelerator)
         self.cores = None if cores is None else tuple(cores)
         self.seed = seed
         usable = os.sched_getaffinity(0)
@@ -73,11 +87,12 @@ class Bench:
     def facts(self) -> dict[str, Any]:
         """``runtime_version``, ``machine`` in words, and the machine's ``fingerprint``."""
         found = fingerprint()
-        return {
-            "runtime_version": version(self.runtime.package),
-            "machine": f"{found['processor']} ({found['architecture']})",
-            "fingerprint": found,
-        }
+        machine = f"{found['processor']} ({found['architecture']})"
+        if self.accelerator is not None:
+            from hat.runtime.accelerator import gpu_name
+
+            machine = f"{gpu_name(self.accelerator)}, {machine}"
+        return {"runtime_version": version(self.runtime.package), "machine": machine, "fingerprint": found}
 
     def measure(
         self, architecture: Architecture, workload: Workload, warmup: int, repeats: int, tracker: Tracker | None = None
@@ -85,7 +100,7 @@ class Bench:
         """One visit to a network of that Architecture with random weights."""
         with self._pinned():
             model = build(self.runtime, architecture, workload.shape, seed=self.seed, candidates=workload.candidates)
-            return measure(model, workload, warmup=warmup, repeats=repeats, tracker=tracker)
+            return self._measured(model, workload, warmup, repeats, tracker)
 
     def measure_folder(
         self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker | None = None
@@ -93,7 +108,7 @@ class Bench:
         """One visit to a deployed folder."""
         with self._pinned():
             model = DeployedFolder.read(folder).load(self.runtime)
-            return measure(model, workload, warmup=warmup, repeats=repeats, tracker=tracker)
+            return self._measured(model, workload, warmup, repeats, tracker)
 
     def translate(self, folder: Path, sources: list[list[int]], decoding: Decoding | None = None) -> list[list[int]]:
         """Tokens that a deployed folder makes of sources (token numbers, end symbol last)."""
@@ -111,7 +126,12 @@ class Bench:
         with self._pinned():
             model = build(self.runtime, CHECKED, CHECKED_SHAPE, seed=self.seed)
             self._check_tokens(model, beam)
-            return Measurement.merged([measure(model, workload, warmup=warmup, repeats=repeats) for _ in range(visits)])
+            return Measurement.merged([self._measured(model, workload, warmup, repeats) for _ in range(visits)])
+
+    def _measured(
+        self, model: LoadedModel, workload: Workload, warmup: int, repeats: int, tracker: Tracker | None = None
+    ) -> Measurement:
+        return measure(model, workload, warmup=warmup, repeats=repeats, tracker=tracker, stopwatch=self._stopwatch)
 
     def _check_tokens(self, model: LoadedModel, beam: int) -> None:
         sentence = made_sentence(CHECKED_SHAPE.source_vocabulary, CHECKED_LENGTH)

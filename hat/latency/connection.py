@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from hat.errors import HatError
+from hat.errors import HatError, InputError
 from hat.latency.bench import Bench, checked_workload
 from hat.latency.device_lock import DeviceLock, wait_for
 from hat.latency.protocol import Measurement
@@ -42,11 +42,15 @@ class Conditions:
     workload: Workload
     warmup: int
     repeats: int
+    accelerator: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """JSON-like form; without ``accelerator`` where there is none."""
         cores = None if self.cores is None else list(self.cores)
-        return asdict(self) | {"cores": cores, "workload": self.workload.to_dict()}
+        values = asdict(self) | {"cores": cores, "workload": self.workload.to_dict()}
+        if self.accelerator is None:
+            del values["accelerator"]
+        return values
 
 
 class Connection(AbstractContextManager["Connection"], Protocol):
@@ -128,6 +132,7 @@ class LocalConnection(_Connection):
             workload=workload,
             warmup=warmup,
             repeats=repeats,
+            accelerator=self.bench.accelerator,
         )
 
     def fingerprint(self) -> dict[str, Any]:
@@ -200,6 +205,7 @@ class SshConnection(_Connection):
             workload=workload,
             warmup=warmup,
             repeats=repeats,
+            accelerator=self._bench["accelerator"],
         )
 
     def fingerprint(self) -> dict[str, Any]:
@@ -278,7 +284,7 @@ def connect(settings: Settings, device: str) -> LocalConnection | SshConnection:
     """The connection to a device; nothing is done over it yet.
 
     Raises:
-        HatError: see :func:`check_reachable`.
+        HatError: see :func:`check_reachable`; or it is this machine, which has no such GPU.
         InputError: its Runtime is not installed here.
     """
     check_reachable(settings, device)
@@ -289,8 +295,15 @@ def connect(settings: Settings, device: str) -> LocalConnection | SshConnection:
         "threads": chosen.threads,
         "cores": chosen.cores,
         "seed": settings.seed,
+        "accelerator": chosen.accelerator,
     }
     if chosen.connection == "local":
-        return LocalConnection(device=device, bench=Bench(**bench), wait_s=chosen.wait_s)
+        try:
+            here = Bench(**bench)
+        except InputError:
+            raise
+        except HatError as error:
+            raise HatError(f"device {device!r}: {error}") from None
+        return LocalConnection(device=device, bench=here, wait_s=chosen.wait_s)
     agent = RemoteAgent(open_ssh(settings, device), bench, runtime_version(chosen.runtime))
     return SshConnection(device=device, agent=agent, bench=bench)

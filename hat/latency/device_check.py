@@ -27,6 +27,7 @@ def device_rows(settings: Settings) -> list[dict[str, Any]]:
                 "reached": reached,
                 "runtime": chosen.runtime,
                 "precision": chosen.precision,
+                "accelerator": chosen.accelerator or "none",
                 "threads": chosen.threads,
                 "cores": "all" if chosen.cores is None else ",".join(map(str, chosen.cores)),
                 "beam": chosen.beam,

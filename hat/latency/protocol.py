@@ -13,6 +13,7 @@ import numpy as np
 
 from hat.errors import InputError
 from hat.latency.interference import Interference, longest_wait_ns, waited_ns
+from hat.latency.stopwatch import Stopwatch, WallClock
 from hat.latency.workload import Workload
 from hat.progress import Tracker
 from hat.runtime.base import LoadedModel
@@ -251,7 +252,13 @@ def _order_statistics(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def measure(
-    model: LoadedModel, workload: Workload, *, warmup: int, repeats: int, tracker: Tracker | None = None
+    model: LoadedModel,
+    workload: Workload,
+    *,
+    warmup: int,
+    repeats: int,
+    tracker: Tracker | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> Measurement:
     """Time sentences one by one, from source tokens to the best hypothesis: one visit.
 
@@ -263,7 +270,9 @@ def measure(
         warmup: sentences of each length translated before, untimed.
         repeats: sentences of each length timed; the lengths take turns.
         tracker: told of every timed sentence, between two of them.
+        stopwatch: what sentences are timed with; the machine's clock where absent.
     """
+    watch = stopwatch or WallClock()
     pairs = [(source, target) for source, target, _ in workload.pairs]
     others = Interference()
     for source, target in warmup * pairs:
@@ -277,13 +286,14 @@ def measure(
             if tracker is not None:
                 tracker(done)
             waiting = waited_ns()
-            started, started_processor = time.perf_counter_ns(), time.process_time_ns()
+            watch.start()
+            started_processor = time.process_time_ns()
             model.run_sentence(source, target, workload.beam)
-            ended, ended_processor = time.perf_counter_ns(), time.process_time_ns()
+            elapsed, computed = watch.elapsed_ns(), time.process_time_ns() - started_processor
             # What was waited while neither clock was read belongs to no sentence.
-            stood_still = max(0, ended - started - (ended_processor - started_processor))
-            timings.append((ended - started) / 1e6)
-            processor.append((ended_processor - started_processor) / 1e6)
+            stood_still = max(0, elapsed - computed)
+            timings.append(elapsed / 1e6)
+            processor.append(computed / 1e6)
             waits.append(min(longest_wait_ns(waiting, waited_ns()), stood_still) / 1e6)
         if tracker is not None:
             tracker(len(timings))

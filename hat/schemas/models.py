@@ -84,6 +84,7 @@ class ModelFile(Made):
     runtime: str = Field(description="what executes it")
     precision: str = Field(description="of the weights")
     threads: Count = Field(description="of one sentence")
+    accelerator: str | None = Field(None, description="GPU that it executes on, where there is one")
     tokenisation: Tokenisation = Field(description="how text becomes tokens")
     shortlist: bool = Field(description="whether the output is looked for among likely tokens only")
     kind: Kind = Field(description="what sort of network")

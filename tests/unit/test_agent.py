@@ -68,6 +68,11 @@ def test_it_measures_and_refuses_and_ends_with_its_peer(peer, tmp_path):
     }
     assert peer.ask("measure", **visit)["error"] == "nothing was started"
     assert peer.ask("start", bench={**BENCH, "precision": "int2"})["kind"] == "input"
+    # As a device does that has no GPU, or whose Runtime executes on none.
+    assert (
+        "runtime 'onnxruntime' with accelerator 'cuda'"
+        in peer.ask("start", bench={**BENCH, "accelerator": "cuda"})["error"]
+    )
     assert peer.ask("start", bench=BENCH)["fingerprint"] == hello["fingerprint"]
     found = Measurement.from_dict(peer.ask("measure", **visit), "answer")
     assert len(found.timings_ms) == 3
