@@ -76,6 +76,8 @@ def card(values: dict[str, Any]) -> str:
                 f" {conditions['machine']}",
             )
         )
+    if "energy_j" in figures:
+        rows.append(("Energy", f"{figures['energy_j']:.3g} J a sentence of the same lengths ({figures['meter']})"))
     table = "\n".join(f"| {key} | {value} |" for key, value in rows)
     example = f'Translator.from_folder("path/of/this/folder").translate(["One sentence in {source}."])'
     return f"""# {values["task"]}, {name}: {source} to {target}

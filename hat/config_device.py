@@ -10,6 +10,32 @@ from hat.runtime import ON_GPU, PRECISIONS
 Seconds = Annotated[float, Field(gt=0)]
 
 
+class RaplMeter(Section):
+    """Counters of processors that Linux reads by itself (powercap)."""
+
+    kind: Literal["rapl"] = "rapl"
+    zones: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Folders with `energy_uj`, such as /sys/class/powercap/intel-rapl:0; those of all processors where"
+        " absent",
+    )
+    seconds: Seconds = Field(1.0, description="Energy is measured for at least so long, at each visit and length")
+
+
+class CommandMeter(Section):
+    """A command that reads a meter, run on the device."""
+
+    kind: Literal["command"] = "command"
+    command: tuple[str, ...] = Field(
+        min_length=1, description="Program and arguments; the last line that it prints begins with the number"
+    )
+    unit: Literal["watts", "joules"] = Field(
+        "watts", description="What it prints: the power of the moment, or a counter of energy"
+    )
+    seconds: Seconds = Field(1.0, description="Energy is measured for at least so long, at each visit and length")
+
+
 class Device(Section):
     """Something that latency is measured on."""
 
@@ -40,6 +66,9 @@ class Device(Section):
     threads: Positive = Field(1, description="CPU threads of a translation")
     cores: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None, min_length=1, description="Cores, by number, that measuring is pinned to; all where absent"
+    )
+    power: Annotated[RaplMeter | CommandMeter, Field(discriminator="kind")] | None = Field(
+        None, description="Power meter that the energy of sentences is read from, beside their latency"
     )
     beam: Positive = Field(5, description="Beam size that is deployed and measured")
     shortlist: bool = Field(True, description="Deploy and measure with the task's shortlist, where it has one")

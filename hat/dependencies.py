@@ -16,7 +16,7 @@ from hat.settings import Settings, budget_ms
 # Settings that change how fast a result is had, or how it is described, and not the result.
 WITHOUT_EFFECT = frozenset(
     {"description", "threads", "keep_checkpoints", "tensorboard", "mirrors", "workers"}
-    | {"note", "host", "ssh_config", "python", "alive_s", "patience_s", "retry_s", "wait_s"}
+    | {"note", "host", "ssh_config", "python", "alive_s", "patience_s", "retry_s", "wait_s", "power"}
 )
 
 LANGUAGES = ("task.source_language", "task.target_language")
@@ -56,7 +56,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
     "export": ("space", "task.network", *DEPLOYED),
     "export_form": ("space", "task.network", "task.compression", *DEPLOYED),
-    "measure": ("device", "device.threads", *MEASUREMENT),
+    "measure": ("device", "device.threads", "device.power", *MEASUREMENT),
     "score": ("seed", "task.scoring", "device"),
 }
 # What differs where a baseline stands in place of a budget: of the networks of its task it shares the embeddings alone.

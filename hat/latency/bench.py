@@ -1,8 +1,11 @@
 """Measuring on the machine that this code runs on: in this process for `local`, in the agent on a device."""
 
 import contextlib
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import hat.runtime as runtimes
 from hat.deployed import DeployedFolder
 from hat.errors import HatError, InputError
 from hat.latency.fingerprint import fingerprint
+from hat.latency.power import Unreadable, energy_j, idle_watts, meter_name
 from hat.latency.protocol import Measurement, measure
 from hat.latency.stopwatch import stopwatch
 from hat.latency.workload import Workload
@@ -59,6 +63,7 @@ class Bench:
         cores: those that measuring is pinned to, by number; not pinned where None.
         seed: of random weights.
         accelerator: GPU that the Runtime executes on; the processor where None.
+        power: the power meter, as it is configured; None where there is none.
 
     Raises:
         InputError: the Runtime is unknown or not installed, or there is no such core.
@@ -74,12 +79,14 @@ class Bench:
         cores: Sequence[int] | None,
         seed: int,
         accelerator: str | None = None,
+        power: Mapping[str, Any] | None = None,
     ) -> None:
         self.runtime = runtimes.runtime(runtime, precision, threads, accelerator=accelerator)
         self.accelerator = accelerator
         self._stopwatch = stopwatch(accelerator)
         self.cores = None if cores is None else tuple(cores)
         self.seed = seed
+        self.power = power
         usable = os.sched_getaffinity(0)
         if self.cores is not None and not set(self.cores) <= usable:
             raise InputError(f"cores is {list(self.cores)}, but this machine has {sorted(usable)}")
@@ -131,7 +138,44 @@ class Bench:
     def _measured(
         self, model: LoadedModel, workload: Workload, warmup: int, repeats: int, tracker: Tracker | None = None
     ) -> Measurement:
-        return measure(model, workload, warmup=warmup, repeats=repeats, tracker=tracker, stopwatch=self._stopwatch)
+        found = measure(model, workload, warmup=warmup, repeats=repeats, tracker=tracker, stopwatch=self._stopwatch)
+        if self.power is None:
+            return found
+        told = None if tracker is None else partial(tracker, len(found.timings_ms))
+        energy = self._energy_j(self.power, model, workload, told)
+        return replace(found, energies_j=(energy,), meter=meter_name(self.power))
+
+    @staticmethod
+    def _energy_j(
+        power: Mapping[str, Any], model: LoadedModel, workload: Workload, told: Callable[[], None] | None
+    ) -> float | None:
+        """Energy of a sentence, the mean over lengths; None where the meter cannot be read."""
+
+        def sentence(source: int, target: int) -> None:
+            model.run_sentence(source, target, workload.beam)
+            if told is not None:
+                told()
+
+        try:
+            return math.fsum(
+                share * energy_j(power, partial(sentence, source, target)) for source, target, share in workload.pairs
+            )
+        except Unreadable:
+            # No reason to lose the latency; `check` says why.
+            return None
+
+    def idle_watts(self) -> float | None:
+        """Power while nothing is asked of this machine; None where there is no meter.
+
+        Raises:
+            HatError: the meter cannot be read.
+        """
+        if self.power is None:
+            return None
+        try:
+            return idle_watts(self.power)
+        except Unreadable as error:
+            raise HatError(f"its power meter cannot be read: {error}") from None
 
     def _check_tokens(self, model: LoadedModel, beam: int) -> None:
         sentence = made_sentence(CHECKED_SHAPE.source_vocabulary, CHECKED_LENGTH)

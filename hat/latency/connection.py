@@ -5,6 +5,7 @@ every step, and keep nothing away that the agent's process has not too.
 """
 
 import getpass
+import math
 import os
 import platform
 import sys
@@ -18,6 +19,7 @@ from typing import Any, Protocol, Self
 from hat.errors import HatError, InputError
 from hat.latency.bench import Bench, checked_workload
 from hat.latency.device_lock import DeviceLock, wait_for
+from hat.latency.power import MOST, meter_name
 from hat.latency.protocol import Measurement
 from hat.latency.remote import RemoteAgent
 from hat.latency.requirements import runtime_version
@@ -72,6 +74,9 @@ class Connection(AbstractContextManager["Connection"], Protocol):
 
     def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
         """See :meth:`hat.latency.bench.Bench.check`."""
+
+    def idle_watts(self) -> float | None:
+        """See :meth:`hat.latency.bench.Bench.idle_watts`."""
 
     def close(self) -> None:
         """Let others measure on the device."""
@@ -153,6 +158,13 @@ class LocalConnection(_Connection):
     def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
         """See :meth:`hat.latency.bench.Bench.check`."""
         return self._alone(lambda: self.bench.check(beam, warmup, repeats, visits))
+
+    def idle_watts(self) -> float | None:
+        """See :meth:`hat.latency.bench.Bench.idle_watts`."""
+        try:
+            return self.bench.idle_watts()
+        except HatError as error:
+            raise HatError(f"device {self.device!r}: {error}") from None
 
     def _alone(self, measured: Callable[[], Measurement]) -> Measurement:
         """Measure with the machine's lock, which inside of a ``with`` is kept."""
@@ -237,6 +249,16 @@ class SshConnection(_Connection):
         how = {"beam": beam, "warmup": warmup, "repeats": repeats, "visits": visits}
         return self._measured("check", checked_workload(beam), repeats * visits, how=how)
 
+    def idle_watts(self) -> float | None:
+        """See :meth:`hat.latency.bench.Bench.idle_watts`."""
+        answer = self.agent.ask("power")
+        found = answer.get("idle_w") if isinstance(answer, dict) else math.nan
+        if found is None and self._bench["power"] is None:
+            return None
+        if not isinstance(found, int | float) or not 0 <= found < MOST:
+            raise HatError(f"device {self.device!r}: it answers no power")
+        return float(found)
+
     def _measured(
         self, do: str, workload: Workload, repeats: int, tracker: Tracker | None = None, /, **values: Any
     ) -> Measurement:
@@ -250,6 +272,10 @@ class SshConnection(_Connection):
                 f"device {self.device!r}: it answers {len(found.timings_ms)} timings of {len(found.shares)} lengths,"
                 f" expected {count} of {len(shares)}"
             )
+        power = self._bench["power"]
+        energies = [energy for energy in found.energies_j if energy is not None]
+        if found.meter != (None if power is None else meter_name(power)) or max(energies, default=0) >= MOST:
+            raise HatError(f"device {self.device!r}: it answers energy of another meter, or that cannot be")
         return found
 
 
@@ -296,6 +322,7 @@ def connect(settings: Settings, device: str) -> LocalConnection | SshConnection:
         "cores": chosen.cores,
         "seed": settings.seed,
         "accelerator": chosen.accelerator,
+        "power": None if chosen.power is None else chosen.power.model_dump(mode="json"),
     }
     if chosen.connection == "local":
         try:

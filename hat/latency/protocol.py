@@ -44,6 +44,9 @@ class Measurement:
     Where sentences of several lengths were timed, they take turns, as often each at every visit: sentence ``i`` is of
     length ``i % len(shares)``, and ``shares`` says which part of all sentences a length stands for. Statistics are
     made for each length by itself and averaged by ``shares``.
+
+    ``energies_j`` is what a sentence of the mean took at each visit, where the device has a power meter, ``meter`` in
+    words; None where it could not be read.
     """
 
     timings_ms: tuple[float, ...]
@@ -55,6 +58,8 @@ class Measurement:
     interference: tuple[float | None, ...] = ()
     pooled_noise: float | None = None
     shares: tuple[float, ...] = (1.0,)
+    energies_j: tuple[float | None, ...] = ()
+    meter: str | None = None
 
     def __post_init__(self) -> None:
         count = len(self.timings_ms)
@@ -80,10 +85,23 @@ class Measurement:
             raise InputError(
                 f"measurement: visits is {list(self.visits)}, expected multiples of {len(self.shares)}, the lengths"
             )
+        known = [value for value in self.energies_j if value is not None]
+        if len(self.energies_j) != (len(self.visits) if self.meter else 0) or not all(
+            0 <= value < math.inf for value in known
+        ):
+            raise InputError(
+                f"measurement: energies_j is {list(self.energies_j)}, expected one a visit where it is known"
+            )
 
     @classmethod
     def merged(cls, visits: Sequence[Self], pooled_noise: float | None = None) -> Self:
-        """All timings of several visits to the same network; the last visit's time, their mean load."""
+        """All timings of several visits to the same network; the last visit's time and meter, their mean load."""
+        meter = next((visit.meter for visit in reversed(visits) if visit.meter is not None), None)
+        energies = [
+            value
+            for visit in visits
+            for value in (visit.energies_j if visit.meter == meter else (None,) * len(visit.visits))
+        ]
         return cls(
             timings_ms=tuple(value for visit in visits for value in visit.timings_ms),
             processor_ms=tuple(value for visit in visits for value in visit.processor_ms),
@@ -94,6 +112,8 @@ class Measurement:
             interference=tuple(cores for visit in visits for cores in visit.interference),
             pooled_noise=pooled_noise,
             shares=visits[0].shares,
+            energies_j=tuple(energies),
+            meter=meter,
         )
 
     @property
@@ -105,6 +125,12 @@ class Measurement:
     def latency_ms(self) -> float:
         """Median of :attr:`own_ms`: the latency. Where nothing was waited for it is that of the wall-clock times."""
         return self._mean(self.own_ms, median)
+
+    @property
+    def energy_j(self) -> float | None:
+        """Mean over the visits at which the meter could be read; None where there are none."""
+        known = [value for value in self.energies_j if value is not None]
+        return fmean(known) if known else None
 
     @property
     def spread_ms(self) -> float:
@@ -197,6 +223,10 @@ class Measurement:
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
         if len(self.shares) == 1:
             del values["shares"]
+        if self.meter is None:
+            del values["energies_j"], values["meter"]
+        else:
+            values["energy_j"] = self.energy_j
         return values | {
             "latency_ms": self.latency_ms,
             "spread_ms": self.spread_ms,
@@ -226,6 +256,8 @@ class Measurement:
                 interference=tuple(None if value is None else float(value) for value in values.get("interference", ())),
                 pooled_noise=None if pooled is None else float(pooled),
                 shares=tuple(float(value) for value in values.get("shares", (1.0,))),
+                energies_j=tuple(None if value is None else float(value) for value in values.get("energies_j", ())),
+                meter=None if (meter := values.get("meter")) is None else str(meter),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{where}: not a measurement ({error!r})") from None

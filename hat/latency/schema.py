@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hat.errors import InputError
+from hat.latency.power import MOST
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
@@ -49,6 +50,8 @@ def _schema() -> "DataFrameSchema":
                 )
             ),
             "lengths": optional(dtype=str),
+            "energy_j": optional(dtype=float, checks=pa.Check.in_range(0, MOST), coerce=True),
+            "meter": optional(dtype=str),
             "fingerprint": optional(dtype=str),
         },
         checks=[

@@ -16,8 +16,9 @@ from hat.evaluate.stages import score
 from hat.lacking import Lacking
 from hat.latency.connection import connect
 from hat.latency.lengths import measured_lengths
+from hat.latency.power import unread
 from hat.latency.samples import measure_folder
-from hat.latency.stages import DEPLOYED_REPEATS
+from hat.latency.stages import DEPLOYED_REPEATS, shown_figures
 from hat.latency.workload import Workload
 from hat.layout import Results
 from hat.progress import progress
@@ -143,8 +144,9 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
         "conditions": conditions.to_dict(),
         "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
     }
-    shown = {"latency_ms": measured.latency_ms, "spread_ms": measured.spread_ms}
-    add_figures(out / "model", **shown, latency_conditions=content["conditions"])
+    if (missing := unread(device, [measured])) is not None:
+        print(missing, file=sys.stderr)
+    add_figures(out / "model", **shown_figures(measured), latency_conditions=content["conditions"])
     write_json(out / "latency.json", content)
     return out / "latency.json"
 

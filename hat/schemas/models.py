@@ -53,6 +53,8 @@ class Figures(Record):
 
     latency_ms: Positive | None = Field(None, description="on the device")
     spread_ms: float | None = Field(None, description="interquartile range")
+    energy_j: float | None = Field(None, description="of a sentence on the device, where it has a power meter")
+    meter: str | None = Field(None, description="what that was read from")
     latency_conditions: Conditions | None = Field(None, description="what it was measured under")
     bleu: float | None = Field(None, description="on the test split")
     bleu_signature: str | None = Field(None, description="sacreBLEU's")

@@ -83,6 +83,11 @@ def test_it_measures_and_refuses_and_ends_with_its_peer(peer, tmp_path):
         peer.ask("measure", **{**visit, "workload": {**several.to_dict(), "lengths": [[4, 3, 1]]}})["kind"] == "input"
     )
     assert peer.ask("measure", **{**visit, "architecture": {"layers": 1}})["kind"] == "input"
+    assert peer.ask("power") == {"idle_w": None}
+    meter = {"kind": "command", "command": ["echo", "4.5 W"], "unit": "watts", "seconds": 0.1}
+    assert peer.ask("start", bench={**BENCH, "power": meter})
+    assert peer.ask("power")["idle_w"] > 0
+    assert Measurement.from_dict(peer.ask("measure", **visit), "answer").energy_j > 0
     assert "unknown" in peer.ask("__import__('os').system('true')")["error"]
     peer.say(b"no JSON")
     assert json.loads(peer.process.stdout.readline())["kind"] == "broken"

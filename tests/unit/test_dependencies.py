@@ -31,6 +31,7 @@ def digests(overrides=None):
         ({"latency": {"samples": 3}}, {"choose"}),
         ({"devices": {"local": {"beam": 3}}}, {"sample", "measure", "export", "export_form", "score"}),
         ({"devices": {"local": {"shortlist": False}}}, {"sample", "measure", "export", "export_form", "score"}),
+        ({"devices": {"local": {"power": {"kind": "rapl"}}}}, {"measure"}),
         ({"devices": {"local": {"threads": 2}}}, {"sample", "measure", "export", "export_form"}),
         ({"tasks": {"demo": {"subtransformer": {"updates": 2}}}}, {"subtransformer"}),
         ({"tasks": {"demo": {"subtransformer": {"teacher": "supertransformer"}}}}, {"subtransformer", "translate"}),

@@ -246,7 +246,7 @@ def test_a_device_has_to_answer_all_lengths() -> None:
     smallest, right = SearchSpace(SMALL).smallest, measured((0.25, 0.5, 0.25), (1.0, 2.0, 3.0))
 
     def answered(found: Measurement) -> Measurement:
-        connection = SshConnection(device="board", agent=Answering(found.to_dict()), bench={})
+        connection = SshConnection(device="board", agent=Answering(found.to_dict()), bench={"power": None})
         return connection.measure(smallest, several, 1, 1)
 
     assert answered(right) == right
