@@ -185,13 +185,13 @@ def idle_watts(power: Mapping[str, Any]) -> float:
 
 
 def unread(device: str, measured: Iterable["Measurement"]) -> str | None:
-    """A sentence for people where a meter did not tell at some visits; None where it did."""
+    """A sentence for people where a meter did not tell at some visits, or was not there yet; None elsewhere."""
     energies = [energy for one in measured for energy in one.energies_j]
     if not (missing := energies.count(None)):
         return None
     return (
-        f"device {device!r}: its power meter could not be read at {missing} of {len(energies)} visits, whose energy is"
-        f" missing; `hat device check {device}` says why"
+        f"device {device!r}: its power meter was not read at {missing} of {len(energies)} visits, whose energy is"
+        f" missing; `hat device check {device}` says whether it can be"
     )
 
 

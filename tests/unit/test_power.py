@@ -1,6 +1,7 @@
 """Power meters: what they count, what is made of it, and that one that cannot be read costs no latency."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -159,6 +160,25 @@ def test_a_zone_that_does_not_tell(tmp_path: Path, text: str | None, said: str) 
         energy_j(rapl(zone), lambda: None)
 
 
+def test_a_command_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(power, "LIMIT_S", 0.2)
+    with pytest.raises(Unreadable, match=r"^sleep 60: gave no answer within 0\.2 s$"):
+        energy_j(command("sleep", "60", unit="joules"), lambda: None)
+
+
+def test_a_zone_that_root_alone_may_read(tmp_path: Path) -> None:
+    zone, root = Zone(tmp_path / "zone"), os.geteuid() == 0
+    (zone.folder / "energy_uj").chmod(0)
+    if root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(Unreadable, match=r"energy_uj: permission denied; let the user that measures read it"):
+            energy_j(rapl(zone), lambda: None)
+    finally:
+        if root:
+            os.seteuid(0)
+
+
 def test_a_counter_that_cannot_have_gone_back(tmp_path: Path) -> None:
     place = tmp_path / "counter"
     place.write_text("9")
@@ -302,7 +322,7 @@ def test_energy_from_samples_to_the_report(
     assert "power meter" not in capsys.readouterr().err
     rows = read_jsonl(stages.sample_shard(more, results, "toy", "here", 0))[1:]
     assert [row["energy_j"] is None for row in rows] == [False] * 5 + [True] * 4
-    assert "device 'here': its power meter could not be read at 4 of 9 visits" in capsys.readouterr().err
+    assert "device 'here': its power meter was not read at 4 of 9 visits" in capsys.readouterr().err
     assert read_parquet(stages.collect_dataset(more, results, "toy", "here"))["energy_j"].notna().sum() == 5
     (zone.folder / "max_energy_range_uj").write_text(str(RANGE_UJ))
 
