@@ -10,10 +10,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_device import SMALL, NumpyModel, NumpyRuntime, workload, write_configuration, write_dictionaries
+from toy_device import SMALL, NumpyModel, NumpyRuntime, workload, write_configuration, write_dictionaries, write_folder
 
 import hat.runtime
-from hat.artifacts import read_json, read_jsonl
+from hat.artifacts import read_json, read_jsonl, write_json
 from hat.data.indexed import IndexedWriter
 from hat.data.prepare import binary_prefix
 from hat.errors import HatError, InputError
@@ -224,10 +224,23 @@ def test_other_lengths_are_other_samples(folder: Path, results: Results, monkeyp
     frame = read_parquet(stages.collect_dataset(chosen, results, "toy", "here"))
     assert {json.loads(text)[2][1] for text in frame["lengths"]} == {24}
     assert read_json(stages.fit_predictor(chosen, results, "toy", "here"))["workload"]["lengths"][0] == [4, 3, 0.25]
+    # What is deployed is measured at the same lengths, and says so.
+    point = SearchSpace(SMALL).smallest
+    results.budget("toy", "here", "20ms").mkdir()
+    winner = {"architecture": point.to_dict(), "digest": point.digest, "predicted_latency_ms": 10.0}
+    write_json(results.budget("toy", "here", "20ms") / "architecture.json", winner)
+    write_folder(results.model("toy", "here", "20ms"), point)
+    chosen = chosen.changed({"latency.lengths": [list(pair) for pair in LENGTHS]})
+    latency = read_json(stages.measure_model(chosen, results, "toy", "here", "20ms"))
+    assert latency["conditions"]["workload"] == header["conditions"]["workload"]
+    assert len(latency["timings_ms"]) == 3 * 3 * stages.DEPLOYED_REPEATS
+    card = (results.model("toy", "here", "20ms") / "README.md").read_text()
+    assert "ms a sentence (10 tokens, beam 2, 11 steps, mean of 3 lengths), measured on" in card
+    built = len(runtime.built)
     # What was measured before is there when it is asked for again.
     assert rows("average")[1:] == average[1:]
     assert rows([[8, 9, 4], [4, 3, 2], [20, 24, 2]])[1:] == found
-    assert len(runtime.built) == 2 * built
+    assert len(runtime.built) == built
     assert rows([[8, 9, 2], [4, 3, 2], [20, 24, 2]])[1:] != found
 
 
