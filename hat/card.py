@@ -67,13 +67,17 @@ def card(values: dict[str, Any]) -> str:
     if "latency_ms" in figures:
         conditions = figures["latency_conditions"]
         workload = conditions["workload"]
+        average = f", mean of {len(workload['lengths'])} lengths" if "lengths" in workload else ""
         rows.append(
             (
                 "Latency",
                 f"{figures['latency_ms']:.1f} ms a sentence ({workload['source_length']} tokens, beam"
-                f" {workload['beam']}, {workload['target_length']} steps), measured on {conditions['machine']}",
+                f" {workload['beam']}, {workload['target_length']} steps{average}), measured on"
+                f" {conditions['machine']}",
             )
         )
+    if "energy_j" in figures:
+        rows.append(("Energy", f"{figures['energy_j']:.3g} J a sentence of the same lengths ({figures['meter']})"))
     table = "\n".join(f"| {key} | {value} |" for key, value in rows)
     example = f'Translator.from_folder("path/of/this/folder").translate(["One sentence in {source}."])'
     return f"""# {values["task"]}, {name}: {source} to {target}

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from hat.config_archives import ArchiveCorpus, Corpus, Preprocessed
 from hat.config_cost import Cost, Storage
+from hat.config_lengths import Lengths
 from hat.config_predictor import PredictorSettings
 from hat.config_report import ReportSettings
 from hat.config_search import Search
@@ -155,6 +156,12 @@ class Latency(PredictorSettings):
     held_out: float = Field(0.2, gt=0, lt=1, description="Part of the samples kept for the predictor's reported error")
     source_length: Positive = Field(30, description="Tokens of the source sentence")
     target_length: Positive = Field(30, description="Decoding steps")
+    lengths: Lengths = Field(
+        "average",
+        description="What a latency is the mean over: `average`, sentences of those two lengths alone; `validation`,"
+        " five pairs of lengths that stand for the validation data; or a list of source length, target length and"
+        " weight, such as [[12, 11, 1], [30, 32, 2]]; each pair is timed at every visit",
+    )
 
 
 class Scoring(Section):

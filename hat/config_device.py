@@ -5,9 +5,35 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from hat.config_text import Positive, Section
-from hat.runtime import PRECISIONS
+from hat.runtime import ON_GPU, PRECISIONS
 
 Seconds = Annotated[float, Field(gt=0)]
+
+
+class RaplMeter(Section):
+    """Counters of processors that Linux reads by itself (powercap)."""
+
+    kind: Literal["rapl"] = "rapl"
+    zones: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Folders with `energy_uj`, such as /sys/class/powercap/intel-rapl:0; those of all processors where"
+        " absent",
+    )
+    seconds: Seconds = Field(1.0, description="Energy is measured for at least so long, at each visit and length")
+
+
+class CommandMeter(Section):
+    """A command that reads a meter, run on the device."""
+
+    kind: Literal["command"] = "command"
+    command: tuple[str, ...] = Field(
+        min_length=1, description="Program and arguments; the last line that it prints begins with the number"
+    )
+    unit: Literal["watts", "joules"] = Field(
+        "watts", description="What it prints: the power of the moment, or a counter of energy"
+    )
+    seconds: Seconds = Field(1.0, description="Energy is measured for at least so long, at each visit and length")
 
 
 class Device(Section):
@@ -32,9 +58,17 @@ class Device(Section):
         "torch", description="What executes the model"
     )
     precision: Literal["fp32", "int8", "int4"] = Field("fp32", description="Precision of the deployed model")
+    accelerator: str | None = Field(
+        None,
+        pattern=r"^cuda(:[0-9]{1,3})?$",
+        description="GPU that torch or torch-published executes on, `cuda` or `cuda:1`; the processor where absent",
+    )
     threads: Positive = Field(1, description="CPU threads of a translation")
     cores: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None, min_length=1, description="Cores, by number, that measuring is pinned to; all where absent"
+    )
+    power: Annotated[RaplMeter | CommandMeter, Field(discriminator="kind")] | None = Field(
+        None, description="Power meter that the energy of sentences is read from, beside their latency"
     )
     beam: Positive = Field(5, description="Beam size that is deployed and measured")
     shortlist: bool = Field(True, description="Deploy and measure with the task's shortlist, where it has one")
@@ -58,6 +92,15 @@ class Device(Section):
         allowed = PRECISIONS[self.runtime]
         if self.precision not in allowed:
             raise ValueError(f"precision is {self.precision!r}, but runtime {self.runtime!r} has {', '.join(allowed)}")
+        return self
+
+    @model_validator(mode="after")
+    def _accelerator(self) -> Self:
+        if self.accelerator is not None and self.runtime not in ON_GPU:
+            raise ValueError(
+                f"accelerator is {self.accelerator!r}, but runtime {self.runtime!r} executes on the processor, expected"
+                f" {' or '.join(sorted(ON_GPU))}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -34,6 +34,7 @@ class Search(Section):
         2000, description="Sentences of the validation split used to compare candidates"
     )
     workers: int = Field(0, ge=0, description="Processes that evaluate, each with one thread; 0 for one a core")
+    gpus: int = Field(0, ge=0, description="GPUs that evaluate losses, a process for each; 0 for `workers` without")
     verify: int = Field(
         3, ge=0, description="Best candidates of a budget that are measured on the device; 0 for none, unverified"
     )

@@ -136,7 +136,7 @@ def _kinds(model: type[BaseModel]) -> dict[type[BaseModel], str]:
     for name, field in model.model_fields.items():
         for section in _sections(field.annotation):
             if "kind" in section.model_fields:
-                found[section] = name if name in ("corpus", "network") else "source"
+                found[section] = name if name in ("corpus", "network", "power") else "source"
             found |= _kinds(section)
     return found
 

@@ -15,14 +15,15 @@ from hat.settings import Settings, budget_ms
 
 # Settings that change how fast a result is had, or how it is described, and not the result.
 WITHOUT_EFFECT = frozenset(
-    {"description", "threads", "keep_checkpoints", "tensorboard", "mirrors", "workers"}
-    | {"note", "host", "ssh_config", "python", "alive_s", "patience_s", "retry_s", "wait_s"}
+    {"description", "threads", "keep_checkpoints", "tensorboard", "mirrors", "workers", "gpus"}
+    | {"note", "host", "ssh_config", "python", "alive_s", "patience_s", "retry_s", "wait_s", "power"}
 )
 
 LANGUAGES = ("task.source_language", "task.target_language")
 MEASUREMENT = (
     *("latency.precision", "latency.min_passes", "latency.passes", "latency.warmup", "latency.repeats"),
-    *("latency.seconds", "latency.interference", "latency.drift", "latency.source_length", "latency.target_length"),
+    *("latency.seconds", "latency.interference", "latency.drift"),
+    *("latency.source_length", "latency.target_length", "latency.lengths"),
 )
 # Of one search for all budgets; the rest of `search` is about single budgets.
 SEARCH = tuple(
@@ -55,7 +56,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "subtransformer": ("seed", "space", "task.network", "task.subtransformer"),
     "export": ("space", "task.network", *DEPLOYED),
     "export_form": ("space", "task.network", "task.compression", *DEPLOYED),
-    "measure": ("device", "device.threads", *MEASUREMENT),
+    "measure": ("device", "device.threads", "device.power", *MEASUREMENT),
     "score": ("seed", "task.scoring", "device"),
 }
 # What differs where a baseline stands in place of a budget: of the networks of its task it shares the embeddings alone.

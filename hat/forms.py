@@ -1,10 +1,11 @@
 """Forms of a trained network beside what is deployed: the same device with another precision, or k-means."""
 
 import copy
+from typing import Any
 
 from hat.errors import InputError
 from hat.quantise import BITS, quantisation
-from hat.runtime import PRECISIONS
+from hat.runtime import ON_GPU, PRECISIONS
 from hat.settings import Settings
 
 # Bits of the forms that are quantised by k-means.
@@ -29,10 +30,12 @@ def in_form(settings: Settings, task: str, device: str, form: str | None) -> Set
     chosen = settings.device(device)
     if form in KMEANS:
         kind = quantisation(KMEANS[form], embeddings=settings.task(task).compression.embeddings)
-        update = {"runtime": "torch", "precision": kind.precision, "shortlist": False}
+        update: dict[str, Any] = {"runtime": "torch", "precision": kind.precision, "shortlist": False}
     elif form in PRECISE:
         runtime = chosen.runtime if form in PRECISIONS[chosen.runtime] else FALLBACK
         update = {"runtime": runtime, "precision": form}
+        if runtime not in ON_GPU:
+            update["accelerator"] = None
     else:
         raise InputError(f"{form!r} is unknown, expected {', '.join(FORMS[:-1])} or {FORMS[-1]}")
     formed = copy.copy(settings)

@@ -1,5 +1,6 @@
 """Translation with a deployed folder; nothing else is needed."""
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from hat.data.bpe import join
 from hat.data.sentences import split_long
 from hat.data.text import clean
 from hat.deployed import DeployedFolder
+from hat.errors import HatError
 from hat.runtime import runtime
 from hat.runtime.base import Decoding, LoadedModel, Runtime
 
@@ -56,7 +58,13 @@ class Translator:
         """
         deployed = DeployedFolder.read(folder)
         values = deployed.description
-        chosen = runtime(values["runtime"], values["precision"], threads or int(values["threads"]), parallel=parallel)
+        chosen = runtime(
+            values["runtime"],
+            values["precision"],
+            threads or int(values["threads"]),
+            parallel=parallel,
+            accelerator=_accelerator(values.get("accelerator")),
+        )
         decoding = deployed.decoding if beam is None else replace(deployed.decoding, beam=beam)
         return cls(deployed, chosen, decoding)
 
@@ -155,3 +163,17 @@ class Translator:
             return None
         tokens = self.source.codec.encode(text)
         return tokens if len(tokens) <= self._longest_source else None
+
+
+def _accelerator(wanted: str | None) -> str | None:
+    """The GPU that a folder was made for, where this machine has it."""
+    if wanted is None:
+        return None
+    from hat.runtime.accelerator import gpu
+
+    try:
+        gpu(wanted)
+    except HatError as error:
+        print(f"{error}; translating on the processor instead", file=sys.stderr)
+        return None
+    return wanted

@@ -215,6 +215,7 @@ def _write_folder(
             "runtime": export.executor.runtime,
             "precision": export.executor.precision,
             "threads": target.threads,
+            **({} if target.accelerator is None else {"accelerator": target.accelerator}),
             "tokenisation": chosen.tokenisation.model_dump(mode="json"),
             "shortlist": export.shortlist is not None,
             **described_network(blueprint, deployed_decoding(chosen, target)),

@@ -107,6 +107,8 @@ class Agent:
                 return self._started().translate(folder, request["sources"], chosen)
             case "check":
                 return self._started().check(**request["how"]).to_dict()
+            case "power":
+                return {"idle_w": self._started().idle_watts()}
             case "missing":
                 return self._received.missing(request["files"])
         raise InputError(f"request {request['do']!r} is unknown")

@@ -1,8 +1,11 @@
 """Measuring on the machine that this code runs on: in this process for `local`, in the agent on a device."""
 
 import contextlib
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,9 @@ from hat.baselines import AnyArchitecture
 from hat.deployed import DeployedFolder
 from hat.errors import HatError, InputError
 from hat.latency.fingerprint import fingerprint
+from hat.latency.power import Unreadable, energy_j, idle_watts, meter_name
 from hat.latency.protocol import Measurement, measure
+from hat.latency.stopwatch import stopwatch
 from hat.latency.workload import Workload
 from hat.progress import Tracker
 from hat.runtime.base import Decoding, LoadedModel, Shape, made_sentence
@@ -44,6 +49,11 @@ CHECKED_SHAPE = Shape(
 CHECKED_LENGTH = 20
 
 
+def checked_workload(beam: int) -> Workload:
+    """What a device is checked with."""
+    return Workload(shape=CHECKED_SHAPE, source_length=CHECKED_LENGTH, target_length=CHECKED_LENGTH, beam=beam)
+
+
 class Bench:
     """A Runtime on this machine.
 
@@ -53,15 +63,31 @@ class Bench:
         threads: CPU threads of a sentence.
         cores: those that measuring is pinned to, by number; not pinned where None.
         seed: of random weights.
+        accelerator: GPU that the Runtime executes on; the processor where None.
+        power: the power meter, as it is configured; None where there is none.
 
     Raises:
         InputError: the Runtime is unknown or not installed, or there is no such core.
+        HatError: there is no such GPU.
     """
 
-    def __init__(self, *, runtime: str, precision: str, threads: int, cores: Sequence[int] | None, seed: int) -> None:
-        self.runtime = runtimes.runtime(runtime, precision, threads)
+    def __init__(
+        self,
+        *,
+        runtime: str,
+        precision: str,
+        threads: int,
+        cores: Sequence[int] | None,
+        seed: int,
+        accelerator: str | None = None,
+        power: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.runtime = runtimes.runtime(runtime, precision, threads, accelerator=accelerator)
+        self.accelerator = accelerator
+        self._stopwatch = stopwatch(accelerator)
         self.cores = None if cores is None else tuple(cores)
         self.seed = seed
+        self.power = power
         usable = os.sched_getaffinity(0)
         if self.cores is not None and not set(self.cores) <= usable:
             raise InputError(f"cores is {list(self.cores)}, but this machine has {sorted(usable)}")
@@ -69,11 +95,12 @@ class Bench:
     def facts(self) -> dict[str, Any]:
         """``runtime_version``, ``machine`` in words, and the machine's ``fingerprint``."""
         found = fingerprint()
-        return {
-            "runtime_version": version(self.runtime.package),
-            "machine": f"{found['processor']} ({found['architecture']})",
-            "fingerprint": found,
-        }
+        machine = f"{found['processor']} ({found['architecture']})"
+        if self.accelerator is not None:
+            from hat.runtime.accelerator import gpu_name
+
+            machine = f"{gpu_name(self.accelerator)}, {machine}"
+        return {"runtime_version": version(self.runtime.package), "machine": machine, "fingerprint": found}
 
     def measure(
         self,
@@ -86,7 +113,7 @@ class Bench:
         """One visit to a network of that Architecture with random weights."""
         with self._pinned():
             model = build(self.runtime, architecture, workload.shape, seed=self.seed, candidates=workload.candidates)
-            return measure(model, workload, warmup=warmup, repeats=repeats, tracker=tracker)
+            return self._measured(model, workload, warmup, repeats, tracker)
 
     def measure_folder(
         self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker | None = None
@@ -94,7 +121,7 @@ class Bench:
         """One visit to a deployed folder."""
         with self._pinned():
             model = DeployedFolder.read(folder).load(self.runtime)
-            return measure(model, workload, warmup=warmup, repeats=repeats, tracker=tracker)
+            return self._measured(model, workload, warmup, repeats, tracker)
 
     def translate(self, folder: Path, sources: list[list[int]], decoding: Decoding | None = None) -> list[list[int]]:
         """Tokens that a deployed folder makes of sources (token numbers, end symbol last)."""
@@ -108,11 +135,53 @@ class Bench:
         Raises:
             HatError: it does not translate, or the same sentence differently each time.
         """
-        workload = Workload(shape=CHECKED_SHAPE, source_length=CHECKED_LENGTH, target_length=CHECKED_LENGTH, beam=beam)
+        workload = checked_workload(beam)
         with self._pinned():
             model = build(self.runtime, CHECKED, CHECKED_SHAPE, seed=self.seed)
             self._check_tokens(model, beam)
-            return Measurement.merged([measure(model, workload, warmup=warmup, repeats=repeats) for _ in range(visits)])
+            return Measurement.merged([self._measured(model, workload, warmup, repeats) for _ in range(visits)])
+
+    def _measured(
+        self, model: LoadedModel, workload: Workload, warmup: int, repeats: int, tracker: Tracker | None = None
+    ) -> Measurement:
+        found = measure(model, workload, warmup=warmup, repeats=repeats, tracker=tracker, stopwatch=self._stopwatch)
+        if self.power is None:
+            return found
+        told = None if tracker is None else partial(tracker, len(found.timings_ms))
+        energy = self._energy_j(self.power, model, workload, told)
+        return replace(found, energies_j=(energy,), meter=meter_name(self.power))
+
+    @staticmethod
+    def _energy_j(
+        power: Mapping[str, Any], model: LoadedModel, workload: Workload, told: Callable[[], None] | None
+    ) -> float | None:
+        """Energy of a sentence, the mean over lengths; None where the meter cannot be read."""
+
+        def sentence(source: int, target: int) -> None:
+            model.run_sentence(source, target, workload.beam)
+            if told is not None:
+                told()
+
+        try:
+            return math.fsum(
+                share * energy_j(power, partial(sentence, source, target)) for source, target, share in workload.pairs
+            )
+        except Unreadable:
+            # No reason to lose the latency; `check` says why.
+            return None
+
+    def idle_watts(self) -> float | None:
+        """Power while nothing is asked of this machine; None where there is no meter.
+
+        Raises:
+            HatError: the meter cannot be read.
+        """
+        if self.power is None:
+            return None
+        try:
+            return idle_watts(self.power)
+        except Unreadable as error:
+            raise HatError(f"its power meter cannot be read: {error}") from None
 
     def _check_tokens(self, model: LoadedModel, beam: int) -> None:
         sentence = made_sentence(CHECKED_SHAPE.source_vocabulary, CHECKED_LENGTH)

@@ -5,6 +5,7 @@ every step, and keep nothing away that the agent's process has not too.
 """
 
 import getpass
+import math
 import os
 import platform
 import sys
@@ -16,9 +17,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from hat.baselines import AnyArchitecture, kind_of
-from hat.errors import HatError
-from hat.latency.bench import Bench
+from hat.errors import HatError, InputError
+from hat.latency.bench import Bench, checked_workload
 from hat.latency.device_lock import DeviceLock, wait_for
+from hat.latency.power import MOST, meter_name
 from hat.latency.protocol import Measurement
 from hat.latency.remote import RemoteAgent
 from hat.latency.requirements import runtime_version
@@ -42,10 +44,15 @@ class Conditions:
     workload: Workload
     warmup: int
     repeats: int
+    accelerator: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
-        return asdict(self) | {"cores": None if self.cores is None else list(self.cores)}
+        """JSON-like form; without ``accelerator`` where there is none."""
+        cores = None if self.cores is None else list(self.cores)
+        values = asdict(self) | {"cores": cores, "workload": self.workload.to_dict()}
+        if self.accelerator is None:
+            del values["accelerator"]
+        return values
 
 
 class Connection(AbstractContextManager["Connection"], Protocol):
@@ -67,6 +74,9 @@ class Connection(AbstractContextManager["Connection"], Protocol):
 
     def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
         """See :meth:`hat.latency.bench.Bench.check`."""
+
+    def idle_watts(self) -> float | None:
+        """See :meth:`hat.latency.bench.Bench.idle_watts`."""
 
     def close(self) -> None:
         """Let others measure on the device."""
@@ -127,6 +137,7 @@ class LocalConnection(_Connection):
             workload=workload,
             warmup=warmup,
             repeats=repeats,
+            accelerator=self.bench.accelerator,
         )
 
     def fingerprint(self) -> dict[str, Any]:
@@ -147,6 +158,13 @@ class LocalConnection(_Connection):
     def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
         """See :meth:`hat.latency.bench.Bench.check`."""
         return self._alone(lambda: self.bench.check(beam, warmup, repeats, visits))
+
+    def idle_watts(self) -> float | None:
+        """See :meth:`hat.latency.bench.Bench.idle_watts`."""
+        try:
+            return self.bench.idle_watts()
+        except HatError as error:
+            raise HatError(f"device {self.device!r}: {error}") from None
 
     def _alone(self, measured: Callable[[], Measurement]) -> Measurement:
         """Measure with the machine's lock, which inside of a ``with`` is kept."""
@@ -199,6 +217,7 @@ class SshConnection(_Connection):
             workload=workload,
             warmup=warmup,
             repeats=repeats,
+            accelerator=self._bench["accelerator"],
         )
 
     def fingerprint(self) -> dict[str, Any]:
@@ -209,7 +228,7 @@ class SshConnection(_Connection):
         """One visit to a network of that Architecture with random weights, built there."""
         visit: dict[str, Any] = {"workload": workload.to_dict(), "warmup": warmup, "repeats": repeats}
         visit |= {"kind": kind_of(architecture), "architecture": architecture.to_dict()}
-        return self._measured("measure", repeats, **visit)
+        return self._measured("measure", workload, repeats, **visit)
 
     def measure_deployed(
         self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker
@@ -217,7 +236,7 @@ class SshConnection(_Connection):
         """One visit to a deployed folder, which is copied there."""
         files = self.agent.send_folder(folder)
         visit = {"workload": workload.to_dict(), "warmup": warmup, "repeats": repeats}
-        return self._measured("measure_folder", repeats, tracker, folder=files, **visit)
+        return self._measured("measure_folder", workload, repeats, tracker, folder=files, **visit)
 
     def translate(self, folder: Path, sources: list[list[int]]) -> list[list[int]]:
         """Tokens that a deployed folder, copied there, makes of sources (token numbers, end symbol last)."""
@@ -229,15 +248,35 @@ class SshConnection(_Connection):
     def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
         """See :meth:`hat.latency.bench.Bench.check`."""
         how = {"beam": beam, "warmup": warmup, "repeats": repeats, "visits": visits}
-        return self._measured("check", repeats * visits, how=how)
+        return self._measured("check", checked_workload(beam), repeats * visits, how=how)
 
-    def _measured(self, do: str, count: int, tracker: Tracker | None = None, **values: Any) -> Measurement:
+    def idle_watts(self) -> float | None:
+        """See :meth:`hat.latency.bench.Bench.idle_watts`."""
+        answer = self.agent.ask("power")
+        found = answer.get("idle_w") if isinstance(answer, dict) else math.nan
+        if found is None and self._bench["power"] is None:
+            return None
+        if not isinstance(found, int | float) or not 0 <= found < MOST:
+            raise HatError(f"device {self.device!r}: it answers no power")
+        return float(found)
+
+    def _measured(
+        self, do: str, workload: Workload, repeats: int, tracker: Tracker | None = None, /, **values: Any
+    ) -> Measurement:
         answer = self.agent.ask(do, tracker, **values)
         if not isinstance(answer, dict):
             raise HatError(f"device {self.device!r}: it answers no measurement")
         found = Measurement.from_dict(answer, f"device {self.device!r}")
-        if len(found.timings_ms) != count or found.pooled_noise is not None:
-            raise HatError(f"device {self.device!r}: it answers {len(found.timings_ms)} timings, expected {count}")
+        shares, count = tuple(share for *_, share in workload.pairs), repeats * len(workload.pairs)
+        if len(found.timings_ms) != count or found.shares != shares or found.pooled_noise is not None:
+            raise HatError(
+                f"device {self.device!r}: it answers {len(found.timings_ms)} timings of {len(found.shares)} lengths,"
+                f" expected {count} of {len(shares)}"
+            )
+        power = self._bench["power"]
+        energies = [energy for energy in found.energies_j if energy is not None]
+        if found.meter != (None if power is None else meter_name(power)) or max(energies, default=0) >= MOST:
+            raise HatError(f"device {self.device!r}: it answers energy of another meter, or that cannot be")
         return found
 
 
@@ -272,7 +311,7 @@ def connect(settings: Settings, device: str) -> LocalConnection | SshConnection:
     """The connection to a device; nothing is done over it yet.
 
     Raises:
-        HatError: see :func:`check_reachable`.
+        HatError: see :func:`check_reachable`; or it is this machine, which has no such GPU.
         InputError: its Runtime is not installed here.
     """
     check_reachable(settings, device)
@@ -283,8 +322,16 @@ def connect(settings: Settings, device: str) -> LocalConnection | SshConnection:
         "threads": chosen.threads,
         "cores": chosen.cores,
         "seed": settings.seed,
+        "accelerator": chosen.accelerator,
+        "power": None if chosen.power is None else chosen.power.model_dump(mode="json"),
     }
     if chosen.connection == "local":
-        return LocalConnection(device=device, bench=Bench(**bench), wait_s=chosen.wait_s)
+        try:
+            here = Bench(**bench)
+        except InputError:
+            raise
+        except HatError as error:
+            raise HatError(f"device {device!r}: {error}") from None
+        return LocalConnection(device=device, bench=here, wait_s=chosen.wait_s)
     agent = RemoteAgent(open_ssh(settings, device), bench, runtime_version(chosen.runtime))
     return SshConnection(device=device, agent=agent, bench=bench)

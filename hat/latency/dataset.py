@@ -36,6 +36,8 @@ def table(
     workload = conditions["workload"]
     constant = {key: value for key, value in conditions.items() if key != "workload"}
     constant |= {key: workload[key] for key in ("source_length", "target_length", "beam")}
+    if "lengths" in workload:
+        constant["lengths"] = canonical_json(workload["lengths"])
     constant["fingerprint"] = None if fingerprint is None else canonical_json(fingerprint)
     rows = []
     for sample in samples:

@@ -8,6 +8,7 @@ from hat.errors import HatError
 from hat.latency.bench import CHECKED, CHECKED_LENGTH
 from hat.latency.connection import LocalConnection, connect
 from hat.latency.fingerprint import state
+from hat.latency.power import unread
 from hat.settings import Settings
 
 # Sentences before timing, sentences of a visit, visits.
@@ -27,6 +28,7 @@ def device_rows(settings: Settings) -> list[dict[str, Any]]:
                 "reached": reached,
                 "runtime": chosen.runtime,
                 "precision": chosen.precision,
+                "accelerator": chosen.accelerator or "none",
                 "threads": chosen.threads,
                 "cores": "all" if chosen.cores is None else ",".join(map(str, chosen.cores)),
                 "beam": chosen.beam,
@@ -41,10 +43,11 @@ def check_device(settings: Settings, device: str) -> dict[str, Any]:
 
     Returns:
         ``fingerprint`` and ``state`` of the device, ``self_test``, ``reference`` (latency of a fixed Architecture with
-        its interval), ``warnings``.
+        its interval), ``power`` where there is a meter, ``warnings``.
 
     Raises:
-        HatError: it cannot be reached, is not set up, or its Runtime does not do what it should.
+        HatError: it cannot be reached, is not set up, its Runtime does not do what it should, or its power meter
+            cannot be read.
     """
     chosen = settings.device(device)
     with connect(settings, device) as connection:
@@ -56,6 +59,7 @@ def check_device(settings: Settings, device: str) -> dict[str, Any]:
                 f"device {device!r}: threads is {chosen.threads}, expected at most the {len(now['usable_cores'])} cores"
                 " that can be used there"
             )
+        idle_w = connection.idle_watts()
         measured = connection.check(chosen.beam, WARMUP, REPEATS, VISITS)
     low, high, _ = measured.interval_ms
     interference = [cores for cores in measured.interference if cores is not None]
@@ -76,7 +80,10 @@ def check_device(settings: Settings, device: str) -> dict[str, Any]:
             "beam": chosen.beam,
         },
     }
-    return {**found, "warnings": _warnings(found)}
+    if chosen.power is not None:
+        found["power"] = {"meter": measured.meter, "idle_w": idle_w, "reference_energy_j": measured.energy_j}
+    missing = unread(device, [measured])
+    return {**found, "warnings": _warnings(found) + ([] if missing is None else [missing])}
 
 
 def _warnings(found: dict[str, Any]) -> list[str]:

@@ -77,7 +77,8 @@ def components(
     - one ``sentence``, whatever the network: search over the scores, starting and ending.
 
     Within one workload bytes and multiply-accumulates of the same product are proportional, so they are told apart by
-    no measurement; the split of a product between components is the same either way.
+    no measurement; the split of a product between components is the same either way. For the same reason sentences of
+    several lengths are counted at their mean lengths: within one workload the others only scale features.
     """
     source, steps = workload.source_length, workload.target_length
     beam, qkv = workload.beam, workload.shape.qkv_dim

@@ -4,7 +4,7 @@ import gc
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean, median, quantiles
 from typing import Any, Self
@@ -13,6 +13,7 @@ import numpy as np
 
 from hat.errors import InputError
 from hat.latency.interference import Interference, longest_wait_ns, waited_ns
+from hat.latency.stopwatch import Stopwatch, WallClock
 from hat.latency.workload import Workload
 from hat.progress import Tracker
 from hat.runtime.base import LoadedModel
@@ -39,6 +40,13 @@ class Measurement:
     ``len(visits)`` times, for so many sentences each; ``interference`` says how many cores other processes kept busy
     at each visit, None where that is unknown. ``pooled_noise`` is the variance of the logarithm of what a visit
     measures, as found on all networks that were measured together.
+
+    Where sentences of several lengths were timed, they take turns, as often each at every visit: sentence ``i`` is of
+    length ``i % len(shares)``, and ``shares`` says which part of all sentences a length stands for. Statistics are
+    made for each length by itself and averaged by ``shares``.
+
+    ``energies_j`` is what a sentence of the mean took at each visit, where the device has a power meter, ``meter`` in
+    words; None where it could not be read.
     """
 
     timings_ms: tuple[float, ...]
@@ -49,6 +57,9 @@ class Measurement:
     visits: tuple[int, ...] = ()
     interference: tuple[float | None, ...] = ()
     pooled_noise: float | None = None
+    shares: tuple[float, ...] = (1.0,)
+    energies_j: tuple[float | None, ...] = ()
+    meter: str | None = None
 
     def __post_init__(self) -> None:
         count = len(self.timings_ms)
@@ -68,10 +79,29 @@ class Measurement:
             raise InputError("measurement: waited_ms, expected a part of each timing")
         if min(self.visits) < 1 or sum(self.visits) != count or len(self.interference) != len(self.visits):
             raise InputError(f"measurement: visits is {list(self.visits)}, expected the parts of {count} timings")
+        if not self.shares or min(self.shares) <= 0 or not math.isclose(math.fsum(self.shares), 1):
+            raise InputError(f"measurement: shares is {list(self.shares)}, expected parts of 1")
+        if any(visit % len(self.shares) for visit in self.visits):
+            raise InputError(
+                f"measurement: visits is {list(self.visits)}, expected multiples of {len(self.shares)}, the lengths"
+            )
+        known = [value for value in self.energies_j if value is not None]
+        if len(self.energies_j) != (len(self.visits) if self.meter else 0) or not all(
+            0 <= value < math.inf for value in known
+        ):
+            raise InputError(
+                f"measurement: energies_j is {list(self.energies_j)}, expected one a visit where it is known"
+            )
 
     @classmethod
     def merged(cls, visits: Sequence[Self], pooled_noise: float | None = None) -> Self:
-        """All timings of several visits to the same network; the last visit's time, their mean load."""
+        """All timings of several visits to the same network; the last visit's time and meter, their mean load."""
+        meter = next((visit.meter for visit in reversed(visits) if visit.meter is not None), None)
+        energies = [
+            value
+            for visit in visits
+            for value in (visit.energies_j if visit.meter == meter else (None,) * len(visit.visits))
+        ]
         return cls(
             timings_ms=tuple(value for visit in visits for value in visit.timings_ms),
             processor_ms=tuple(value for visit in visits for value in visit.processor_ms),
@@ -81,6 +111,9 @@ class Measurement:
             visits=tuple(count for visit in visits for count in visit.visits),
             interference=tuple(cores for visit in visits for cores in visit.interference),
             pooled_noise=pooled_noise,
+            shares=visits[0].shares,
+            energies_j=tuple(energies),
+            meter=meter,
         )
 
     @property
@@ -91,15 +124,18 @@ class Measurement:
     @property
     def latency_ms(self) -> float:
         """Median of :attr:`own_ms`: the latency. Where nothing was waited for it is that of the wall-clock times."""
-        return median(self.own_ms)
+        return self._mean(self.own_ms, median)
+
+    @property
+    def energy_j(self) -> float | None:
+        """Mean over the visits at which the meter could be read; None where there are none."""
+        known = [value for value in self.energies_j if value is not None]
+        return fmean(known) if known else None
 
     @property
     def spread_ms(self) -> float:
         """Interquartile range of :attr:`own_ms`; 0 for a single timing."""
-        if len(self.timings_ms) == 1:
-            return 0.0
-        first, _, third = quantiles(self.own_ms, n=4, method="inclusive")
-        return third - first
+        return self._mean(self.own_ms, _interquartile_range)
 
     @property
     def noise(self) -> float | None:
@@ -116,9 +152,9 @@ class Measurement:
         for row, end, length in zip(table, ends, self.visits, strict=True):
             row[:length] = own[end - length : end]
         drawn = np.random.default_rng(count).integers(count, size=(BOOTSTRAPS, count))
-        medians = np.nanmedian(table[drawn].reshape(BOOTSTRAPS, -1), axis=1)
+        medians = np.nanmedian(table[drawn].reshape(BOOTSTRAPS, -1, len(self.shares)), axis=1)
         # The bootstrap's variance is too small by (count - 1) / count; times count, that of one visit.
-        return float(np.log(medians).var()) * count * count / (count - 1)
+        return float(np.log(medians @ self.shares).var()) * count * count / (count - 1)
 
     @property
     def interval_ms(self) -> tuple[float, float, float]:
@@ -132,7 +168,7 @@ class Measurement:
         Of few visits the variance is known badly, and those that agree by chance would end their measuring early, so
         that what was found on other networks (``pooled_noise``) counts as ``POOLED_VISITS`` more visits.
         """
-        low, high, confidence = self._order_statistics
+        low, high, confidence = self._of_sentences
         own, count = self.noise, len(self.visits)
         if own is None:
             return low, high, confidence
@@ -146,16 +182,28 @@ class Measurement:
         return min(low, self.latency_ms / reach), max(high, self.latency_ms * reach), CONFIDENCE
 
     @property
-    def _order_statistics(self) -> tuple[float, float, float]:
-        ordered = sorted(self.own_ms)
-        count = len(ordered)
-        rank, outside = 0, 0.5**count
-        while rank < (count - 1) // 2:
-            further = outside + math.comb(count, rank + 1) * 0.5**count
-            if 1 - 2 * further < CONFIDENCE:
-                break
-            rank, outside = rank + 1, further
-        return ordered[rank], ordered[count - 1 - rank], max(0.0, 1 - 2 * outside)
+    def _of_sentences(self) -> tuple[float, float, float]:
+        """The interval by order statistics of each length, put together.
+
+        Errors of the lengths are independent, so that their distances from the median add up in squares (Zou and
+        Donner, Construction of confidence limits about effect measures, Statistics in Medicine 27, 2008).
+        """
+        middle, below, above, confidences = self.latency_ms, list[float](), list[float](), list[float]()
+        for share, own in zip(self.shares, self._by_length(self.own_ms), strict=True):
+            low, high, confidence = _order_statistics(own)
+            below.append(share * (median(own) - low))
+            above.append(share * (high - median(own)))
+            confidences.append(confidence)
+        return middle - math.hypot(*below), middle + math.hypot(*above), min(confidences)
+
+    def _by_length(self, values: Sequence[float]) -> list[Sequence[float]]:
+        """Values of the sentences of each length."""
+        return [values[number :: len(self.shares)] for number in range(len(self.shares))]
+
+    def _mean(self, values: Sequence[float], statistic: Callable[[Sequence[float]], float]) -> float:
+        """A statistic of the sentences of each length, averaged over the lengths."""
+        found = map(statistic, self._by_length(values))
+        return math.fsum(share * value for share, value in zip(self.shares, found, strict=True))
 
     @property
     def precision(self) -> float:
@@ -172,14 +220,21 @@ class Measurement:
     def to_dict(self) -> dict[str, Any]:
         """JSON-like form: raw values, and the statistics derived from them."""
         low, high, confidence = self.interval_ms
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()} | {
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        if len(self.shares) == 1:
+            del values["shares"]
+        if self.meter is None:
+            del values["energies_j"], values["meter"]
+        else:
+            values["energy_j"] = self.energy_j
+        return values | {
             "latency_ms": self.latency_ms,
             "spread_ms": self.spread_ms,
             "latency_low_ms": low,
             "latency_high_ms": high,
             "confidence": confidence,
-            "wall_clock_median_ms": median(self.timings_ms),
-            "processor_median_ms": median(self.processor_ms),
+            "wall_clock_median_ms": self._mean(self.timings_ms, median),
+            "processor_median_ms": self._mean(self.processor_ms, median),
         }
 
     @classmethod
@@ -200,13 +255,42 @@ class Measurement:
                 visits=tuple(int(value) for value in values.get("visits", ())),
                 interference=tuple(None if value is None else float(value) for value in values.get("interference", ())),
                 pooled_noise=None if pooled is None else float(pooled),
+                shares=tuple(float(value) for value in values.get("shares", (1.0,))),
+                energies_j=tuple(None if value is None else float(value) for value in values.get("energies_j", ())),
+                meter=None if (meter := values.get("meter")) is None else str(meter),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{where}: not a measurement ({error!r})") from None
 
 
+def _interquartile_range(values: Sequence[float]) -> float:
+    if len(values) == 1:
+        return 0.0
+    first, _, third = quantiles(values, n=4, method="inclusive")
+    return third - first
+
+
+def _order_statistics(values: Sequence[float]) -> tuple[float, float, float]:
+    """The narrowest interval of the median that holds it with ``CONFIDENCE``, or the widest, and its confidence."""
+    ordered = sorted(values)
+    count = len(ordered)
+    rank, outside = 0, 0.5**count
+    while rank < (count - 1) // 2:
+        further = outside + math.comb(count, rank + 1) * 0.5**count
+        if 1 - 2 * further < CONFIDENCE:
+            break
+        rank, outside = rank + 1, further
+    return ordered[rank], ordered[count - 1 - rank], max(0.0, 1 - 2 * outside)
+
+
 def measure(
-    model: LoadedModel, workload: Workload, *, warmup: int, repeats: int, tracker: Tracker | None = None
+    model: LoadedModel,
+    workload: Workload,
+    *,
+    warmup: int,
+    repeats: int,
+    tracker: Tracker | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> Measurement:
     """Time sentences one by one, from source tokens to the best hypothesis: one visit.
 
@@ -215,36 +299,36 @@ def measure(
     Args:
         model: the network, ready on this machine; its Runtime sees to inference mode and threads.
         workload: lengths and beam.
-        warmup: sentences translated before, untimed.
-        repeats: sentences timed.
+        warmup: sentences of each length translated before, untimed.
+        repeats: sentences of each length timed; the lengths take turns.
         tracker: told of every timed sentence, between two of them.
+        stopwatch: what sentences are timed with; the machine's clock where absent.
     """
-
-    def sentence() -> None:
-        model.run_sentence(workload.source_length, workload.target_length, workload.beam)
-
+    watch = stopwatch or WallClock()
+    pairs = [(source, target) for source, target, _ in workload.pairs]
     others = Interference()
-    for _ in range(warmup):
-        sentence()
+    for source, target in warmup * pairs:
+        model.run_sentence(source, target, workload.beam)
     timings, processor, waits = [], [], []
     gc.collect()
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for done in range(repeats):
+        for done, (source, target) in enumerate(repeats * pairs):
             if tracker is not None:
                 tracker(done)
             waiting = waited_ns()
-            started, started_processor = time.perf_counter_ns(), time.process_time_ns()
-            sentence()
-            ended, ended_processor = time.perf_counter_ns(), time.process_time_ns()
+            watch.start()
+            started_processor = time.process_time_ns()
+            model.run_sentence(source, target, workload.beam)
+            elapsed, computed = watch.elapsed_ns(), time.process_time_ns() - started_processor
             # What was waited while neither clock was read belongs to no sentence.
-            stood_still = max(0, ended - started - (ended_processor - started_processor))
-            timings.append((ended - started) / 1e6)
-            processor.append((ended_processor - started_processor) / 1e6)
+            stood_still = max(0, elapsed - computed)
+            timings.append(elapsed / 1e6)
+            processor.append(computed / 1e6)
             waits.append(min(longest_wait_ns(waiting, waited_ns()), stood_still) / 1e6)
         if tracker is not None:
-            tracker(repeats)
+            tracker(len(timings))
     finally:
         if collecting:
             gc.enable()
@@ -255,4 +339,5 @@ def measure(
         load_average=os.getloadavg()[0],
         measured_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         interference=(others.cores(),),
+        shares=tuple(share for *_, share in workload.pairs),
     )

@@ -221,22 +221,23 @@ def measure_folder(
         folder: the deployed folder.
         workload: lengths, beam and shape.
         rules: the protocol.
-        repeats: sentences timed at a visit.
+        repeats: sentences of each length timed at a visit.
         tracker: told of every sentence.
 
     Returns:
         The timings of the visits that count.
     """
     visits: Visits[PlainVisit] = Visits(rules)
+    sentences = repeats * len(workload.pairs)
     while not visits.enough(None):
-        before = repeats * len(visits.made)
+        before = sentences * len(visits.made)
 
         def shifted(completed: int, note: str = "", before: int = before) -> None:
             tracker(before + completed, note)
 
         measured = connection.measure_deployed(folder, workload, rules.warmup, repeats, shifted)
         visits.made.append(PlainVisit(measured))
-    tracker(repeats * rules.passes)
+    tracker(sentences * rules.passes)
     return visits.measurement()
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hat.errors import InputError
+from hat.latency.power import MOST
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
@@ -48,6 +49,9 @@ def _schema() -> "DataFrameSchema":
                     lambda value: value is None or all(0 < one < float("inf") for one in value), element_wise=True
                 )
             ),
+            "lengths": optional(dtype=str),
+            "energy_j": optional(dtype=float, checks=pa.Check.in_range(0, MOST), coerce=True),
+            "meter": optional(dtype=str),
             "fingerprint": optional(dtype=str),
         },
         checks=[

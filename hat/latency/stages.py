@@ -21,7 +21,9 @@ from hat.latency.connection import Conditions, check_reachable, connect
 from hat.latency.dataset import FIRST_ROW, architectures_of, read_parquet, read_shard, table, write_parquet
 from hat.latency.features import rows_of
 from hat.latency.learning import Assessment, assess, sample_until, target_percent
+from hat.latency.power import unread
 from hat.latency.predictor import LatencyPredictor
+from hat.latency.protocol import Measurement
 from hat.latency.samples import LatencySample, SampleFile, measure_folder, measure_missing, write_rows
 from hat.latency.schema import validated
 from hat.latency.selection import RANDOM, draw_architectures
@@ -154,8 +156,9 @@ def sample_shard(
                     measured, judged, target_percent=target, most=len(wanted), step=SAMPLE_STEP
                 )
         fingerprint = connection.fingerprint()
-        if stopped is not None:
-            print(stopped.sentence, file=sys.stderr)
+        for sentence in (stopped and stopped.sentence, unread(device, [sample.measurement for sample in samples])):
+            if sentence is not None:
+                print(sentence, file=sys.stderr)
         header = {
             "kind": FIRST_ROW,
             "conditions": conditions.to_dict(),
@@ -295,6 +298,14 @@ def choose_budgets(settings: Settings, results: Results, task: str, device: str)
     return path
 
 
+def shown_figures(measured: Measurement) -> dict[str, Any]:
+    """What a model card says of a measurement."""
+    figures: dict[str, Any] = {"latency_ms": measured.latency_ms, "spread_ms": measured.spread_ms}
+    if measured.energy_j is not None:
+        figures |= {"energy_j": measured.energy_j, "meter": measured.meter}
+    return figures
+
+
 def measure_model(
     settings: Settings, results: Results, task: str, device: str, budget: str, form: str | None = None
 ) -> Path:
@@ -320,7 +331,8 @@ def measure_model(
         raise Lacking(model, model / DESCRIPTION)
     with only_one(results.latency(task, device), f"Measuring on {device}"), connect(settings, device) as connection:
         conditions = connection.conditions(workload, chosen.warmup, repeats)
-        title, total = f"Measuring the model for {budget} on {device}", repeats * chosen.passes
+        title = f"Measuring the model for {budget} on {device}"
+        total = repeats * len(workload.pairs) * chosen.passes
         with progress(title, total, background=False) as tracker:
             measured = measure_folder(connection, model, workload, chosen, repeats, tracker)
         fingerprint = connection.fingerprint()
@@ -349,7 +361,8 @@ def measure_model(
         "fingerprint": fingerprint,
         "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
     }
-    shown = {"latency_ms": measured.latency_ms, "spread_ms": measured.spread_ms}
-    add_figures(model, **shown, latency_conditions=content["conditions"])
+    if (missing := unread(device, [measured])) is not None:
+        print(missing, file=sys.stderr)
+    add_figures(model, **shown_figures(measured), latency_conditions=content["conditions"])
     write_json(place / "latency.json", content)
     return place / "latency.json"

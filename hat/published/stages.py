@@ -15,8 +15,10 @@ from hat.evaluate.export import export_model
 from hat.evaluate.stages import score
 from hat.lacking import Lacking
 from hat.latency.connection import connect
+from hat.latency.lengths import measured_lengths
+from hat.latency.power import unread
 from hat.latency.samples import measure_folder
-from hat.latency.stages import DEPLOYED_REPEATS
+from hat.latency.stages import DEPLOYED_REPEATS, shown_figures
 from hat.latency.workload import Workload
 from hat.layout import Results
 from hat.progress import progress
@@ -124,18 +126,14 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
     out = place.budget(entry.task, device, name)
     if not (out / "model").is_dir():
         raise Lacking(out / "model", out / "model" / DESCRIPTION)
-    workload = Workload(
-        shape=_shape(settings, place, entry),
-        source_length=chosen.source_length,
-        target_length=chosen.target_length,
-        beam=settings.device(device).beam,
-        candidates=None,
-    )
+    lengths = measured_lengths(settings, place, entry.task)
+    workload = Workload.of(_shape(settings, place, entry), lengths, settings.device(device).beam, None)
     repeats = DEPLOYED_REPEATS * chosen.repeats
     lock = only_one(results.latency(entry.task, device), f"Measuring on {device}")
     with lock, connect(settings, device) as connection:
         conditions = connection.conditions(workload, chosen.warmup, repeats)
-        with progress(f"Measuring {name} on {device}", repeats * chosen.passes, background=False) as tracker:
+        total = repeats * len(lengths) * chosen.passes
+        with progress(f"Measuring {name} on {device}", total, background=False) as tracker:
             measured = measure_folder(connection, out / "model", workload, chosen, repeats, tracker)
     content: dict[str, Any] = {
         "published": name,
@@ -146,8 +144,9 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
         "conditions": conditions.to_dict(),
         "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
     }
-    shown = {"latency_ms": measured.latency_ms, "spread_ms": measured.spread_ms}
-    add_figures(out / "model", **shown, latency_conditions=content["conditions"])
+    if (missing := unread(device, [measured])) is not None:
+        print(missing, file=sys.stderr)
+    add_figures(out / "model", **shown_figures(measured), latency_conditions=content["conditions"])
     write_json(out / "latency.json", content)
     return out / "latency.json"
 

@@ -11,6 +11,8 @@ from hat.report.summary import Row, to_csv
 Columns = Mapping[str, Callable[[Row], str]]
 # What a row has nothing to show for.
 NONE = "-"
+# Columns that are there only where there are data, and the key of these: few devices have a power meter.
+OPTIONAL = {"energy, J": "energy_j"}
 
 
 def cells(columns: Columns, rows: Sequence[Row]) -> list[list[str]]:
@@ -18,8 +20,21 @@ def cells(columns: Columns, rows: Sequence[Row]) -> list[list[str]]:
     return [[cell(row) for cell in columns.values()] for row in rows]
 
 
+def with_data(columns: Columns, rows: Sequence[Row]) -> Columns:
+    """Columns without those of ``OPTIONAL`` that no row has anything for."""
+    empty = {title for title, key in OPTIONAL.items() if all(row.get(key) is None for row in rows)}
+    return {title: cell for title, cell in columns.items() if title not in empty}
+
+
+def without_empty(rows: Sequence[Row]) -> list[Row]:
+    """Rows without the keys of ``OPTIONAL`` that none of them has anything for."""
+    empty = {key for key in OPTIONAL.values() if all(row.get(key) is None for row in rows)}
+    return [{key: value for key, value in row.items() if key not in empty} for row in rows]
+
+
 def markdown(title: str, columns: Columns, rows: Sequence[Row], below: Sequence[str]) -> str:
     """A Markdown document: title, table, and lines below it."""
+    columns = with_data(columns, rows)
     lines = [f"# {title}", "", "| " + " | ".join(columns) + " |", "| --- " * len(columns) + "|"]
     lines += ["| " + " | ".join(shown) + " |" for shown in cells(columns, rows)]
     return "\n".join([*lines, "", *below]) + "\n"

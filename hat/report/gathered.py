@@ -118,6 +118,7 @@ def _row(place: Place, name: str, tested: dict[str, float]) -> Row:
         "latency_ms": latency.get("latency_ms"),
         "latency_low_ms": latency.get("latency_low_ms"),
         "latency_high_ms": latency.get("latency_high_ms"),
+        "energy_j": latency.get("energy_j"),
         "predicted_latency_ms": latency.get("predicted_latency_ms", found.get("predicted_latency_ms")),
         "within_budget": latency.get("within_budget"),
         "bleu": score.get("bleu"),

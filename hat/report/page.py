@@ -14,6 +14,7 @@ from hat.errors import InputError
 from hat.evaluate.significance import verdict
 from hat.layout import Results
 from hat.profile import PUBLISHED_SHAPE
+from hat.report.document import with_data
 from hat.report.figures import Gallery, draw_all
 from hat.report.gathered import Place, significance
 from hat.report.published import read_models
@@ -28,6 +29,7 @@ FIGURE_BYTES = 8_000_000
 # What a row of a table is sorted by, where its text is no number.
 NUMBERS = {
     "latency, ms": "latency_ms",
+    "energy, J": "energy_j",
     "BLEU": "bleu",
     "chrF": "chrf",
     "parameters, M": "params_without_embeddings_m",
@@ -161,12 +163,13 @@ def _models(settings: Settings, results: Results, rows: Sequence[Row]) -> Iterat
 def _table(name: str, rows: Sequence[Row]) -> str:
     table = TABLES[name]
     repeatable = name == "main"
-    titles = [*table.columns, "reproduce"] if repeatable else list(table.columns)
+    columns = with_data(table.columns, rows)
+    titles = [*columns, "reproduce"] if repeatable else list(columns)
     head = "".join(f'<th scope="col"><button type="button">{html.escape(title)}</button></th>' for title in titles)
     lines = []
     for row in rows:
         cells = []
-        for title, cell in table.columns.items():
+        for title, cell in columns.items():
             value = row.get(NUMBERS.get(title, ""))
             number = f' data-value="{value!r}"' if isinstance(value, (int, float)) else ""
             cells.append(f"<td{number}>{html.escape(cell(row))}</td>")

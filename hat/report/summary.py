@@ -66,6 +66,7 @@ def _row(results: Results, task: str, device: str, budget: str, *, baseline: boo
         "budget_ms": None if baseline else budget_ms(budget),
         "latency_ms": latency["latency_ms"],
         "spread_ms": latency["spread_ms"],
+        "energy_j": latency.get("energy_j"),
         "predicted_latency_ms": latency.get("predicted_latency_ms"),
         "within_budget": latency.get("within_budget"),
         "bleu": score["bleu"],

@@ -8,7 +8,7 @@ from hat.artifacts import provenance
 from hat.console import print_table
 from hat.evaluate.significance import verdict
 from hat.layout import Results
-from hat.report.document import NONE, Columns, cells, markdown, write_document
+from hat.report.document import NONE, Columns, cells, markdown, with_data, without_empty, write_document
 from hat.report.gathered import Place, significance
 from hat.report.summary import Row, comparisons, gather
 from hat.settings import Settings
@@ -16,6 +16,7 @@ from hat.settings import Settings
 COLUMNS: Columns = {
     "budget": lambda row: str(row["budget"]),
     "measured, ms": lambda row: f"{row['latency_ms']:.1f} ± {row['spread_ms'] / 2:.1f}",
+    "energy, J": lambda row: NONE if row.get("energy_j") is None else f"{row['energy_j']:.3g}",
     "predicted, ms": lambda row: NONE if row["predicted_latency_ms"] is None else f"{row['predicted_latency_ms']:.1f}",
     "within": lambda row: {None: NONE, True: "yes", False: "NO"}[row["within_budget"]],
     "BLEU": lambda row: f"{row['bleu']:.1f}",
@@ -53,7 +54,7 @@ def write_summary(
     Raises:
         InputError: an artifact is missing.
     """
-    rows = gather(settings, results, task, device, budgets)
+    rows = without_empty(gather(settings, results, task, device, budgets))
     tested = significance(Place(settings, results, task, device), [row["budget"] for row in rows])
     made = provenance(seed=None, settings={"budgets": [row["budget"] for row in rows]})
     summary: dict[str, Any] = {
@@ -80,7 +81,8 @@ def differences(rows: Sequence[Row], tested: dict[str, Any]) -> list[str]:
 
 def print_summary(summary: dict[str, Any]) -> None:
     """Print the table and the comparisons."""
-    print_table(f"{summary['task']} on {summary['device']}", list(COLUMNS), cells(COLUMNS, summary["rows"]))
+    columns = with_data(COLUMNS, summary["rows"])
+    print_table(f"{summary['task']} on {summary['device']}", list(columns), cells(columns, summary["rows"]))
     print(LEGEND)
     for sentence in summary["comparisons"]:
         print(f"- {sentence}")

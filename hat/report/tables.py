@@ -13,7 +13,7 @@ from hat.evaluate.significance import verdict
 from hat.forms import FORMS
 from hat.lacking import Lacking
 from hat.layout import Results
-from hat.report.document import NONE, Columns, markdown, write_document
+from hat.report.document import NONE, Columns, markdown, without_empty, write_document
 from hat.report.gathered import Place, compared, places, rows_of, significance
 from hat.report.published import read_models
 from hat.report.summary import Row
@@ -212,6 +212,7 @@ TABLES: Mapping[str, Table] = {
             "kind": text("kind"),
             "source": text("source"),
             "latency, ms": interval("latency", "_ms", 1),
+            "energy, J": shown("energy_j", 3),
             "BLEU": interval("bleu", "", 1),
             "chrF": shown("chrf", 1),
             "parameters, M": shown("params_without_embeddings_m", 2),
@@ -323,7 +324,7 @@ def make_tables(settings: Settings, results: Results) -> dict[str, list[Row]]:
     """Rows of every table, from what there is; a table may have none."""
     chosen = settings.configuration.report
     rows = [row for place in places(settings, results) for row in rows_of(place, chosen.budgets)]
-    return {name: table.rows(settings, results, rows) for name, table in TABLES.items()}
+    return {name: without_empty(table.rows(settings, results, rows)) for name, table in TABLES.items()}
 
 
 def write_tables(settings: Settings, results: Results) -> tuple[list[Path], list[Lacking]]:

@@ -15,6 +15,8 @@ PRECISIONS: Mapping[str, tuple[str, ...]] = {
     "onnxruntime": ("fp32", "int8", "int4"),
     "ctranslate2": ("fp32", "int8"),
 }
+# Those that can execute on a GPU.
+ON_GPU = frozenset({"torch", "torch-published"})
 # Those that have no shortlist, as the research code has none.
 WITHOUT_SHORTLIST = frozenset({"torch-published"})
 # Those that execute networks of every kind.
@@ -28,7 +30,7 @@ _CLASSES = {
 }
 
 
-def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Runtime:
+def runtime(name: str, precision: str, threads: int, *, parallel: int = 1, accelerator: str | None = None) -> Runtime:
     """The Runtime of that name.
 
     Args:
@@ -36,9 +38,11 @@ def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Ru
         precision: one of those.
         threads: CPU threads of a sentence.
         parallel: sentences translated side by side, where many are wanted and latency does not count.
+        accelerator: GPU that it executes on, such as ``cuda``; the processor where absent.
 
     Raises:
-        InputError: there is none of that name and precision, or it is not installed.
+        InputError: there is none of that name and precision, it is not installed, or does not execute on GPUs.
+        HatError: there is no such GPU.
     """
     if precision not in PRECISIONS.get(name, ()):
         known = "; ".join(f"{one} with {', '.join(precisions)}" for one, precisions in PRECISIONS.items())
@@ -48,4 +52,8 @@ def runtime(name: str, precision: str, threads: int, *, parallel: int = 1) -> Ru
         found = getattr(import_module(module), class_name)
     except ModuleNotFoundError as error:
         raise InputError(f"runtime {name!r} needs the package {error.name}: pip install 'hat[{extra}]'") from None
-    return cast(Runtime, found(precision=precision, threads=threads, parallel=parallel))
+    if accelerator is None:
+        return cast(Runtime, found(precision=precision, threads=threads, parallel=parallel))
+    if name not in ON_GPU:
+        raise InputError(f"runtime {name!r} with accelerator {accelerator!r}: expected {' or '.join(sorted(ON_GPU))}")
+    return cast(Runtime, found(precision=precision, threads=threads, parallel=parallel, accelerator=accelerator))

@@ -16,6 +16,7 @@ from hat.model.layers import Cache
 from hat.model.networks import build_network
 from hat.quantise import PRECISIONS
 from hat.quantise.stored import write_quantised
+from hat.runtime.accelerator import gpu
 from hat.runtime.base import Blueprint, Decoding, Hypothesis, Shape, Weights, made_decoding, made_sentence
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.runtime.weights_file import WEIGHTS, load_weights, save_weights
@@ -46,9 +47,8 @@ class TorchModel:
         """All finished hypotheses of each source (token numbers, end symbol last), best first."""
         with torch.inference_mode():
             lengths = [len(source) for source in sources]
-            batch = torch.full((len(sources), max(lengths)), PAD)
-            for row, source in zip(batch, sources, strict=True):
-                row[: len(source)] = torch.tensor(source)
+            padded = [[*source, *[PAD] * (max(lengths) - len(source))] for source in sources]
+            batch = torch.tensor(padded, device=self.model.output_weight.device)
             candidates = None
             if self.shortlist is not None:
                 candidates = [self.shortlist.candidates(source) for source in sources]
@@ -74,11 +74,13 @@ class TorchStepper:
     Args:
         numbers: tokens that are scored, ascending, [C].
         beam: hypotheses of a sentence.
+        device: where the network is.
     """
 
-    def __init__(self, numbers: Sequence[int], beam: int) -> None:
+    def __init__(self, numbers: Sequence[int], beam: int, device: torch.device) -> None:
         self.numbers = numbers
         self.beam = beam
+        self.device = device
         self.end = numbers.index(END)
         # Where padding is among the tokens.
         self.padding = [numbers.index(PAD)] if PAD in numbers[: PAD + 1] else []
@@ -91,16 +93,16 @@ class TorchStepper:
         self, tokens: list[int], scores: list[float], *, may_end: bool, must_end: list[bool]
     ) -> tuple[list[list[float]], list[list[int]]]:
         """See :class:`hat.decode.beam.Stepper`."""
-        log_probs = self.step(torch.tensor(tokens)).view(len(must_end), self.beam, -1)
+        log_probs = self.step(torch.tensor(tokens, device=self.device)).view(len(must_end), self.beam, -1)
         log_probs[:, :, self.padding] = -torch.inf
         if not may_end:
             log_probs[:, :, self.end] = -torch.inf
         if any(must_end):
-            forced = torch.tensor(must_end)
+            forced = torch.tensor(must_end, device=self.device)
             ends = log_probs[forced, :, self.end]
             log_probs[forced] = -torch.inf
             log_probs[forced, :, self.end] = ends
-        totals = log_probs + torch.tensor(scores).view(len(must_end), self.beam, 1)
+        totals = log_probs + torch.tensor(scores, device=self.device).view(len(must_end), self.beam, 1)
         best, places = totals.flatten(1).topk(2 * self.beam, dim=1)
         return best.tolist(), places.tolist()
 
@@ -124,10 +126,11 @@ class _TorchStepper(TorchStepper):
         self.refused: Tensor | None = None
         if candidates is not None:
             union = np.unique(np.concatenate(candidates))
-            numbers, weight = union.tolist(), weight[torch.from_numpy(union).long()]
+            numbers, weight = union.tolist(), weight[torch.as_tensor(union, dtype=torch.long, device=weight.device)]
             if len(candidates) > 1:
-                self.refused = torch.from_numpy(np.stack([~np.isin(union, own) for own in candidates]))
-        super().__init__(numbers, beam)
+                refused = np.stack([~np.isin(union, own) for own in candidates])
+                self.refused = torch.as_tensor(refused, device=weight.device)
+        super().__init__(numbers, beam, weight.device)
         self.weight = weight
         self.model = model
         self.position = 0
@@ -153,29 +156,36 @@ class _TorchStepper(TorchStepper):
 
     def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """See :class:`hat.decode.beam.Stepper`."""
-        kept = torch.as_tensor(hypotheses)
+        kept = torch.as_tensor(hypotheses, device=self.device)
         self.caches = [tuple(part.index_select(1, kept) for part in cache) for cache in self.caches]
         if sentences is not None:
-            left = torch.as_tensor(sentences)
+            left = torch.as_tensor(sentences, device=self.device)
             self.memories = [memory.of(left) for memory in self.memories]
             self.refused = None if self.refused is None else self.refused[left]
 
 
 class TorchRuntime:
-    """Loads networks for PyTorch on a CPU.
+    """Loads networks for PyTorch on a CPU or a GPU.
 
     Args:
         threads: CPU threads of a translation; sets torch's number for this process.
         parallel: sentences translated side by side; torch spends so many times the threads on a batch instead.
         precision: how weights are stored, ``fp32`` or one of :data:`hat.quantise.PRECISIONS`.
+        accelerator: the GPU, such as ``cuda`` or ``cuda:1``; the CPU where absent.
+
+    Raises:
+        HatError: there is no such GPU.
     """
 
     name = "torch"
     package = "torch"
 
-    def __init__(self, threads: int, *, parallel: int = 1, precision: str = "fp32") -> None:
+    def __init__(
+        self, threads: int, *, parallel: int = 1, precision: str = "fp32", accelerator: str | None = None
+    ) -> None:
         self.threads = threads
         self.precision = precision
+        self.device = torch.device("cpu") if accelerator is None else gpu(accelerator)
         torch.set_num_threads(threads * parallel)
 
     def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
@@ -207,4 +217,4 @@ class TorchRuntime:
 
     def loaded(self, model: EncoderDecoder, shortlist: Shortlist | None) -> TorchModel:
         """The network, ready to translate."""
-        return TorchModel(model, shortlist)
+        return TorchModel(model.to(self.device), shortlist)

@@ -52,12 +52,12 @@ class _PublishedStepper(TorchStepper):
     """Caches of N = B x beam hypotheses in the middle of decoding; see :class:`hat.decode.beam.Stepper`."""
 
     def __init__(self, model: Transformer, source: Tensor, beam: int) -> None:
-        super().__init__(range(model.output_weight.size(0)), beam)
+        super().__init__(range(model.output_weight.size(0)), beam, model.output_weight.device)
         self.model = model
         self.position = 0
         outputs, mask = self._encode(source)
         encoded = model.attended(outputs)
-        every = torch.arange(source.size(0)).repeat_interleave(beam)
+        every = torch.arange(source.size(0), device=self.device).repeat_interleave(beam)
         self.encoded = [output.index_select(1, every) for output in encoded]
         # The last output twice: by itself, and among those of all layers.
         self.unattended = [output.index_select(1, every) for output in outputs[: len(outputs) - len(encoded) + 1]]
@@ -118,7 +118,7 @@ class _PublishedStepper(TorchStepper):
 
     def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """Go on with these rows: everything that is kept is gathered."""
-        kept = torch.as_tensor(hypotheses)
+        kept = torch.as_tensor(hypotheses, device=self.device)
         self.encoded = [output.index_select(1, kept) for output in self.encoded]
         self.unattended = [output.index_select(1, kept) for output in self.unattended]
         self.refused = None if self.refused is None else self.refused.index_select(0, kept)
@@ -157,4 +157,4 @@ class TorchPublishedRuntime(TorchRuntime):
 
     def loaded(self, model: EncoderDecoder, shortlist: "Shortlist | None") -> PublishedModel:
         """The network, ready to translate."""
-        return PublishedModel(model)
+        return PublishedModel(model.to(self.device))

@@ -83,6 +83,16 @@ class Timings(Record):
     pooled_noise: float | None = Field(
         description="variance of the logarithm of what a visit measures, as found on all networks measured together"
     )
+    shares: list[Share] | None = Field(
+        None,
+        description="where sentences of several lengths take turns: which part of all each length stands for;"
+        " statistics are made for each length and averaged",
+    )
+    energies_j: list[float | None] | None = Field(
+        None, description="energy of a sentence at each visit, the mean over lengths; null where it could not be read"
+    )
+    meter: str | None = Field(None, description="what the energy was read from; absent where there is no power meter")
+    energy_j: float | None = Field(None, description="mean energy of a sentence")
     load_average: float = Field(description="of the device, in the last minute")
     measured_at: Time = Field(description="when, UTC")
     latency_ms: Positive = Field(description="the median, without what was waited")

@@ -53,6 +53,8 @@ class Figures(Record):
 
     latency_ms: Positive | None = Field(None, description="on the device")
     spread_ms: float | None = Field(None, description="interquartile range")
+    energy_j: float | None = Field(None, description="of a sentence on the device, where it has a power meter")
+    meter: str | None = Field(None, description="what that was read from")
     latency_conditions: Conditions | None = Field(None, description="what it was measured under")
     bleu: float | None = Field(None, description="on the test split")
     bleu_signature: str | None = Field(None, description="sacreBLEU's")
@@ -84,6 +86,7 @@ class ModelFile(Made):
     runtime: str = Field(description="what executes it")
     precision: str = Field(description="of the weights")
     threads: Count = Field(description="of one sentence")
+    accelerator: str | None = Field(None, description="GPU that it executes on, where there is one")
     tokenisation: Tokenisation = Field(description="how text becomes tokens")
     shortlist: bool = Field(description="whether the output is looked for among likely tokens only")
     kind: Kind = Field(description="what sort of network")

@@ -1,4 +1,4 @@
-"""Evaluation by several processes, each with one thread: the same sums as in one, sooner."""
+"""Evaluation by several processes, each with one thread or a GPU: the same sums as in one, sooner."""
 
 import multiprocessing
 import os
@@ -13,28 +13,32 @@ from hat.settings import Settings
 from hat.workers import end_with_parent
 
 if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
     from hat.search.quality import BleuOfInherited
     from hat.train.evaluator import InheritedLoss
 
 _own: "InheritedLoss | BleuOfInherited"
 
 
-def objective_of(settings: Settings, results: Results, task: str, objective: str) -> "InheritedLoss | BleuOfInherited":
-    """What a task's search minimises, computed in this process."""
+def objective_of(
+    settings: Settings, results: Results, task: str, objective: str, gpu: int = 0
+) -> "InheritedLoss | BleuOfInherited":
+    """What a task's search minimises, computed in this process; ``gpu`` says which is its own, where there are any."""
     if objective == "bleu":
         from hat.search.quality import BleuOfInherited
 
         return BleuOfInherited(settings, results, task)
     from hat.train.evaluator import InheritedLoss
 
-    return InheritedLoss(settings, results, task)
+    return InheritedLoss(settings, results, task, gpu if settings.task(task).search.gpus else None)
 
 
 class Workers:
     """The objective of a task, loaded when it is first needed; see :class:`hat.search.evaluator.Losses`.
 
     Args:
-        settings: the configuration; ``search.workers`` says how many processes evaluate.
+        settings: the configuration; ``search.gpus``, or else ``search.workers``, says how many processes evaluate.
         results: where the SuperTransformer and the data are.
         task: name of the task.
         objective: what is minimised; ``search.objective`` where absent.
@@ -42,7 +46,8 @@ class Workers:
 
     def __init__(self, settings: Settings, results: Results, task: str, objective: str | None = None) -> None:
         self._made_from = (settings, results, task, objective or settings.task(task).search.objective)
-        self._count = settings.task(task).search.workers or len(os.sched_getaffinity(0))
+        chosen = settings.task(task).search
+        self._count = chosen.gpus or chosen.workers or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
 
     @cached_property
@@ -60,12 +65,10 @@ class Workers:
             yield from self._here.sums(requests)
             return
         if self._pool is None:
+            # A forked process would inherit the threads of torch as they are.
+            context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(
-                self._count,
-                # A forked process would inherit the threads of torch as they are.
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_start,
-                initargs=self._made_from,
+                self._count, mp_context=context, initializer=_start, initargs=(context.Value("i"), *self._made_from)
             )
         yield from self._pool.map(_sums, requests)
 
@@ -76,10 +79,13 @@ class Workers:
             self._pool = None
 
 
-def _start(settings: Settings, results: Results, task: str, objective: str) -> None:
+def _start(started: "Synchronized[int]", settings: Settings, results: Results, task: str, objective: str) -> None:
     global _own
     end_with_parent()
-    _own = objective_of(settings, results, task, objective)
+    with started.get_lock():
+        number = started.value
+        started.value += 1
+    _own = objective_of(settings, results, task, objective, number)
 
 
 def _sums(request: Request) -> Sums:

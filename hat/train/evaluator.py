@@ -17,6 +17,7 @@ from hat.space import Architecture, SearchSpace
 from hat.special_tokens import PAD
 from hat.train import checkpoints
 from hat.train.objective import Objective, validate
+from hat.train.processes import require_gpus
 
 # Blocks of the validation subset: sums of them are what is kept of an evaluation.
 BLOCKS = 54
@@ -32,19 +33,24 @@ class InheritedLoss:
         settings: the configuration.
         results: where the SuperTransformer and the data are.
         task: name of the task.
-        threads: CPU threads; sums are the same whatever else the machine does, and wherever they are made.
+        gpu: number of the GPU that evaluates; the processor where absent, with one thread: its sums are the same
+            whatever else the machine does.
 
     Raises:
         InputError: the checkpoint or the data are missing or malformed.
+        HatError: there is no such GPU.
     """
 
-    def __init__(self, settings: Settings, results: Results, task: str, threads: int = 1) -> None:
+    def __init__(self, settings: Settings, results: Results, task: str, gpu: int | None = None) -> None:
         chosen = settings.task(task)
         training = chosen.supertransformer
-        torch.set_num_threads(threads)
+        torch.set_num_threads(1)
+        if gpu is not None:
+            require_gpus(gpu + 1)
+        self._device = torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
         model = SuperTransformer(SearchSpace(settings.space_of(task)), task_shape(settings, results, task))
         model.load_state_dict(checkpoints.load(results.supertransformer(task) / "checkpoint.pt")["model"])
-        self._model = model
+        self._model = model.to(self._device)
         self._objective = Objective(model, training).eval()
         self._split = PairedSplit(results.data(task), chosen, "validation")
         self._batch_tokens = training.batch_tokens
@@ -65,8 +71,8 @@ class InheritedLoss:
             nll, tokens = torch.zeros(last - first, dtype=torch.float64), torch.zeros(last - first, dtype=torch.float64)
             for batch, owners in self._batches_of(first, last):
                 places = torch.from_numpy(owners)
-                nll.index_add_(0, places, self._objective.sentence_nll(batch))
-                tokens.index_add_(0, places, (batch.target != PAD).sum(1).double())
+                nll.index_add_(0, places, self._objective.sentence_nll(batch).cpu())
+                tokens.index_add_(0, places, (batch.target != PAD).sum(1).cpu().double())
             yield nll.tolist(), tokens.tolist()
 
     def _batches_of(self, first: int, last: int) -> list[tuple[Batch, npt.NDArray[np.int64]]]:
@@ -75,7 +81,7 @@ class InheritedLoss:
             chosen = self._blocks[first:last]
             owner = {int(number): place for place, block in enumerate(chosen) for number in block}
             self._batches[first, last] = [
-                (self._split.batch(rows), np.array([owner[int(number)] for number in rows]))
+                (self._split.batch(rows).to(self._device), np.array([owner[int(number)] for number in rows]))
                 for rows in length_batches(self._split, self._batch_tokens, np.concatenate(chosen))
             ]
         return self._batches[first, last]

@@ -116,6 +116,16 @@ def launched() -> bool:
     return all(name in os.environ for name in VARIABLES)
 
 
+def require_gpus(count: int) -> None:
+    """Make sure that this machine has so many GPUs.
+
+    Raises:
+        HatError: it has fewer.
+    """
+    if count > torch.cuda.device_count():
+        raise HatError(f"{count} GPUs are wanted, this machine has {torch.cuda.device_count()}")
+
+
 @contextlib.contextmanager
 def joined(training: Training, resources: TrainingResources) -> Iterator[Processes]:
     """Take part in the training that this process was started for.
@@ -130,8 +140,7 @@ def joined(training: Training, resources: TrainingResources) -> Iterator[Process
     """
     if training.precision == "fp16" and not resources.gpus:
         raise InputError("precision: fp16 needs a GPU; on a CPU take fp32, or bf16 where the processor has it")
-    if resources.gpus > torch.cuda.device_count():
-        raise HatError(f"{resources.gpus} GPUs are wanted, this machine has {torch.cuda.device_count()}")
+    require_gpus(resources.gpus)
     rank, count, local = (int(os.environ[name]) for name in VARIABLES) if launched() else (0, 1, 0)
     torch.set_num_threads(max(1, resources.threads // (int(os.environ["LOCAL_WORLD_SIZE"]) if launched() else 1)))
     device = torch.device("cuda", local) if resources.gpus else torch.device("cpu")

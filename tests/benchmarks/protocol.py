@@ -1,11 +1,12 @@
 """Whether latencies agree within their stated intervals while another process loads the machine half of the time.
 
-    python tests/benchmarks/protocol.py [--runs 4] [--architectures 10] [--repetitions 300]
+    python tests/benchmarks/protocol.py [--runs 4] [--architectures 10] [--repetitions 300] [--idle]
 
 Architectures of the demo's space are measured again and again on this machine, by the protocol as it is configured by
 default and by a fixed number of repetitions in a row, as the research code measures. Meanwhile a process computes for
-random times of 1 to 5 s and sleeps as long. Of all pairs of runs it is counted how often intervals overlap, and how
-often a median lies in the other run's interval: of right 95 % intervals of equal width nearly all, and 83 %.
+random times of 1 to 5 s and sleeps as long (not with `--idle`). Of all pairs of runs it is counted how often intervals
+overlap, and how often a median lies in the other run's interval: of right 95 % intervals of equal width nearly all, and
+83 %.
 """
 
 import argparse
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=4)
     parser.add_argument("--architectures", type=int, default=10)
     parser.add_argument("--repetitions", type=int, default=300)
+    parser.add_argument("--idle", action="store_true", help="without the process that loads the machine")
     chosen = parser.parse_args()
     settings = Settings()
     space = settings.space_on("demo", "local")
@@ -78,7 +80,8 @@ def main() -> None:
     wanted = list(draw_architectures(searched, chosen.architectures, 1, "random"))
     rules = Latency()
     other = multiprocessing.get_context("spawn").Process(target=load, args=(1,), daemon=True)
-    other.start()
+    if not chosen.idle:
+        other.start()
     adaptive: list[list[Measurement]] = []
     independent: list[list[Measurement]] = []
     wall_clock: list[list[Measurement]] = []
@@ -118,7 +121,8 @@ def main() -> None:
             if chosen.repetitions:
                 fixed.append([bench.measure(architecture, workload, 10, chosen.repetitions) for architecture in wanted])
             print(f"run {run + 1} of {chosen.runs} ended", flush=True)
-    other.kill()
+    if not chosen.idle:
+        other.kill()
     print(f"{'':40}{'overlap, %':>12}{'inside, %':>12}{'half width, %':>15}{'difference, %':>15}")
     rows = [
         ("the protocol", adaptive),

@@ -156,7 +156,7 @@ def test_set_up_once_and_checked(board):
     packages = {path.name.split("-")[0].lower() for path in place.glob("lib/python3*/site-packages/*.dist-info")}
     assert {"hat", "onnxruntime", "numpy"} <= packages
     assert not packages & {"torch", "pandas", "snakemake", "fastapi", "scikit_learn"}
-    found = check_device(settings(board, cores=[0]), "board")
+    found = check_device(settings(board, cores=[min(os.sched_getaffinity(0))]), "board")
     assert found["fingerprint"]["architecture"] == os.uname().machine
     assert found["fingerprint"]["versions"]["onnxruntime"] == board.first_setup["onnxruntime"]
     assert "torch" not in found["fingerprint"]["versions"]
@@ -168,7 +168,12 @@ def test_set_up_once_and_checked(board):
         connection.fingerprint()
         assert socket.is_socket()
     assert not socket.parent.exists()
-    with pytest.raises(HatError, match=r"^device 'board': cores is \[4095\], but this machine has \[0"):
+    meter = {"kind": "command", "command": ["sh", "-c", "echo $HOME; echo 5 W"], "seconds": 0.1}
+    found = check_device(settings(board, power=meter), "board")
+    assert found["power"]["idle_w"] > 0 and found["power"]["reference_energy_j"] > 0
+    with pytest.raises(HatError, match=r"^device 'board': its power meter cannot be read: no-such-meter: no such file"):
+        check_device(settings(board, power={**meter, "command": ["no-such-meter"]}), "board")
+    with pytest.raises(HatError, match=r"^device 'board': cores is \[4095\], but this machine has \[\d"):
         check_device(settings(board, cores=[4095]), "board")
     with pytest.raises(HatError, match=r"^device 'fresh': it is not set up .*hat device setup fresh"):
         check_device(settings(board), "fresh")
@@ -183,6 +188,17 @@ def test_samples_say_what_they_were_measured_on(board, results):
     wait_until(lambda: not board.agents(), 10)
     frame = stages.collect_dataset(settings(board), results, "toy", "board")
     assert frame.exists()
+
+
+def test_several_lengths_and_a_meter_there(board, results):
+    meter = {"kind": "command", "command": ["echo", "5"], "seconds": 0.05}
+    changes = {"latency": {"lengths": [[5, 4, 1], [9, 8, 3]], "samples": 3}, "devices": {"board": {"power": meter}}}
+    chosen = settings(board).changed(changes)
+    stages.choose_architectures(chosen, results, "toy", "board")
+    header, *rows = read_jsonl(stages.sample_shard(chosen, results, "toy", "board", 0))
+    assert header["conditions"]["workload"]["lengths"] == [[5, 4, 0.25], [9, 8, 0.75]]
+    assert all(row["shares"] == [0.25, 0.75] and row["energy_j"] > 0 for row in rows)
+    assert {row["meter"] for row in rows} == {"watts of echo 5"}
 
 
 def test_link_cut_and_healed(board, results, capsys):

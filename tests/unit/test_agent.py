@@ -15,6 +15,7 @@ from hat.config import EvolvedNetwork, Network
 from hat.latency.agent import PROTOCOL, source_digest
 from hat.latency.protocol import Measurement
 from hat.latency.received import Received, listing
+from hat.latency.workload import Workload
 from hat.space import SearchSpace
 
 pytestmark = pytest.mark.timeout(900)
@@ -70,9 +71,20 @@ def test_it_measures_and_refuses_and_ends_with_its_peer(peer, tmp_path):
     }
     assert peer.ask("measure", **visit)["error"] == "nothing was started"
     assert peer.ask("start", bench={**BENCH, "precision": "int2"})["kind"] == "input"
+    # As a device does that has no GPU, or whose Runtime executes on none.
+    assert (
+        "runtime 'onnxruntime' with accelerator 'cuda'"
+        in peer.ask("start", bench={**BENCH, "accelerator": "cuda"})["error"]
+    )
     assert peer.ask("start", bench=BENCH)["fingerprint"] == hello["fingerprint"]
     found = Measurement.from_dict(peer.ask("measure", **visit), "answer")
     assert len(found.timings_ms) == 3
+    several = Workload.of(workload(SMALL, 50).shape, ((4, 3, 0.25), (9, 8, 0.75)), 2, None)
+    found = Measurement.from_dict(peer.ask("measure", **{**visit, "workload": several.to_dict()}), "answer")
+    assert (len(found.timings_ms), found.shares) == (6, (0.25, 0.75))
+    assert (
+        peer.ask("measure", **{**visit, "workload": {**several.to_dict(), "lengths": [[4, 3, 1]]}})["kind"] == "input"
+    )
     assert peer.ask("measure", **{**visit, "architecture": {"layers": 1}})["kind"] == "input"
     evolved = EvolvedNetwork(width=16, heads=2, wide_heads=4, encoder_cells=1, decoder_cells=1)
     shape = asdict(shape_of(evolved, Network(), 50, 50))
@@ -80,6 +92,11 @@ def test_it_measures_and_refuses_and_ends_with_its_peer(peer, tmp_path):
     of_baseline["workload"] = {**visit["workload"], "shape": shape}
     found = Measurement.from_dict(peer.ask("measure", **{**visit, **of_baseline}), "answer")
     assert len(found.timings_ms) == 3
+    assert peer.ask("power") == {"idle_w": None}
+    meter = {"kind": "command", "command": ["echo", "4.5 W"], "unit": "watts", "seconds": 0.1}
+    assert peer.ask("start", bench={**BENCH, "power": meter})
+    assert peer.ask("power")["idle_w"] > 0
+    assert Measurement.from_dict(peer.ask("measure", **visit), "answer").energy_j > 0
     assert "unknown" in peer.ask("__import__('os').system('true')")["error"]
     peer.say(b"no JSON")
     assert json.loads(peer.process.stdout.readline())["kind"] == "broken"

@@ -24,7 +24,7 @@ from hat.space import Architecture, SearchSpace
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> NumpyRuntime:
     found = NumpyRuntime()
-    monkeypatch.setattr(hat.runtime, "runtime", lambda name, precision, threads: found, raising=False)
+    monkeypatch.setattr(hat.runtime, "runtime", lambda *names, **options: found, raising=False)
     return found
 
 
@@ -209,7 +209,7 @@ def test_device_that_cannot_be_reached(folder: Path, results: Results, runtime: 
 def exact(runtime: NumpyRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device whose latency is ``true_latency_ms``."""
 
-    def measured(model: object, workload: object, *, warmup: int, repeats: int, tracker: object = None) -> Measurement:
+    def measured(model: object, workload: object, *, warmup: int, repeats: int, **others: object) -> Measurement:
         latency = true_latency_ms(runtime.built[-1])
         timings = tuple(latency * (1 + 0.001 * (index - repeats // 2)) for index in range(repeats))
         return Measurement(

@@ -15,6 +15,7 @@ from hat.data.batches import PairedSplit, TrainingBatches, length_batches, paddi
 from hat.errors import HatError, InputError
 from hat.runtime.torch import TorchModel
 from hat.schemas.catalogue import artifact
+from hat.search.workers import Workers
 from hat.settings import Settings
 from hat.space import SearchSpace
 from hat.special_tokens import END, PAD
@@ -129,6 +130,20 @@ def test_both_networks_learn_and_inherited_weights_are_evaluated(project):
     train_subtransformer(settings, results, "toy", "local", "5ms")
     found = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
     assert found["validation"]["nll"] < metrics(results.subtransformer("toy", "local", "5ms"))[0]["nll"] - 0.3
+
+
+def test_losses_on_a_gpu_want_one(project):
+    folder, results = project[0].folder, project[1]
+    train_supertransformer(project[0], results, "toy")
+    on_gpu = Settings({"search": {"gpus": 1}}, folder=folder)
+    smallest = SearchSpace(on_gpu.space_of("toy")).smallest
+    workers = Workers(on_gpu, results, "toy")
+    if not torch.cuda.is_available():
+        with pytest.raises(HatError, match="1 GPUs are wanted, this machine has 0"):
+            list(workers.sums([(smallest, 0, 1)]))
+        pytest.skip("losses on a GPU are compared with those of the processor where there is a GPU")
+    nll, tokens = next(workers.sums([(smallest, 0, workers.blocks)]))
+    assert sum(nll) / sum(tokens) == pytest.approx(InheritedLoss(project[0], results, "toy")(smallest), rel=1e-3)
 
 
 def test_a_subtransformer_can_start_from_what_it_inherits(project):

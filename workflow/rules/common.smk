@@ -124,6 +124,22 @@ _chosen = SETTINGS.configuration
 TRAINING = training_resources(_chosen.gpus, _chosen.nodes, _chosen.gpu_type) | (
     {"cpus_per_task": lambda wildcards, threads: threads} if _chosen.gpus else {}
 )
+
+
+@noted
+def evaluating_gpus(wildcards):
+    """GPUs that a search evaluates on."""
+    return SETTINGS.task(wildcards.task).search.gpus
+
+
+EVALUATING = {
+    "gpus": evaluating_gpus,
+    "gpu": evaluating_gpus,
+    "gpu_model": noted(
+        lambda wildcards: _chosen.gpu_type if evaluating_gpus(wildcards) else ""
+    ),
+    "cpus_per_task": noted(lambda wildcards, threads: threads),
+}
 LAUNCHER = launcher(_chosen.nodes)
 
 

@@ -16,6 +16,7 @@ rule search_front:
         "results/benchmarks/{task}/{device}/search-front.tsv"
     threads: all_cores
     resources:
+        **EVALUATING,
         mem_mb=growing(4000),
         runtime=480,
     params:
@@ -46,6 +47,7 @@ rule search:
     threads: all_cores
     resources:
         **THE_DEVICE,
+        **EVALUATING,
         mem_mb=growing(4000),
         runtime=480,
     params:
@@ -73,6 +75,7 @@ rule random_search:
         budget=BUDGET_PATTERN,
     threads: all_cores
     resources:
+        **EVALUATING,
         mem_mb=growing(4000),
         runtime=480,
     params:

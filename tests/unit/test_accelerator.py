@@ -1,0 +1,162 @@
+"""GPUs: what says that there is one, what is timed with, and that nothing of a sentence is left on the processor."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from torch.overrides import TorchFunctionMode
+from toy_device import SMALL, NumpyModel, workload, write_configuration
+from toy_model import write_model
+from typer.testing import CliRunner
+
+from hat.cli import app
+from hat.errors import HatError, InputError
+from hat.forms import in_form
+from hat.latency.bench import Bench
+from hat.latency.connection import connect
+from hat.latency.protocol import measure
+from hat.latency.stopwatch import WallClock, stopwatch
+from hat.runtime.accelerator import gpu
+from hat.runtime.base import Decoding
+from hat.runtime.made import build
+from hat.runtime.torch import TorchRuntime
+from hat.runtime.torch_published import TorchPublishedRuntime
+from hat.settings import Settings
+from hat.space import SearchSpace
+from hat.special_tokens import END
+from hat.translator import Translator
+
+CONFIGURATION = Path(__file__).parents[2] / "config"
+RUNTIMES = {"torch": TorchRuntime, "torch-published": TorchPublishedRuntime}
+has_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
+has_none = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+NONE = r"accelerator is 'cuda', but torch \S+ finds no GPU on this machine"
+
+
+class Watched:
+    """A stopwatch that notes when it is asked, and says what it likes."""
+
+    def __init__(self, model: NumpyModel) -> None:
+        self.model = model
+        self.asked: list[tuple[str, int]] = []
+
+    def start(self) -> None:
+        self.asked.append(("start", len(self.model.sentences)))
+
+    def elapsed_ns(self) -> int:
+        self.asked.append(("elapsed", len(self.model.sentences)))
+        return 10**12 + len(self.asked)
+
+
+def test_every_timed_sentence_is_between_start_and_end() -> None:
+    model = NumpyModel(SearchSpace(SMALL).smallest, 1)
+    watch = Watched(model)
+    found = measure(model, workload(SMALL), warmup=2, repeats=3, stopwatch=watch)
+    assert watch.asked == [
+        (what, count) for done in (2, 3, 4) for what, count in (("start", done), ("elapsed", done + 1))
+    ]
+    assert found.timings_ms == tuple((10**12 + count) / 1e6 for count in (2, 4, 6))
+    # Processor time stays that of the processor.
+    assert max(found.processor_ms) < 10**5
+
+
+def test_the_processor_is_timed_by_its_clock() -> None:
+    assert isinstance(stopwatch(None), WallClock)
+
+
+class Placed(TorchFunctionMode):
+    """Fails where a tensor is made without saying where."""
+
+    MAKERS = frozenset({"tensor", "as_tensor", "from_numpy", "arange", "full", "zeros", "ones", "empty", "rand", "eye"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__name__", "") in self.MAKERS:
+            assert (kwargs or {}).get("device") is not None, func
+            self.made += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("shortlist", [None, 20])
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_every_tensor_of_a_sentence_is_made_where_the_network_is(runtime: str, shortlist: int | None) -> None:
+    shape = workload(SMALL, 60).shape
+    model = build(RUNTIMES[runtime](1), SearchSpace(SMALL).largest, shape, seed=1, candidates=shortlist)
+    with Placed() as placed:
+        model.run_sentence(7, 5, 3)
+        model.translate([[5, 6, 7, END], [8, END]], Decoding(beam=2))
+    assert placed.made > 20
+
+
+@has_none
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_gpu_that_is_not_there_is_one_sentence(tmp_path: Path, runtime: str) -> None:
+    folder = write_configuration(tmp_path / "config")
+    with pytest.raises(HatError, match=f"^{NONE}$"):
+        Bench(runtime=runtime, precision="fp32", threads=1, cores=None, seed=1, accelerator="cuda")
+    chosen = Settings({"devices.here": {"runtime": runtime, "accelerator": "cuda"}}, folder=folder)
+    with pytest.raises(HatError, match=f"^device 'here': {NONE}$"):
+        connect(chosen, "here")
+    words = ["--config-dir", str(folder), "--set", "devices.here.accelerator=cuda", "device", "check", "here"]
+    ran = CliRunner().invoke(app, words)
+    assert ran.exit_code == 1, ran.output
+    assert "accelerator is 'cuda'" in ran.output
+    assert "Traceback" not in ran.output
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda:", "cuda:x", "CUDA", "mps", "cuda:99999", ""])
+def test_names_of_gpus(tmp_path: Path, name: str) -> None:
+    with pytest.raises(HatError, match=f"accelerator is '{name}'"):
+        gpu(name)
+    with pytest.raises(InputError, match="accelerator"):
+        Settings({"devices.here.accelerator": name}, folder=write_configuration(tmp_path / "config"))
+
+
+def test_only_torch_executes_on_a_gpu(tmp_path: Path) -> None:
+    changes = {"devices.here": {"runtime": "onnxruntime", "accelerator": "cuda"}}
+    with pytest.raises(InputError, match="accelerator is 'cuda', but runtime 'onnxruntime' executes on the processor"):
+        Settings(changes, folder=write_configuration(tmp_path / "config"))
+    for name in ("titanxp", "titanxp-published"):
+        assert Settings(folder=CONFIGURATION).device(name).accelerator == "cuda"
+    # Forms that torch does not execute are the processor's.
+    formed = {
+        form: in_form(Settings(folder=CONFIGURATION), "demo", "titanxp", form) for form in ("int8", "quantized-4bit")
+    }
+    assert formed["int8"].device("titanxp").accelerator is None
+    assert formed["quantized-4bit"].device("titanxp").accelerator == "cuda"
+
+
+@has_none
+def test_a_folder_made_for_a_gpu_translates_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_model(tmp_path / "model")
+    lines = ["the beginning", "God created the heaven"]
+    expected = Translator.from_folder(folder).translate(lines)
+    path = folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "accelerator": "cuda"}))
+    assert Translator.from_folder(folder).translate(lines) == expected
+    assert "finds no GPU on this machine; translating on the processor instead" in capsys.readouterr().err
+
+
+@has_gpu
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_gpu_translates_as_the_processor_does_and_is_timed_by_events(runtime: str) -> None:
+    shape, point = workload(SMALL, 60).shape, SearchSpace(SMALL).largest
+    here = build(RUNTIMES[runtime](1), point, shape, seed=1)
+    there = build(RUNTIMES[runtime](1, accelerator="cuda"), point, shape, seed=1)
+    rng = random.Random(1)
+    sources = [[*(rng.randrange(4, 60) for _ in range(length)), END] for length in (7, 3, 12)]
+    one, other = (model.translate(sources, Decoding(beam=3)) for model in (here, there))
+    assert [found.tokens for found in one] == [found.tokens for found in other]
+    bench = Bench(runtime=runtime, precision="fp32", threads=1, cores=None, seed=1, accelerator="cuda")
+    watch = stopwatch("cuda")
+    watch.start()
+    torch.cuda._sleep(10**8)
+    assert watch.elapsed_ns() > 10**6
+    found = bench.measure(point, workload(SMALL, 60), 2, 5)
+    assert min(found.timings_ms) > 0
+    assert torch.cuda.get_device_name(0) in bench.facts()["machine"]
