@@ -31,7 +31,7 @@ class Tracker(Protocol):
 
 
 @contextmanager
-def progress(title: str, total: int, *, background: bool = True) -> Iterator[Tracker]:
+def progress(title: str, total: int | None, *, background: bool = True) -> Iterator[Tracker]:
     """Show how far a step is and how long it will still take, on standard error.
 
     A bar is drawn on a terminal only; a log beside it (:mod:`hat.log`) gets plain lines. Nothing stays of steps
@@ -39,7 +39,7 @@ def progress(title: str, total: int, *, background: bool = True) -> Iterator[Tra
 
     Args:
         title: what is being done.
-        total: number of units of the whole step.
+        total: number of units of the whole step; None where it is not known.
         background: redraw the bar from a thread of its own; off where latencies are measured, which that thread
             would lengthen by a tenth.
     """
@@ -86,7 +86,7 @@ def progress(title: str, total: int, *, background: bool = True) -> Iterator[Tra
 class _PlainTracker:
     """Prints a line at most every ``PLAIN_INTERVAL_S`` seconds; nothing for steps below ``SHORT_S``."""
 
-    def __init__(self, title: str, total: int, stream: IO[str]) -> None:
+    def __init__(self, title: str, total: int | None, stream: IO[str]) -> None:
         self.title = title
         self.total = total
         self.stream = stream
@@ -98,15 +98,16 @@ class _PlainTracker:
         now = time.monotonic()
         if self.first is None:
             self.first = completed
-        finished = completed >= self.total and now - self.started > SHORT_S
+        finished = self.total is not None and completed >= self.total and now - self.started > SHORT_S
         if self.ended or (not finished and now - self.printed < PLAIN_INTERVAL_S):
             return
         self.printed, self.ended = now, finished
         elapsed = now - self.started
         done = completed - self.first
         # What was there at the first report says nothing of the speed.
-        left = f", about {elapsed / done * (self.total - completed):.0f} s left" if done else ""
-        line = f"{self.title}: {completed}/{self.total}, {elapsed:.0f} s{left}"
+        left = f", about {elapsed / done * (self.total - completed):.0f} s left" if self.total and done else ""
+        of = "" if self.total is None else f"/{self.total}"
+        line = f"{self.title}: {completed}{of}, {elapsed:.0f} s{left}"
         # A log on a full disk stops nothing.
         with contextlib.suppress(OSError):
             print(line + (f", {note}" if note else ""), file=self.stream, flush=True)

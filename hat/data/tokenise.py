@@ -126,7 +126,7 @@ def count_words(texts: Iterable[Path], *, joined: bool, processes: int) -> Count
         chunks = in_chunks(read_lines(text), LINES_PER_COUNT)
         first = list(islice(chunks, 2))
         work = CountedWords(joined=joined)
-        with progress(f"Counting words of {text.name} (chunks)", 0) as show:
+        with progress(f"Counting words of {text.name} (chunks)", None) as show:
             for number, found in enumerate(
                 map_chunks(work, chain(first, chunks), processes if len(first) > 1 else 1), start=1
             ):

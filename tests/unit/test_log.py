@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from hat import progress
+
 SCRIPT = """
 import sys
 from hat import progress
@@ -96,3 +98,12 @@ def test_full_disk_of_the_log_hides_nothing():
     assert code == 1
     assert "Working: 3/3" in shown
     assert shown.endswith("hat: the device is gone\n")
+
+
+def test_a_step_of_unknown_length_is_followed_to_its_end(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PLAIN_INTERVAL_S", 0)
+    monkeypatch.setattr(progress, "SHORT_S", 0)
+    with progress.progress("Counting", None) as show:
+        for done in (1, 2, 3):
+            show(done)
+    assert capsys.readouterr().err.splitlines() == [f"Counting: {done}, 0 s" for done in (1, 2, 3)]
