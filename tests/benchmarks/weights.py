@@ -4,8 +4,8 @@
 
 The Architecture of a budget that was searched is trained from random weights, from inherited ones, and both with the
 SuperTransformer's largest network as a teacher, by words, by its translations, and both. Each variant is trained in a
-folder of its own below results/benchmarks/weights, which has links to the task's data and SuperTransformer; an
-interrupted run goes on where it was.
+folder of its own below results/benchmarks/weights, which has links to the task's data and SuperTransformer; warm-up
+is a tenth of the updates, and checkpoints are averaged over the last fifth. An interrupted run goes on where it was.
 """
 
 import argparse
@@ -37,6 +37,8 @@ def main() -> None:
         for taught in options.taught or TAUGHT:
             taught = None if taught == "none" else taught
             training = {"initial_weights": start, "updates": options.updates}
+            # As the Bible tasks are shipped, in proportion.
+            training |= {"warmup_updates": options.updates // 10, "save_every": options.updates // 15}
             if taught is not None:
                 training |= {"teacher": "supertransformer", "distillation": taught}
             settings = Settings({"tasks": {options.task: {"subtransformer": training}}})
