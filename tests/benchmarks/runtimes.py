@@ -93,8 +93,8 @@ def direct(folder: Path, blueprint: Blueprint, threads: int) -> Callable[[], obj
             [source],
             beam_size=BEAM,
             use_vmap=True,
-            min_decoding_length=LENGTH - 1,
-            max_decoding_length=LENGTH - 1,
+            min_decoding_length=LENGTH,
+            max_decoding_length=LENGTH,
             return_scores=True,
         )
 
