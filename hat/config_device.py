@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from hat.config_text import Positive, Section
-from hat.runtime import ON_GPU, PRECISIONS
+from hat.runtime import GPU_NAME, ON_GPU, PRECISIONS
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -60,7 +60,7 @@ class Device(Section):
     precision: Literal["fp32", "int8", "int4"] = Field("fp32", description="Precision of the deployed model")
     accelerator: str | None = Field(
         None,
-        pattern=r"^cuda(:[0-9]{1,3})?$",
+        pattern=f"^{GPU_NAME}$",
         description="GPU that torch or torch-published executes on, `cuda` or `cuda:1`; the processor where absent",
     )
     threads: Positive = Field(1, description="CPU threads of a translation")

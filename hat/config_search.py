@@ -64,6 +64,10 @@ class Search(Section):
     crossovers: int = Field(50, ge=0, description="`genetic`: children by crossover in each generation")
     iterations: Positive = Field(30, description="`genetic`: generations")
 
+    def gpus_for(self, objective: str) -> int:
+        """GPUs that evaluate an objective; BLEU is translated on the processor."""
+        return self.gpus if objective == "loss" else 0
+
     @model_validator(mode="after")
     def _sizes(self) -> Self:
         if self.parents > self.population:

@@ -15,7 +15,8 @@ PRECISIONS: Mapping[str, tuple[str, ...]] = {
     "onnxruntime": ("fp32", "int8", "int4"),
     "ctranslate2": ("fp32", "int8"),
 }
-# Those that can execute on a GPU.
+# What GPUs are called, and the Runtimes that can execute on one.
+GPU_NAME = "cuda(?::[0-9]{1,3})?"
 ON_GPU = frozenset({"torch", "torch-published"})
 # Those that have no shortlist, as the research code has none.
 WITHOUT_SHORTLIST = frozenset({"torch-published"})

@@ -5,8 +5,7 @@ import re
 import torch
 
 from hat.errors import HatError
-
-NAME = re.compile(r"^cuda(?::([0-9]{1,3}))?\Z")
+from hat.runtime import GPU_NAME
 
 
 def gpu(accelerator: str) -> torch.device:
@@ -15,10 +14,10 @@ def gpu(accelerator: str) -> torch.device:
     Raises:
         HatError: it is not there.
     """
-    match = NAME.match(accelerator)
-    number = int(match[1] or 0) if match else 0
+    known = re.fullmatch(GPU_NAME, accelerator) is not None
+    number = int(accelerator.partition(":")[2] or 0) if known else 0
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if match is None or number >= count:
+    if not known or number >= count:
         found = f"only cuda:0 to cuda:{count - 1}" if count > 1 else "only cuda:0" if count else "no GPU"
         raise HatError(f"accelerator is {accelerator!r}, but torch {torch.__version__} finds {found} on this machine")
     return torch.device("cuda", number)

@@ -24,14 +24,21 @@ _own: "InheritedLoss | BleuOfInherited"
 def objective_of(
     settings: Settings, results: Results, task: str, objective: str, gpu: int = 0
 ) -> "InheritedLoss | BleuOfInherited":
-    """What a task's search minimises, computed in this process; ``gpu`` says which is its own, where there are any."""
+    """What a task's search minimises, computed in this process; ``gpu`` says which is its own, where there are any.
+
+    Raises:
+        HatError: there are fewer GPUs than wanted.
+    """
     if objective == "bleu":
         from hat.search.quality import BleuOfInherited
 
         return BleuOfInherited(settings, results, task)
     from hat.train.evaluator import InheritedLoss
+    from hat.train.processes import require_gpus
 
-    return InheritedLoss(settings, results, task, gpu if settings.task(task).search.gpus else None)
+    gpus = settings.task(task).search.gpus_for(objective)
+    require_gpus(gpus)
+    return InheritedLoss(settings, results, task, gpu if gpus else None)
 
 
 class Workers:
@@ -45,9 +52,11 @@ class Workers:
     """
 
     def __init__(self, settings: Settings, results: Results, task: str, objective: str | None = None) -> None:
-        self._made_from = (settings, results, task, objective or settings.task(task).search.objective)
         chosen = settings.task(task).search
-        self._count = chosen.gpus or chosen.workers or len(os.sched_getaffinity(0))
+        objective = objective or chosen.objective
+        self._made_from = (settings, results, task, objective)
+        self._gpus = chosen.gpus_for(objective)
+        self._count = self._gpus or chosen.workers or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
 
     @cached_property
@@ -60,11 +69,20 @@ class Workers:
         return self._here.blocks
 
     def sums(self, requests: Sequence[Request]) -> Iterator[Sums]:
-        """Sums of each request, in order."""
+        """Sums of each request, in order.
+
+        Raises:
+            HatError: there are fewer GPUs than wanted.
+        """
         if self._count == 1 or len(requests) == 1:
             yield from self._here.sums(requests)
             return
         if self._pool is None:
+            if self._gpus:
+                from hat.train.processes import require_gpus
+
+                # A worker could not say so.
+                require_gpus(self._gpus)
             # A forked process would inherit the threads of torch as they are.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(

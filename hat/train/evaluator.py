@@ -17,7 +17,6 @@ from hat.space import Architecture, SearchSpace
 from hat.special_tokens import PAD
 from hat.train import checkpoints
 from hat.train.objective import Objective, validate
-from hat.train.processes import require_gpus
 
 # Blocks of the validation subset: sums of them are what is kept of an evaluation.
 BLOCKS = 54
@@ -38,15 +37,12 @@ class InheritedLoss:
 
     Raises:
         InputError: the checkpoint or the data are missing or malformed.
-        HatError: there is no such GPU.
     """
 
     def __init__(self, settings: Settings, results: Results, task: str, gpu: int | None = None) -> None:
         chosen = settings.task(task)
         training = chosen.supertransformer
         torch.set_num_threads(1)
-        if gpu is not None:
-            require_gpus(gpu + 1)
         self._device = torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
         model = SuperTransformer(SearchSpace(settings.space_of(task)), task_shape(settings, results, task))
         model.load_state_dict(checkpoints.load(results.supertransformer(task) / "checkpoint.pt")["model"])

@@ -132,16 +132,23 @@ def test_both_networks_learn_and_inherited_weights_are_evaluated(project):
     assert found["validation"]["nll"] < metrics(results.subtransformer("toy", "local", "5ms"))[0]["nll"] - 0.3
 
 
-def test_losses_on_a_gpu_want_one(project):
-    folder, results = project[0].folder, project[1]
+@pytest.mark.parametrize("requests", [1, 3])
+def test_losses_on_gpus_want_as_many(project, requests):
+    count = torch.cuda.device_count()
+    settings = Settings({"search": {"gpus": count + 2}}, folder=project[0].folder)
+    workers = Workers(settings, project[1], "toy")
+    wanted = [(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * requests
+    with pytest.raises(HatError, match=f"{count + 2} GPUs are wanted, this machine has {count}"):
+        list(workers.sums(wanted))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
+def test_losses_on_a_gpu_are_those_of_the_processor(project):
+    results = project[1]
     train_supertransformer(project[0], results, "toy")
-    on_gpu = Settings({"search": {"gpus": 1}}, folder=folder)
+    on_gpu = Settings({"search": {"gpus": 1}}, folder=project[0].folder)
     smallest = SearchSpace(on_gpu.space_of("toy")).smallest
     workers = Workers(on_gpu, results, "toy")
-    if not torch.cuda.is_available():
-        with pytest.raises(HatError, match="1 GPUs are wanted, this machine has 0"):
-            list(workers.sums([(smallest, 0, 1)]))
-        pytest.skip("losses on a GPU are compared with those of the processor where there is a GPU")
     nll, tokens = next(workers.sums([(smallest, 0, workers.blocks)]))
     assert sum(nll) / sum(tokens) == pytest.approx(InheritedLoss(project[0], results, "toy")(smallest), rel=1e-3)
 
