@@ -10,8 +10,9 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -152,18 +153,26 @@ def read_json(path: Path | str) -> dict[str, Any]:
 
 
 def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
-    """Rows of a JSON-lines file; a last line cut short by a killed writer is left out."""
-    try:
-        lines = Path(path).read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
-    rows = []
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error})") from None
-    return rows
+    """Rows of a JSON-lines file; a last line cut short by a killed writer is left out.
+
+    Raises:
+        InputError: another line is not JSON.
+    """
+    return [row for _, row in placed_jsonl(path)]
+
+
+def placed_jsonl(path: Path | str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of :func:`read_jsonl` one by one, each with where it begins, in bytes."""
+    place = 0
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield place, json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(f"{path}, line {number}: not JSON ({error})") from None
+            place += len(line)
 
 
 class JsonLinesLog:
@@ -190,20 +199,31 @@ class JsonLinesLog:
                 content.seek(0)
                 content.truncate(content.read().rfind(b"\n") + 1)
 
-    def append(self, row: dict[str, Any]) -> None:
-        """Write one row.
+    def append(self, row: dict[str, Any]) -> int:
+        """Write one row; where it begins, in bytes.
 
         Raises:
             HatError: the disk is full.
         """
+        return self.extend([row])[0]
+
+    def extend(self, rows: Iterable[dict[str, Any]]) -> list[int]:
+        """Write rows at once; where each begins, in bytes.
+
+        Raises:
+            HatError: the disk is full.
+        """
+        lines = [canonical_json(row).encode() + b"\n" for row in rows]
         try:
             with open(self.path, "ab") as stream:
                 self._hold(stream)
-                stream.write(canonical_json(row).encode() + b"\n")
+                end = os.fstat(stream.fileno()).st_size
+                stream.write(b"".join(lines))
         except OSError as error:
             if (failure := disk_error(error, self.path)) is not None:
                 raise failure from error
             raise
+        return list(accumulate(map(len, lines[:-1]), initial=end))
 
     def new_rows(self) -> list[dict[str, Any]]:
         """Whole rows that this object has not returned yet, whoever wrote them.

@@ -165,19 +165,28 @@ def _wait_passively() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+def _resources(
+    context: typer.Context, training: "Training", threads: int | None, gpus: int | None
+) -> "TrainingResources":
+    """What a verb may use: what its options say, or else the configuration."""
+    from hat.train.processes import TrainingResources, launched, own_resources
+
+    gpus = settings_of(context).configuration.gpus if gpus is None else gpus
+    if not launched():
+        context.meta[USAGE].count_gpus(gpus)
+    return TrainingResources(threads=threads or own_resources(training).threads, gpus=gpus)
+
+
 def _training_resources(
     context: typer.Context, training: "Training", threads: int | None, gpus: int | None
 ) -> "TrainingResources | None":
     """What a training verb may use; None where it has been done by processes that were started for it."""
     from hat.machines import machines
-    from hat.train.processes import TrainingResources, launch, launched, own_resources
+    from hat.train.processes import launch, launched
 
-    gpus = settings_of(context).configuration.gpus if gpus is None else gpus
-    resources = TrainingResources(threads=threads or own_resources(training).threads, gpus=gpus)
+    resources = _resources(context, training, threads, gpus)
     count = resources.processes(training)
     place = machines()
-    if not launched():
-        context.meta[USAGE].count_gpus(gpus)
     if (count == 1 and place.count == 1) or launched():
         return resources
     launch(count, sys.argv[1:], place)
@@ -266,11 +275,16 @@ def _budgets(context: typer.Context, task: TaskName, device: DeviceName, as_json
 
 
 @subtransformer.command("translate")
-def _subtransformer_translate(context: typer.Context, task: TaskName) -> None:
+def _subtransformer_translate(
+    context: typer.Context, task: TaskName, threads: Threads = None, gpus: Gpus = None
+) -> None:
     """Translate the training set with the task's teacher, to learn from its translations."""
+    _wait_passively()
     from hat.train.translated import translate_training
 
-    translate_training(settings_of(context), results_of(context), task)
+    settings = settings_of(context)
+    resources = _resources(context, settings.task(task).subtransformer, threads, gpus)
+    translate_training(settings, results_of(context), task, resources)
 
 
 @subtransformer.command("train")

@@ -1,15 +1,12 @@
 """Work on a stream in chunks, by several processes, in order and with bounded memory."""
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from itertools import islice
 from typing import Any, TypeVar
 
-from hat.errors import HatError
-from hat.workers import end_with_parent
+from hat.workers import killed_workers_said, worker_pool
 
 LINES_PER_CHUNK = 2000
 # Below this, starting processes takes longer than the work.
@@ -42,31 +39,32 @@ def map_chunks(
     if processes == 1:
         yield from map(work, chunks)
         return
-    # Spawned, not forked: the caller may have threads of torch.
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _adopt, (work,))
+    pool = worker_pool(processes, _adopt, work)
     stream = iter(chunks)
     try:
-        pending: deque[Future[Result]] = deque(pool.submit(_work, chunk) for chunk in islice(stream, ahead * processes))
-        while pending:
-            result = pending.popleft().result()
-            pending.extend(pool.submit(_work, chunk) for chunk in islice(stream, 1))
-            yield result
-    except BrokenProcessPool:
-        raise HatError(
-            "a worker process was killed, maybe for want of memory; run the same command again, with fewer cores or"
-            " more memory"
-        ) from None
+        with killed_workers_said():
+            first = islice(stream, ahead * processes)
+            pending: deque[Future[Result]] = deque(pool.submit(_work, chunk) for chunk in first)
+            while pending:
+                result = pending.popleft().result()
+                pending.extend(pool.submit(_work, chunk) for chunk in islice(stream, 1))
+                yield result
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 _adopted: Callable[[list[Any]], Any] | None = None
+_number = 0
 
 
-def _adopt(work: Callable[[list[Any]], Any]) -> None:
-    global _adopted
-    end_with_parent()
-    _adopted = work
+def worker_number() -> int:
+    """Number of this process among those that :func:`map_chunks` has started; 0 in the one that called it."""
+    return _number
+
+
+def _adopt(number: int, work: Callable[[list[Any]], Any]) -> None:
+    global _adopted, _number
+    _adopted, _number = work, number
 
 
 def _work(chunk: list[Any]) -> Any:

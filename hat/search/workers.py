@@ -1,6 +1,5 @@
 """Evaluation by several processes, each with one thread or a GPU: the same sums as in one, sooner."""
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,11 +9,9 @@ from typing import TYPE_CHECKING
 from hat.layout import Results
 from hat.search.evaluator import Losses, Request, Sums
 from hat.settings import Settings
-from hat.workers import end_with_parent
+from hat.workers import killed_workers_said, worker_pool
 
 if TYPE_CHECKING:
-    from multiprocessing.sharedctypes import Synchronized
-
     from hat.search.quality import BleuOfInherited
     from hat.train.evaluator import InheritedLoss
 
@@ -83,12 +80,9 @@ class Workers:
 
                 # A worker could not say so.
                 require_gpus(self._gpus)
-            # A forked process would inherit the threads of torch as they are.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(
-                self._count, mp_context=context, initializer=_start, initargs=(context.Value("i"), *self._made_from)
-            )
-        yield from self._pool.map(_sums, requests)
+            self._pool = worker_pool(self._count, _start, *self._made_from)
+        with killed_workers_said():
+            yield from self._pool.map(_sums, requests)
 
     def close(self) -> None:
         """End the processes."""
@@ -97,12 +91,8 @@ class Workers:
             self._pool = None
 
 
-def _start(started: "Synchronized[int]", settings: Settings, results: Results, task: str, objective: str) -> None:
+def _start(number: int, settings: Settings, results: Results, task: str, objective: str) -> None:
     global _own
-    end_with_parent()
-    with started.get_lock():
-        number = started.value
-        started.value += 1
     _own = objective_of(settings, results, task, objective, number)
 
 

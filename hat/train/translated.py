@@ -1,23 +1,35 @@
 """Sequence-level distillation: the training set with the translations of a teacher for targets."""
 
-import os
+import json
+import random
+from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
-from hat.artifacts import JsonLinesLog, digest, only_one, provenance, read_json, read_jsonl, write_json, write_text
+from hat.artifacts import JsonLinesLog, digest, only_one, placed_jsonl, provenance, read_json, write_json, write_text
 from hat.data.batches import PairedSplit, length_batches
+from hat.data.chunks import map_chunks, worker_number
 from hat.data.indexed import IndexedWriter
 from hat.errors import InputError
 from hat.layout import Results
 from hat.progress import progress
+from hat.runtime.base import Decoding
 from hat.runtime.torch import TorchModel
 from hat.settings import Settings
 from hat.shortlist.trial import BEAM, compared_decoding
 from hat.special_tokens import END
-from hat.train.teacher import trained_teacher
+from hat.train.processes import TrainingResources, own_resources, require_gpus
+from hat.train.teacher import TrainedTeacher, trained_teacher
 from hat.translator import BATCH_TOKENS
+
+# With fewer batches for each, starting processes takes longer than the work.
+BATCHES_OF_A_PROCESS = 8
+ORDER_SEED = 0
 
 
 def translated_prefix(results: Results, task: str, teacher: str) -> Path:
@@ -34,14 +46,23 @@ def translation_digest(results: Results, task: str, teacher: str) -> str:
     return str(read_json(results.translated(task, teacher) / "translated.json")["identity"])
 
 
-def translate_training(settings: Settings, results: Results, task: str) -> Path:
+def translate_training(
+    settings: Settings, results: Results, task: str, resources: TrainingResources | None = None
+) -> Path:
     """Translate the training sources with the task's teacher, with beam 5; write translated/TEACHER/translated.json.
 
-    Translations are kept as they are made; a stage that was interrupted goes on with the missing ones (Kim and Rush,
-    2016, arXiv 1606.07947).
+    Each GPU, or else each thread, has a process of its own. Translations are kept as they are made; a stage that was
+    interrupted goes on with the missing ones (Kim and Rush, 2016, arXiv 1606.07947).
+
+    Args:
+        settings: the configuration.
+        results: where the data and the teacher are.
+        task: name of the task.
+        resources: what of this machine is used; what trainings would use where absent.
 
     Raises:
         InputError: the task has no teacher, or it is not trained, or the data are missing.
+        HatError: there are fewer GPUs than wanted, or a process was killed.
     """
     chosen = settings.task(task)
     name = chosen.subtransformer.teacher
@@ -49,37 +70,121 @@ def translate_training(settings: Settings, results: Results, task: str) -> Path:
         raise InputError(
             f"task {task!r}, subtransformer.teacher: there is none whose translations could be learnt from"
         )
+    resources = resources or own_resources(chosen.subtransformer)
+    require_gpus(resources.gpus)
     folder = results.translated(task, name)
     with only_one(folder, f"Translating with {name}"):
-        teacher = trained_teacher(settings, results, task, name)
         decoding = compared_decoding(chosen.scoring)
+        work = TeacherTranslator(settings, results, task, name, decoding)
         split = PairedSplit(results.data(task), chosen, "train")
         sizes = [split.source.sizes.tolist(), split.target.sizes.tolist()]
-        identity = digest([teacher.identity, asdict(decoding), sizes])
-        path = folder / "partial" / "translations.jsonl"
-        rows = read_jsonl(path)
-        if not rows or rows[0] != {"identity": identity}:
-            write_text(path, "")
-            JsonLinesLog(path).append({"identity": identity})
-            rows = []
-        found = {int(row["number"]): row["tokens"] for row in rows[1:]}
-        log = JsonLinesLog(path)
-        torch.set_num_threads(chosen.subtransformer.threads or len(os.sched_getaffinity(0)))
-        model = TorchModel(teacher.model)
+        identity = digest([work.teacher.identity, asdict(decoding), sizes])
+        kept = _Kept(folder / "partial" / "translations.jsonl", identity, len(split))
+        batches = [kept.missing(batch) for batch in length_batches(split, BATCH_TOKENS // BEAM)]
+        batches = [batch for batch in batches if batch]
+        # Short and long ones in turn: what is left takes as long as what was done.
+        random.Random(ORDER_SEED).shuffle(batches)
+        wanted = resources.gpus or resources.threads
+        count = max(1, min(wanted, len(batches) // BATCHES_OF_A_PROCESS))
+        work.threads, work.gpus = max(1, resources.threads // count), resources.gpus
+        sources = ([split.source[number].tolist() for number in batch] for batch in batches)
         with progress(f"Translating the training set of {task} with {name}", len(split)) as show:
-            for batch in length_batches(split, BATCH_TOKENS // BEAM):
-                left = [int(number) for number in batch if int(number) not in found]
-                if left:
-                    best = model.translate([split.source[number].tolist() for number in left], decoding)
-                    for number, hypothesis in zip(left, best, strict=True):
-                        found[number] = list(hypothesis.tokens)
-                        log.append({"number": number, "tokens": found[number]})
-                show(len(found))
-        vocabulary = teacher.model.shape.target_vocabulary
+            show(kept.count)
+            for batch, found in zip(batches, map_chunks(work, sources, count), strict=True):
+                kept.add(batch, found)
+                show(kept.count)
+        vocabulary = work.teacher.model.shape.target_vocabulary
         with IndexedWriter(translated_prefix(results, task, name), vocabulary) as writer:
-            for number in range(len(split)):
-                writer.add([*found[number], END])
+            for tokens in kept:
+                writer.add([*tokens, END])
         made = provenance(seed=None, settings={"identity": identity})
         content = {"teacher": name, "sentences": len(split), "identity": identity, "provenance": made}
         write_json(folder / "translated.json", content)
     return folder / "translated.json"
+
+
+class TeacherTranslator:
+    """Translates batches in whatever process it is sent to, which loads the teacher for itself.
+
+    Args:
+        settings: the configuration.
+        results: where the teacher is.
+        task: name of the task.
+        name: of the teacher.
+        decoding: how it translates.
+    """
+
+    # Of each process; with GPUs, each process takes the one of its number.
+    threads = 1
+    gpus = 0
+
+    def __init__(self, settings: Settings, results: Results, task: str, name: str, decoding: Decoding) -> None:
+        self._made_from = (settings, results, task, name)
+        self._decoding = decoding
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("teacher", "_model")}
+
+    @cached_property
+    def teacher(self) -> TrainedTeacher:
+        """The network, loaded when it is first needed.
+
+        Raises:
+            InputError: it is not trained.
+        """
+        return trained_teacher(*self._made_from)
+
+    @cached_property
+    def _model(self) -> TorchModel:
+        torch.set_num_threads(self.threads)
+        device = torch.device("cuda", worker_number()) if self.gpus else torch.device("cpu")
+        return TorchModel(self.teacher.model.to(device))
+
+    def __call__(self, sources: list[list[int]]) -> list[tuple[int, ...]]:
+        """Token numbers of the best translation of each source, without the end symbol."""
+        return [best.tokens for best in self._model.translate(sources, self._decoding)]
+
+
+class _Kept:
+    """Translations on disk, of which only the places are in memory: training sets are large.
+
+    Args:
+        path: of a JSON-lines file, which is begun anew where it is of another ``identity``.
+        identity: what the translations are made from.
+        sentences: how many there are to be.
+    """
+
+    def __init__(self, path: Path, identity: str, sentences: int) -> None:
+        self._path = path
+        self._log = JsonLinesLog(path)
+        self._places = np.full(sentences, -1, dtype=np.int64)
+        self.count = 0
+        rows = placed_jsonl(path)
+        if next(rows, (0, {}))[1] == {"identity": identity}:
+            for place, row in rows:
+                self._note(row["number"], place)
+        else:
+            write_text(path, "")
+            self._log.append({"identity": identity})
+
+    def _note(self, number: int, place: int) -> None:
+        self.count += self._places[number] < 0
+        self._places[number] = place
+
+    def missing(self, numbers: np.ndarray) -> list[int]:
+        """Those of the sentences that have no translation yet."""
+        found: list[int] = numbers[self._places[numbers] < 0].tolist()
+        return found
+
+    def add(self, numbers: list[int], translations: list[tuple[int, ...]]) -> None:
+        """Keep translations of these sentences."""
+        rows = [{"number": number, "tokens": tokens} for number, tokens in zip(numbers, translations, strict=True)]
+        for number, place in zip(numbers, self._log.extend(rows), strict=True):
+            self._note(number, place)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Token numbers of all translations, in the order of the sentences."""
+        with open(self._path, "rb") as stream:
+            for place in self._places.tolist():
+                stream.seek(place)
+                yield json.loads(stream.readline())["tokens"]

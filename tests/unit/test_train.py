@@ -22,7 +22,7 @@ from hat.special_tokens import END, PAD
 from hat.train import checkpoints, loop, translated
 from hat.train.evaluator import InheritedLoss
 from hat.train.metrics import Meter
-from hat.train.processes import ALONE
+from hat.train.processes import ALONE, TrainingResources
 from hat.train.schedule import learning_rate
 from hat.train.stages import train_subtransformer, train_supertransformer
 
@@ -228,6 +228,9 @@ def test_a_subtransformer_can_learn_from_translations(project, monkeypatch):
         return original(self, sources, decoding)
 
     monkeypatch.setattr(TorchModel, "translate", count)
+    partial = results.translated("toy", "supertransformer") / "partial" / "translations.jsonl"
+    with open(partial, "a") as stream:
+        stream.write('{"number":3,"tok')
     translated.translate_training(settings, results, "toy")
     made = results.translated("toy", "supertransformer") / "translated.json"
     assert artifact("translated").problems(made) == []
@@ -245,6 +248,26 @@ def test_a_subtransformer_can_learn_from_translations(project, monkeypatch):
     taught = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())["taught_by"]
     identity = json.loads((results.translated("toy", "supertransformer") / "translated.json").read_text())["identity"]
     assert taught == {"name": "supertransformer", "distillation": "sequence", "translations": identity}
+
+
+def test_translations_do_not_depend_on_the_number_of_processes(project, monkeypatch):
+    results = project[1]
+    short = {"teacher": "supertransformer", "distillation": "sequence"}
+    settings = Settings({"tasks": {"toy": {"subtransformer": short}}}, folder=project[0].folder)
+    train_supertransformer(settings, results, "toy")
+    monkeypatch.setattr(translated, "BATCH_TOKENS", 100)
+    processes, original = [], translated.map_chunks
+    monkeypatch.setattr(translated, "map_chunks", lambda *given: processes.append(given[2]) or original(*given))
+    made = []
+    for threads in (1, 2):
+        partial = results.translated("toy", "supertransformer") / "partial" / "translations.jsonl"
+        partial.unlink(missing_ok=True)
+        translated.translate_training(settings, results, "toy", TrainingResources(threads=threads))
+        made.append(translated.translated_prefix(results, "toy", "supertransformer").with_suffix(".bin").read_bytes())
+    assert processes == [1, 2]
+    assert made[0] == made[1]
+    with pytest.raises(HatError, match="64 GPUs are wanted"):
+        translated.translate_training(settings, results, "toy", TrainingResources(threads=1, gpus=64))
 
 
 def test_checkpoints_are_averaged_exactly(tmp_path):

@@ -41,12 +41,13 @@ print(json.dumps({job.rule: {**job.resources, "threads": job.threads} for job in
 
 @pytest.mark.parametrize("profile", ["slurm", "generic"])
 def test_training_alone_asks_for_gpus_and_every_job_for_memory_and_time(project, profile):
-    options = ["--workflow-profile", f"workflow/profiles/{profile}", "--config", "gpus=2", "gpu_type=a100"]
+    teacher = "tasks={smoke: {subtransformer: {teacher: supertransformer, distillation: both}}}"
+    options = ["--workflow-profile", f"workflow/profiles/{profile}", "--config", "gpus=2", "gpu_type=a100", teacher]
     command = [sys.executable, "-c", ASKED, *options]
     ran = subprocess.run(command, check=False, cwd=project.folder, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     asked = json.loads(ran.stdout)
-    trained = {"train_supertransformer", "train_subtransformer"}
+    trained = {"train_supertransformer", "translate_training", "train_subtransformer"}
     assert {rule for rule, resources in asked.items() if resources.get("gpus")} == trained
     for rule in trained:
         assert (asked[rule]["gpu"], asked[rule]["gpu_model"]) == (2, "a100")

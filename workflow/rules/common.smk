@@ -120,10 +120,17 @@ def growing(mem_mb):
 
 
 _chosen = SETTINGS.configuration
+
+
 # A job with GPUs gets the cores of its `threads` for all of them together, and not for each.
-TRAINING = training_resources(_chosen.gpus, _chosen.nodes, _chosen.gpu_type) | (
-    {"cpus_per_task": lambda wildcards, threads: threads} if _chosen.gpus else {}
-)
+def training_on(nodes):
+    """Resources of a job that trains, or translates with what was trained, on so many machines."""
+    return training_resources(_chosen.gpus, nodes, _chosen.gpu_type) | (
+        {"cpus_per_task": lambda wildcards, threads: threads} if _chosen.gpus else {}
+    )
+
+
+TRAINING = training_on(_chosen.nodes)
 
 
 @noted

@@ -13,6 +13,7 @@ rule translate_training:
         "results/benchmarks/{task}/translated/{teacher}.tsv"
     threads: all_cores
     resources:
+        **training_on(1),
         mem_mb=growing(8000),
         runtime=2880,
     params:
@@ -21,6 +22,7 @@ rule translate_training:
         "{wildcards.task}: translate the training set with {wildcards.teacher}"
     shell:
         "hat --log {log} subtransformer translate {wildcards.task}"
+        " --threads {threads} --gpus {resources.gpus}"
 
 
 rule train_subtransformer:
