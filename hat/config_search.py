@@ -34,7 +34,7 @@ class Search(Section):
         2000, description="Sentences of the validation split used to compare candidates"
     )
     workers: int = Field(0, ge=0, description="Processes that evaluate, each with one thread; 0 for one a core")
-    gpus: int = Field(0, ge=0, description="GPUs that evaluate losses, a process for each; 0 for `workers` without")
+    gpus: int = Field(0, ge=0, description="GPUs that evaluate, a process for each; 0 for `workers` without")
     verify: int = Field(
         3, ge=0, description="Best candidates of a budget that are measured on the device; 0 for none, unverified"
     )
@@ -63,10 +63,6 @@ class Search(Section):
     )
     crossovers: int = Field(50, ge=0, description="`genetic`: children by crossover in each generation")
     iterations: Positive = Field(30, description="`genetic`: generations")
-
-    def gpus_for(self, objective: str) -> int:
-        """GPUs that evaluate an objective; BLEU is translated on the processor."""
-        return self.gpus if objective == "loss" else 0
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:

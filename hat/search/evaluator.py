@@ -6,7 +6,7 @@ worse by more than chance allows it is stopped there, and its loss is an estimat
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -25,7 +25,6 @@ RISK = 0.01
 
 Request = tuple[Architecture, int, int]
 Sums = tuple[Sequence[float], Sequence[float]]
-Report = Callable[[Architecture, float], None]
 
 
 class Losses(Protocol):

@@ -10,6 +10,7 @@ import torch
 
 from hat.artifacts import only_one, provenance, write_json
 from hat.data.batches import length_batches
+from hat.data.chunks import in_chunks
 from hat.errors import InputError
 from hat.evaluate.validation_texts import ValidationTexts
 from hat.latency.accuracy import kendall_tau
@@ -30,6 +31,8 @@ from hat.train import checkpoints
 from hat.translator import BATCH_TOKENS
 
 BOOTSTRAPS = 2000
+# Architectures handed to the workers at a time, between which progress is shown.
+SIDE_BY_SIDE = 16
 
 
 class BleuOfInherited:
@@ -39,6 +42,7 @@ class BleuOfInherited:
         settings: the configuration; beam 5, lengths as the task scores.
         results: where the SuperTransformer and the data are.
         task: name of the task.
+        gpu: number of the GPU that translates; the processor where absent, with one thread.
 
     Raises:
         InputError: the checkpoint or the data are missing or malformed.
@@ -46,9 +50,10 @@ class BleuOfInherited:
 
     blocks = 1
 
-    def __init__(self, settings: Settings, results: Results, task: str) -> None:
+    def __init__(self, settings: Settings, results: Results, task: str, gpu: int | None = None) -> None:
         chosen = settings.task(task)
         torch.set_num_threads(1)
+        self._device = torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
         self._parent = SuperTransformer(SearchSpace(settings.space_of(task)), task_shape(settings, results, task))
         self._parent.load_state_dict(checkpoints.load(results.supertransformer(task) / "checkpoint.pt")["model"])
         self._texts = ValidationTexts(settings, results, task, chosen.search.validation_sentences)
@@ -62,7 +67,7 @@ class BleuOfInherited:
         """BLEU of the translations against the raw references."""
         from sacrebleu.metrics.bleu import BLEU
 
-        model, texts = TorchModel(self._parent.extract(architecture)), self._texts
+        model, texts = TorchModel(self._parent.extract(architecture).to(self._device)), self._texts
         made: dict[int, Sequence[int]] = {}
         for batch in self._batches:
             found = model.translate([texts.split.source[number].tolist() for number in batch], self._decoding)
@@ -101,8 +106,8 @@ def compare_objectives(settings: Settings, results: Results, task: str, count: i
             workers = Workers(settings, results, task, objective)
             context = evaluation_context(settings, task, weights, objective)
             evaluator = Evaluator(Evaluations(results.evaluations(task), context), workers)
-            for point in points:
-                values.append(evaluator.known([point], workers.blocks)[0].loss())
+            for some in in_chunks(points, SIDE_BY_SIDE):
+                values += [known.loss() for known in evaluator.known(some, workers.blocks)]
                 tracker(sum(map(len, found.values())), objective)
             workers.close()
         loss, bleu = np.array(found["loss"]), 100 - np.array(found["bleu"])

@@ -124,7 +124,7 @@ def evaluation_context(settings: Settings, task: str, weights: str, objective: s
         "precision": chosen.supertransformer.precision,
         "batch_tokens": chosen.supertransformer.batch_tokens,
     }
-    if chosen.search.gpus_for(objective):
+    if chosen.search.gpus:
         # Sums of a GPU differ in their last digits.
         made_from["gpu"] = True
     if objective == "bleu":

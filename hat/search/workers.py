@@ -26,16 +26,14 @@ def objective_of(
     Raises:
         HatError: there are fewer GPUs than wanted.
     """
-    if objective == "bleu":
-        from hat.search.quality import BleuOfInherited
-
-        return BleuOfInherited(settings, results, task)
+    from hat.search.quality import BleuOfInherited
     from hat.train.evaluator import InheritedLoss
     from hat.train.processes import require_gpus
 
-    gpus = settings.task(task).search.gpus_for(objective)
+    gpus = settings.task(task).search.gpus
     require_gpus(gpus)
-    return InheritedLoss(settings, results, task, gpu if gpus else None)
+    kind = BleuOfInherited if objective == "bleu" else InheritedLoss
+    return kind(settings, results, task, gpu if gpus else None)
 
 
 class Workers:
@@ -52,7 +50,7 @@ class Workers:
         chosen = settings.task(task).search
         objective = objective or chosen.objective
         self._made_from = (settings, results, task, objective)
-        self._gpus = chosen.gpus_for(objective)
+        self._gpus = chosen.gpus
         self._count = self._gpus or chosen.workers or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
 

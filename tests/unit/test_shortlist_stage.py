@@ -18,7 +18,8 @@ from hat.latency.workload import workload_of
 from hat.layout import Results
 from hat.runtime.base import made_sentence
 from hat.runtime.shortlist import Shortlist
-from hat.search.quality import BleuOfInherited
+from hat.schemas.catalogue import artifact
+from hat.search.quality import BleuOfInherited, compare_objectives
 from hat.settings import Settings
 from hat.shortlist import alignment, trial
 from hat.shortlist.alignment import align, make_lexicon
@@ -26,6 +27,7 @@ from hat.shortlist.lexicon import Lexicon
 from hat.shortlist.stages import make_task_shortlist
 from hat.shortlist.stored import deployed_shortlist
 from hat.space import SearchSpace
+from hat.train.evaluator import InheritedLoss
 from hat.train.stages import train_baseline, train_supertransformer
 
 LADDER = {"frequent": [1, 4], "translations": [1, 2, 30], "validation_sentences": 20}
@@ -220,11 +222,12 @@ def test_neither_device_nor_task_need_one_that_want_none(project):
     assert not (export_model(settings, results, "toy", "plain", "small") / "network/vmap.txt").exists()
 
 
-def test_bleu_as_objective_is_that_of_the_same_translations(project):
+@pytest.fixture
+def eloquent(project):
+    """The project with a network that says something, part of which is right, and its BLEU on validation sentences."""
     settings, results = project
-    task = {"search": {"validation_sentences": 20}, "shortlist": LADDER}
+    task = {"search": {"validation_sentences": 20, "workers": 2}, "shortlist": LADDER}
     settings = Settings({"tasks": {"toy": task}}, settings.folder)
-    largest = SearchSpace(settings.space_of("toy")).largest
     # So small a network ends every sentence at once. One of random weights says something, though nothing right, so
     # every other reference is made what it says.
     path = results.supertransformer("toy") / "checkpoint.pt"
@@ -240,8 +243,35 @@ def test_bleu_as_objective_is_that_of_the_same_translations(project):
     for number, line in list(zip(texts.numbers, said, strict=True))[::2]:
         lines[number] = line
     raw.write_text("".join(f"{line}\n" for line in lines))
-    expected = trial.Trial(settings, results, "toy", "").score(None).bleu
-    assert 10 < expected < 90
+    bleu = trial.Trial(settings, results, "toy", "").score(None).bleu
+    assert 10 < bleu < 90
+    return settings, results, bleu
+
+
+def test_bleu_as_objective_is_that_of_the_same_translations(eloquent):
+    settings, results, bleu = eloquent
+    largest = SearchSpace(settings.space_of("toy")).largest
     found = BleuOfInherited(settings, results, "toy")
-    assert found.bleu(largest) == pytest.approx(expected)
-    assert list(found.sums([(largest, 0, 1)])) == [([pytest.approx(100 - expected)], [1.0])]
+    assert found.bleu(largest) == pytest.approx(bleu)
+    assert list(found.sums([(largest, 0, 1)])) == [([pytest.approx(100 - bleu)], [1.0])]
+
+
+def test_objectives_are_compared_over_drawn_architectures(eloquent):
+    settings, results, bleu = eloquent
+    with pytest.raises(InputError, match="--count is 2, expected at least 3"):
+        compare_objectives(settings, results, "toy", 2)
+    path = compare_objectives(settings, results, "toy", 6)
+    assert artifact("objectives").problems(path) == []
+    content = read_json(path)
+    values = {row["digest"]: row for row in content["values"]}
+    space = SearchSpace(settings.space_of("toy"))
+    assert len(values) == content["architectures"] == 6
+    assert values[space.largest.digest]["bleu"] == pytest.approx(bleu)
+    loss, smallest = InheritedLoss(settings, results, "toy"), space.smallest
+    assert values[smallest.digest]["validation_loss"] == pytest.approx(loss(smallest), abs=1e-9)
+    low, high = content["kendall_tau_95_percent"]
+    assert -1 <= low <= content["kendall_tau"] <= high <= 1
+    # Evaluations are kept: again, nothing is evaluated.
+    kept = results.evaluations("toy").read_text()
+    assert read_json(compare_objectives(settings, results, "toy", 6))["values"] == content["values"]
+    assert results.evaluations("toy").read_text() == kept

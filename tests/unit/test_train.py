@@ -132,11 +132,12 @@ def test_both_networks_learn_and_inherited_weights_are_evaluated(project):
     assert found["validation"]["nll"] < metrics(results.subtransformer("toy", "local", "5ms"))[0]["nll"] - 0.3
 
 
+@pytest.mark.parametrize("objective", ["loss", "bleu"])
 @pytest.mark.parametrize("requests", [1, 3])
-def test_losses_on_gpus_want_as_many(project, requests):
+def test_evaluations_on_gpus_want_as_many(project, requests, objective):
     count = torch.cuda.device_count()
     settings = Settings({"search": {"gpus": count + 2}}, folder=project[0].folder)
-    workers = Workers(settings, project[1], "toy")
+    workers = Workers(settings, project[1], "toy", objective)
     wanted = [(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * requests
     with pytest.raises(HatError, match=f"{count + 2} GPUs are wanted, this machine has {count}"):
         list(workers.sums(wanted))
