@@ -24,6 +24,8 @@ NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 BUDGET = re.compile(r"^(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s)\Z")
 # Name of the teacher that is the SuperTransformer's largest network; others are baselines.
 SUPERTRANSFORMER = "supertransformer"
+# Where values are from that come with a command.
+OVERRIDES = "overrides (--config, --configfile, --set)"
 
 
 def budget_ms(budget: str) -> float:
@@ -56,7 +58,8 @@ class Settings:
         self._overrides = undotted(overrides or {})
         path = self.folder / "config.yaml"
         values = merge(self._read(path), self._overrides)
-        self.configuration = self._check(Configuration, values, str(path)) or self._sound(Configuration, values)
+        over = {f"{OVERRIDES}, ": self._overrides}
+        self.configuration = self._check(Configuration, values, str(path), over) or self._sound(Configuration, values)
         chosen = self.configuration
         for_every_task = {
             key: section
@@ -81,7 +84,8 @@ class Settings:
             self._check_measured_space(name, task)
         self._check_baselines()
         if self._errors:
-            raise InputError("\n".join(self._errors))
+            # A section of every task is wrong in each.
+            raise InputError("\n".join(dict.fromkeys(self._errors)))
 
     def changed(self, overrides: Mapping[str, Any]) -> "Settings":
         """This configuration with further overrides laid over it."""
@@ -184,7 +188,7 @@ class Settings:
             file = f"{self.folder}/baselines/{name}.yaml"
             if BUDGET.match(name) or name in OF_A_DEVICE:
                 self._errors.append(f"{file}: the name may be no budget and none of {', '.join(sorted(OF_A_DEVICE))}")
-            self._check(Training, undotted(baseline.training), f"{file}, training")
+            self._check(Training, undotted(baseline.training), f"{file}, training", {})
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:
@@ -214,8 +218,15 @@ class Settings:
             if not NAME.match(name):
                 self._errors.append(f"{path}: the name may hold letters, digits, - and _ only")
                 continue
-            values = merge(merge(self._read(path), for_all), overrides.get(name, {}))
-            if (value := self._check(model, values, str(path))) is not None:
+            own = overrides.get(name, {})
+            over = {
+                f"{OVERRIDES}, {kind}.{name}.": _part(_part(self._overrides, kind), name),
+                f"{OVERRIDES}, ": self._overrides if for_all else {},
+                f"{self.folder}/config.yaml, {kind}.{name}.": own,
+                f"{self.folder}/config.yaml, ": for_all,
+            }
+            values = merge(merge(self._read(path), for_all), own)
+            if (value := self._check(model, values, str(path), over)) is not None:
                 found[name] = value
         return found
 
@@ -227,20 +238,30 @@ class Settings:
             wrong = {problem["loc"][0] for problem in error.errors()}
             return model.model_validate({key: value for key, value in values.items() if key not in wrong})
 
-    def _check(self, model: type[Model], values: Mapping[str, Any], file: str) -> Model | None:
+    def _check(self, model: type[Model], values: Mapping[str, Any], file: str, over: Mapping[str, Any]) -> Model | None:
         try:
             return model.model_validate(values)
         except ValidationError as error:
-            self._errors.extend(describe(error, model, file))
+            self._errors.extend(describe(error, model, file, over))
             return None
 
 
-def describe(error: ValidationError, model: type[BaseModel], file: str) -> list[str]:
-    """One line for each problem: file, key, what is wrong, the bad value."""
+def describe(
+    error: ValidationError, model: type[BaseModel], file: str, over: Mapping[str, Any] | None = None
+) -> list[str]:
+    """One line for each problem: file, key, what is wrong, the bad value.
+
+    Args:
+        error: the problems.
+        model: what was expected.
+        file: where the values are from.
+        over: what was laid over them, the uppermost first, by what stands before its keys.
+    """
     lines = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])
-        where = f"{file}, {key}" if key else file
+        before = next((name for name, values in (over or {}).items() if _holds(values, problem["loc"])), f"{file}, ")
+        where = f"{before}{key}" if key else file
         if problem["type"] == "extra_forbidden":
             lines.append(f"{where}: unknown key{_allowed(model, problem['loc'][:-1])}")
         elif problem["type"] == "missing":
@@ -252,6 +273,19 @@ def describe(error: ValidationError, model: type[BaseModel], file: str) -> list[
             shown = "" if problem["type"] == "value_error" or isinstance(value, dict) else f", got {value!r}"
             lines.append(f"{where}: {message}{shown}")
     return lines
+
+
+def _holds(values: Any, location: tuple[int | str, ...]) -> bool:
+    """Whether there is something at this place."""
+    for part in location:
+        if not isinstance(values, Mapping) or part not in values:
+            return False
+        values = values[part]
+    return bool(location)
+
+
+def _part(values: Any, key: str) -> Any:
+    return values.get(key) if isinstance(values, Mapping) else None
 
 
 def _allowed(model: type[BaseModel], location: tuple[int | str, ...]) -> str:

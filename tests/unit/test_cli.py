@@ -100,7 +100,10 @@ def test_sound_configuration():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--set", "seed=x", "config", "check"], "config.yaml, seed: input should be a valid integer"),
+        (
+            ["--set", "seed=x", "config", "check"],
+            "hat: overrides (--config, --configfile, --set), seed: input should be a valid integer",
+        ),
         (["--set", "seed", "config", "check"], "hat: --set seed: expected KEY=VALUE"),
         (["--configfile", "/nowhere.yaml", "config", "check"], "hat: /nowhere.yaml: no such file"),
         (["data", "fetch", "nosuch"], "hat: task 'nosuch' is unknown, expected one of"),

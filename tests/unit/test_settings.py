@@ -37,18 +37,24 @@ def test_all_errors_at_once_with_file_and_key(folder):
     (folder / "tasks" / "demo.yaml").write_text((folder / "tasks" / "demo.yaml").read_text() + "colour: red\n")
     (folder / "devices" / "local.yaml").write_text("connection: telepathy\nbeam: 0\n")
     (folder / "spaces" / "odd.yaml").write_text("[1, 2")
+    (folder / "config.yaml").write_text("tasks: {demo: {search: {parents: -1, levels: 0}}}\nscoring: {beam: none}\n")
+    overrides = {"seed": "x", "search": {"population": 0}, "tasks.demo.search.parents": 0, "devices.xeon": {"beam": -2}}
     with pytest.raises(InputError) as caught:
-        Settings({"seed": "x", "search": {"population": 0}}, folder)
+        Settings(overrides, folder)
     text = str(caught.value)
     for expected in (
-        "config.yaml, seed: ",
+        "overrides (--config, --configfile, --set), seed: ",
         "tasks/demo.yaml, colour: unknown key, expected one of description, ",
         "devices/local.yaml, connection: input should be 'local' or 'ssh', got 'telepathy'",
         "devices/local.yaml, beam: ",
         "spaces/odd.yaml: not YAML",
-        "tasks/bibleende.yaml, search.population: ",
+        "overrides (--config, --configfile, --set), search.population: ",
+        "overrides (--config, --configfile, --set), tasks.demo.search.parents: input should be greater than 0, got 0",
+        "overrides (--config, --configfile, --set), devices.xeon.beam: input should be greater than 0, got -2",
+        f"{folder}/config.yaml, tasks.demo.search.levels: input should be greater than 0, got 0",
+        f"{folder}/config.yaml, scoring.beam: input should be a valid integer",
     ):
-        assert expected in text
+        assert text.count(expected) == 1, expected
     assert all("\n" not in line and len(line) > 20 for line in text.splitlines())
 
 

@@ -59,9 +59,9 @@ def test_snakemake_ends_with_that_sentence(project, target):
 def test_all_errors_of_the_configuration_at_once(project):
     (project.folder / "config/devices/local.yaml").write_text("connection: local\nthread: 1\n")
     output = project.snakemake("--config", "seed=x", "search={population: 0}", code=1)
-    assert "config/config.yaml, seed: " in output
+    assert "overrides (--config, --configfile, --set), seed: " in output
     assert "config/devices/local.yaml, thread: unknown key, expected one of description, " in output
-    assert "config/tasks/smoke.yaml, search.population: " in output
+    assert "overrides (--config, --configfile, --set), search.population: " in output
     assert "Traceback" not in output
 
 
