@@ -6,9 +6,11 @@
 All algorithms and seeds share one file of evaluations, so an interrupted run goes on where it was, and what one has
 evaluated costs the others no time; what is counted are the validation tokens that each would have looked at alone.
 `genetic` and `random` search each budget for itself, `surrogate` and `pareto` all at once, without knowing them;
-`surrogate-named` is told the three budgets, `surrogate-whole` stops no candidate early, `genetic-published` has the
-published sizes: 3,125 evaluations for each budget (`--budgets 1` searches the second alone). The truth is the best of
-all that any run has evaluated, and, in a sub-space of 84 Architectures (`exhaustive`), the best of all there are.
+`surrogate-named` is told the three budgets, `surrogate-topped` searches further for each of them (`--top-up`), as the
+workflow does, `surrogate-whole` stops no candidate early. A number, as in `surrogate-250-named`, is that of
+evaluations, in place of `--evaluations`. `genetic-published` has the published sizes: 3,125 evaluations for each budget
+(`--budgets 1` searches the second alone). The truth is the best of all that any run has evaluated, and, in a sub-space
+of 84 Architectures (`exhaustive`), the best of all there are.
 
 With `--replay` nothing is evaluated: losses are those of a model, gradient boosting fitted to all that the runs above
 have evaluated, and for each Architecture a fixed deviation as large as the model's errors on the better half of those
@@ -41,6 +43,7 @@ from hat.search.evaluator import Evaluator, Judged
 from hat.search.front import hypervolume
 from hat.search.problem import Candidate, Problem, run
 from hat.search.setting import weights_digest
+from hat.search.surrogate import SurrogateSearch
 from hat.search.workers import Workers
 from hat.settings import Settings
 from hat.space import Architecture, SearchSpace
@@ -147,7 +150,14 @@ class Bench:
             # The budgets are not known when the front is searched.
             levels = np.linspace(self.fastest, self.slowest, settings.levels + 1)[1:].tolist()
             problem = self.problem(levels, halving=settings.halving)
-        return run(problem, algorithm(problem, settings, seed), tracker)
+        found = run(problem, algorithm(problem, settings, seed), tracker)
+        if name.endswith("-topped"):
+            front = list(found)
+            for own in self.budgets:
+                problem = self.problem([own], halving=settings.halving)
+                more = SurrogateSearch(problem, settings, seed, front, evaluations=settings.top_up)
+                found += run(problem, more, tracker, front)
+        return found
 
 
 def is_single(name: str) -> bool:
@@ -162,8 +172,11 @@ def chosen_settings(options: argparse.Namespace, name: str) -> Search:
     genetic = Search(
         population=options.population, parents=10, mutations=15, crossovers=15, iterations=options.iterations
     )
-    count = options.evaluations if not is_single(name) else options.population + 30 * options.iterations
-    return genetic.model_copy(update={"evaluations": count, "halving": not name.endswith("-whole")})
+    count = options.population + 30 * options.iterations
+    if not is_single(name):
+        count = next((int(part) for part in name.split("-") if part.isdigit()), options.evaluations)
+    more = {"evaluations": count, "halving": not name.endswith("-whole"), "top_up": options.top_up}
+    return genetic.model_copy(update=more)
 
 
 def run_all(options: argparse.Namespace) -> None:
@@ -335,6 +348,7 @@ def main() -> None:
     parser.add_argument("--population", type=int, default=40)
     parser.add_argument("--iterations", type=int, default=6)
     parser.add_argument("--evaluations", type=int, default=120)
+    parser.add_argument("--top-up", type=int, default=12)
     parser.add_argument("--replay", action="store_true", help="evaluate by a model of what was evaluated")
     parser.add_argument("--exhaustive", action="store_true")
     options = parser.parse_args()
