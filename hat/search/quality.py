@@ -1,7 +1,6 @@
 """BLEU of inherited weights: as an objective, and how well the validation loss tells it."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ from hat.evaluate.validation_texts import ValidationTexts
 from hat.latency.accuracy import kendall_tau
 from hat.latency.selection import draw_architectures
 from hat.layout import Results
+from hat.model.base import EncoderDecoder
 from hat.model.supertransformer import SuperTransformer
 from hat.progress import progress
+from hat.runtime.base import Decoding
 from hat.runtime.torch import TorchModel
 from hat.search.evaluations import Evaluations
 from hat.search.evaluator import Evaluator
@@ -59,26 +60,34 @@ class BleuOfInherited:
         self._texts = ValidationTexts(settings, results, task, chosen.search.validation_sentences)
         self._decoding = compared_decoding(chosen.scoring)
 
-    @cached_property
-    def _batches(self) -> list[Any]:
-        return length_batches(self._texts.split, BATCH_TOKENS // BEAM, self._texts.numbers)
-
     def bleu(self, architecture: Architecture) -> float:
         """BLEU of the translations against the raw references."""
-        from sacrebleu.metrics.bleu import BLEU
-
-        model, texts = TorchModel(self._parent.extract(architecture).to(self._device)), self._texts
-        made: dict[int, Sequence[int]] = {}
-        for batch in self._batches:
-            found = model.translate([texts.split.source[number].tolist() for number in batch], self._decoding)
-            made |= {int(number): best.tokens for number, best in zip(batch, found, strict=True)}
-        lines = texts.decoded([made[int(number)] for number in texts.numbers])
-        return float(BLEU(trg_lang=texts.language).corpus_score(lines, [texts.references]).score)
+        model = self._parent.extract(architecture).to(self._device)
+        return validation_bleu(model, self._texts, self._decoding)
 
     def sums(self, requests: Sequence[tuple[Architecture, int, int]]) -> Iterator[tuple[list[float], list[float]]]:
         """100 - BLEU, and 1, of each request, in order."""
         for architecture, _, _ in requests:
             yield [100 - self.bleu(architecture)], [1.0]
+
+
+def validation_bleu(model: EncoderDecoder, texts: ValidationTexts, decoding: Decoding) -> float:
+    """BLEU of a network's translations of validation sentences against the raw references.
+
+    Args:
+        model: the network.
+        texts: the sentences.
+        decoding: how they are translated.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    translator = TorchModel(model)
+    made: dict[int, Sequence[int]] = {}
+    for batch in length_batches(texts.split, BATCH_TOKENS // BEAM, texts.numbers):
+        found = translator.translate([texts.split.source[number].tolist() for number in batch], decoding)
+        made |= {int(number): best.tokens for number, best in zip(batch, found, strict=True)}
+    lines = texts.decoded([made[int(number)] for number in texts.numbers])
+    return float(BLEU(trg_lang=texts.language).corpus_score(lines, [texts.references]).score)
 
 
 def compare_objectives(settings: Settings, results: Results, task: str, count: int) -> Path:

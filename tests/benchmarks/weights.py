@@ -6,14 +6,24 @@ The Architecture of a budget that was searched is trained from random weights, f
 SuperTransformer's largest network as a teacher, by words, by its translations, and both. Each variant is trained in a
 folder of its own below results/benchmarks/weights, which has links to the task's data and SuperTransformer; warm-up
 is a tenth of the updates, and checkpoints are averaged over the last fifth. An interrupted run goes on where it was.
+BLEU is that of the whole validation split, beam 5: who learns from translations is sure of them, which likelihood of
+the references holds against him.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from hat.artifacts import read_json
+from hat.evaluate.validation_texts import ValidationTexts
 from hat.layout import Results
+from hat.model.networks import build_network
+from hat.search.quality import validation_bleu
 from hat.settings import Settings
+from hat.shapes import task_shape
+from hat.shortlist.trial import compared_decoding
+from hat.space import Architecture
+from hat.train import checkpoints
 from hat.train.stages import train_subtransformer
 from hat.train.translated import translate_training
 
@@ -32,7 +42,7 @@ def main() -> None:
     parser.add_argument("--taught", choices=("none", *TAUGHT[1:]), action="append", help="only these; repeatable")
     options = parser.parse_args()
     whole = Results(options.results)
-    print("| start | taught by | validation nll | seconds |\n| --- | --- | ---: | ---: |")
+    print("| start | taught by | validation nll | validation BLEU | seconds |\n| --- | --- | ---: | ---: | ---: |")
     for start in options.start or STARTS:
         for taught in options.taught or TAUGHT:
             taught = None if taught == "none" else taught
@@ -54,10 +64,28 @@ def main() -> None:
                     link.symlink_to(path.resolve())
             found = whole.budget(options.task, options.device, options.budget) / "architecture.json"
             (folder / found.name).write_text(found.read_text())
-            train_subtransformer(settings, own, options.task, options.device, options.budget)
-            trained = read_json(own.subtransformer(options.task, options.device, options.budget) / "config.json")
-            cells = (start, taught or "the text", f"{trained['validation']['nll']:.3f}", f"{trained['seconds']:.0f}")
+            network = own.subtransformer(options.task, options.device, options.budget)
+            if not (network / "config.json").exists():
+                train_subtransformer(settings, own, options.task, options.device, options.budget)
+            trained = read_json(network / "config.json")
+            bleu = bleu_of(
+                settings,
+                whole,
+                options.task,
+                Architecture.from_dict(read_json(found)["architecture"], str(found)),
+                network,
+            )
+            numbers = (f"{trained['validation']['nll']:.3f}", f"{bleu:.2f}", f"{trained['seconds']:.0f}")
+            cells = (start, taught or "the text", *numbers)
             print("|", " | ".join(cells), "|", flush=True)
+
+
+def bleu_of(settings: Settings, results: Results, task: str, architecture: Architecture, trained: Path) -> float:
+    """BLEU of a trained network on the validation split."""
+    model = build_network(architecture, task_shape(settings, results, task))
+    model.load_state_dict(checkpoints.load(trained / "checkpoint.pt")["model"])
+    texts = ValidationTexts(settings, results, task, sys.maxsize)
+    return validation_bleu(model, texts, compared_decoding(settings.task(task).scoring))
 
 
 if __name__ == "__main__":
