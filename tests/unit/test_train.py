@@ -1,6 +1,7 @@
 """Training: schedules, batches, checkpoints, and runs that were killed and go on."""
 
 import json
+import multiprocessing
 import subprocess
 import sys
 from itertools import pairwise
@@ -141,6 +142,19 @@ def test_evaluations_on_gpus_want_as_many(project, requests, objective):
     wanted = [(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * requests
     with pytest.raises(HatError, match=f"{count + 2} GPUs are wanted, this machine has {count}"):
         list(workers.sums(wanted))
+
+
+def test_a_worker_that_is_killed_is_said_in_a_sentence(project):
+    train_supertransformer(*project, "toy")
+    settings = Settings({"search": {"workers": 2}}, folder=project[0].folder)
+    workers = Workers(settings, project[1], "toy")
+    found = workers.sums([(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * 5000)
+    next(found)
+    for child in multiprocessing.active_children():
+        child.kill()
+    with pytest.raises(HatError, match="a worker process was killed"):
+        list(found)
+    workers.close()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
