@@ -80,7 +80,9 @@ class Workers:
                 require_gpus(self._gpus)
             self._pool = worker_pool(self._count, _start, *self._made_from)
         with killed_workers_said():
-            yield from self._pool.map(_sums, requests)
+            # Not map: where a worker is killed it cancels what the pool's own thread is about to end.
+            for future in [self._pool.submit(_sums, request) for request in requests]:
+                yield future.result()
 
     def close(self) -> None:
         """End the processes."""

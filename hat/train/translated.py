@@ -1,5 +1,6 @@
 """Sequence-level distillation: the training set with the translations of a teacher for targets."""
 
+import hashlib
 import json
 import random
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from hat.artifacts import JsonLinesLog, digest, only_one, placed_jsonl, provenance, read_json, write_json, write_text
@@ -27,9 +29,11 @@ from hat.train.processes import TrainingResources, own_resources, require_gpus
 from hat.train.teacher import TrainedTeacher, trained_teacher
 from hat.translator import BATCH_TOKENS
 
-# With fewer batches for each, starting processes takes longer than the work.
+# With fewer batches for each, starting processes would take longer than it saves.
 BATCHES_OF_A_PROCESS = 8
 ORDER_SEED = 0
+
+Numbers = npt.NDArray[np.int64]
 
 
 def translated_prefix(results: Results, task: str, teacher: str) -> Path:
@@ -77,20 +81,20 @@ def translate_training(
         decoding = compared_decoding(chosen.scoring)
         work = TeacherTranslator(settings, results, task, name, decoding)
         split = PairedSplit(results.data(task), chosen, "train")
-        sizes = [split.source.sizes.tolist(), split.target.sizes.tolist()]
-        identity = digest([work.teacher.identity, asdict(decoding), sizes])
+        sources = [hashlib.sha256(part.data).hexdigest() for part in (split.source.sizes, split.source.tokens)]
+        identity = digest([work.teacher.identity, asdict(decoding), sources])
         kept = _Kept(folder / "partial" / "translations.jsonl", identity, len(split))
         batches = [kept.missing(batch) for batch in length_batches(split, BATCH_TOKENS // BEAM)]
-        batches = [batch for batch in batches if batch]
+        batches = [batch for batch in batches if len(batch)]
         # Short and long ones in turn: what is left takes as long as what was done.
         random.Random(ORDER_SEED).shuffle(batches)
         wanted = resources.gpus or resources.threads
         count = max(1, min(wanted, len(batches) // BATCHES_OF_A_PROCESS))
         work.threads, work.gpus = max(1, resources.threads // count), resources.gpus
-        sources = ([split.source[number].tolist() for number in batch] for batch in batches)
+        texts = ([split.source[number].tolist() for number in batch] for batch in batches)
         with progress(f"Translating the training set of {task} with {name}", len(split)) as show:
             show(kept.count)
-            for batch, found in zip(batches, map_chunks(work, sources, count), strict=True):
+            for batch, found in zip(batches, map_chunks(work, texts, count), strict=True):
                 kept.add(batch, found)
                 show(kept.count)
         vocabulary = work.teacher.model.shape.target_vocabulary
@@ -162,25 +166,22 @@ class _Kept:
         rows = placed_jsonl(path)
         if next(rows, (0, {}))[1] == {"identity": identity}:
             for place, row in rows:
-                self._note(row["number"], place)
+                self._places[row["number"]] = place
+            self.count = int((self._places >= 0).sum())
         else:
             write_text(path, "")
             self._log.append({"identity": identity})
 
-    def _note(self, number: int, place: int) -> None:
-        self.count += self._places[number] < 0
-        self._places[number] = place
-
-    def missing(self, numbers: np.ndarray) -> list[int]:
+    def missing(self, numbers: Numbers) -> Numbers:
         """Those of the sentences that have no translation yet."""
-        found: list[int] = numbers[self._places[numbers] < 0].tolist()
-        return found
+        return numbers[self._places[numbers] < 0]
 
-    def add(self, numbers: list[int], translations: list[tuple[int, ...]]) -> None:
+    def add(self, numbers: Numbers, translations: list[tuple[int, ...]]) -> None:
         """Keep translations of these sentences."""
-        rows = [{"number": number, "tokens": tokens} for number, tokens in zip(numbers, translations, strict=True)]
-        for number, place in zip(numbers, self._log.extend(rows), strict=True):
-            self._note(number, place)
+        pairs = zip(numbers.tolist(), translations, strict=True)
+        places = self._log.extend({"number": number, "tokens": tokens} for number, tokens in pairs)
+        self._places[numbers] = places
+        self.count += len(numbers)
 
     def __iter__(self) -> Iterator[list[int]]:
         """Token numbers of all translations, in the order of the sentences."""

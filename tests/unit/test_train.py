@@ -1,9 +1,6 @@
 """Training: schedules, batches, checkpoints, and runs that were killed and go on."""
 
 import json
-import multiprocessing
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,16 +11,13 @@ import torch
 from hat.config import Training
 from hat.data.batches import PairedSplit, TrainingBatches, length_batches, padding_share, validation_batches
 from hat.errors import HatError, InputError
-from hat.runtime.torch import TorchModel
-from hat.schemas.catalogue import artifact
-from hat.search.workers import Workers
 from hat.settings import Settings
 from hat.space import SearchSpace
 from hat.special_tokens import END, PAD
-from hat.train import checkpoints, loop, translated
+from hat.train import checkpoints, loop
 from hat.train.evaluator import InheritedLoss
 from hat.train.metrics import Meter
-from hat.train.processes import ALONE, TrainingResources
+from hat.train.processes import ALONE
 from hat.train.schedule import learning_rate
 from hat.train.stages import train_subtransformer, train_supertransformer
 
@@ -133,41 +127,6 @@ def test_both_networks_learn_and_inherited_weights_are_evaluated(project):
     assert found["validation"]["nll"] < metrics(results.subtransformer("toy", "local", "5ms"))[0]["nll"] - 0.3
 
 
-@pytest.mark.parametrize("objective", ["loss", "bleu"])
-@pytest.mark.parametrize("requests", [1, 3])
-def test_evaluations_on_gpus_want_as_many(project, requests, objective):
-    count = torch.cuda.device_count()
-    settings = Settings({"search": {"gpus": count + 2}}, folder=project[0].folder)
-    workers = Workers(settings, project[1], "toy", objective)
-    wanted = [(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * requests
-    with pytest.raises(HatError, match=f"{count + 2} GPUs are wanted, this machine has {count}"):
-        list(workers.sums(wanted))
-
-
-def test_a_worker_that_is_killed_is_said_in_a_sentence(project):
-    train_supertransformer(*project, "toy")
-    settings = Settings({"search": {"workers": 2}}, folder=project[0].folder)
-    workers = Workers(settings, project[1], "toy")
-    found = workers.sums([(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * 5000)
-    next(found)
-    for child in multiprocessing.active_children():
-        child.kill()
-    with pytest.raises(HatError, match="a worker process was killed"):
-        list(found)
-    workers.close()
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
-def test_losses_on_a_gpu_are_those_of_the_processor(project):
-    results = project[1]
-    train_supertransformer(project[0], results, "toy")
-    on_gpu = Settings({"search": {"gpus": 1}}, folder=project[0].folder)
-    smallest = SearchSpace(on_gpu.space_of("toy")).smallest
-    workers = Workers(on_gpu, results, "toy")
-    nll, tokens = next(workers.sums([(smallest, 0, workers.blocks)]))
-    assert sum(nll) / sum(tokens) == pytest.approx(InheritedLoss(project[0], results, "toy")(smallest), rel=1e-3)
-
-
 def test_a_subtransformer_can_start_from_what_it_inherits(project):
     folder, results = project[0].folder, project[1]
     overrides = {"subtransformer": {"initial_weights": "inherited", "updates": 1, "average_checkpoints": 1}}
@@ -210,79 +169,6 @@ def test_a_subtransformer_can_learn_from_the_largest_network(project):
     assert same(parent["model"], again["model"])
     with pytest.raises(InputError, match=r"subtransformer\.teacher: 'nobody' is unknown, expected supertransformer or"):
         Settings({"tasks": {"toy": {"subtransformer": {"teacher": "nobody"}}}}, folder=folder)
-
-
-def test_a_subtransformer_can_learn_from_translations(project, monkeypatch):
-    results = project[1]
-    short = {"teacher": "supertransformer", "distillation": "sequence", "updates": 2, "validate_every": 2}
-    settings = Settings({"tasks": {"toy": {"subtransformer": short}}}, folder=project[0].folder)
-    train_supertransformer(settings, results, "toy")
-    place = results.budget("toy", "local", "5ms")
-    place.mkdir(parents=True)
-    smallest = SearchSpace(settings.space_of("toy")).smallest
-    (place / "architecture.json").write_text(json.dumps({"architecture": smallest.to_dict()}))
-    with pytest.raises(InputError, match=r"translated\.json: no such file"):
-        train_subtransformer(settings, results, "toy", "local", "5ms")
-    # Killed after some batches: what was translated is not translated again.
-    original, seen = TorchModel.translate, []
-
-    def translate(self, sources, decoding):
-        if len(seen) == 2:
-            raise Killed
-        seen.append(len(sources))
-        return original(self, sources, decoding)
-
-    monkeypatch.setattr(translated, "BATCH_TOKENS", 500)
-    monkeypatch.setattr(TorchModel, "translate", translate)
-    with pytest.raises(Killed):
-        translated.translate_training(settings, results, "toy")
-    again = []
-
-    def count(self, sources, decoding):
-        again.append(len(sources))
-        return original(self, sources, decoding)
-
-    monkeypatch.setattr(TorchModel, "translate", count)
-    partial = results.translated("toy", "supertransformer") / "partial" / "translations.jsonl"
-    with open(partial, "a") as stream:
-        stream.write('{"number":3,"tok')
-    translated.translate_training(settings, results, "toy")
-    made = results.translated("toy", "supertransformer") / "translated.json"
-    assert artifact("translated").problems(made) == []
-    text = PairedSplit(results.data("toy"), settings.task("toy"), "train")
-    assert sum(seen) + sum(again) == len(text)
-    made = PairedSplit(
-        results.data("toy"),
-        settings.task("toy"),
-        "train",
-        translated.translated_prefix(results, "toy", "supertransformer"),
-    )
-    assert len(made.target) == len(text)
-    assert all(sentence[-1] == END for sentence in made.target)
-    train_subtransformer(settings, results, "toy", "local", "5ms")
-    taught = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())["taught_by"]
-    identity = json.loads((results.translated("toy", "supertransformer") / "translated.json").read_text())["identity"]
-    assert taught == {"name": "supertransformer", "distillation": "sequence", "translations": identity}
-
-
-def test_translations_do_not_depend_on_the_number_of_processes(project, monkeypatch):
-    results = project[1]
-    short = {"teacher": "supertransformer", "distillation": "sequence"}
-    settings = Settings({"tasks": {"toy": {"subtransformer": short}}}, folder=project[0].folder)
-    train_supertransformer(settings, results, "toy")
-    monkeypatch.setattr(translated, "BATCH_TOKENS", 100)
-    processes, original = [], translated.map_chunks
-    monkeypatch.setattr(translated, "map_chunks", lambda *given: processes.append(given[2]) or original(*given))
-    made = []
-    for threads in (1, 2):
-        partial = results.translated("toy", "supertransformer") / "partial" / "translations.jsonl"
-        partial.unlink(missing_ok=True)
-        translated.translate_training(settings, results, "toy", TrainingResources(threads=threads))
-        made.append(translated.translated_prefix(results, "toy", "supertransformer").with_suffix(".bin").read_bytes())
-    assert processes == [1, 2]
-    assert made[0] == made[1]
-    with pytest.raises(HatError, match="64 GPUs are wanted"):
-        translated.translate_training(settings, results, "toy", TrainingResources(threads=1, gpus=64))
 
 
 def test_checkpoints_are_averaged_exactly(tmp_path):
@@ -424,43 +310,3 @@ def test_validation_subset_is_fixed_and_spread(project):
     subset = list(validation_batches(split, 64, 10))
     assert sum(len(batch.source) for batch in subset) == 10
     assert sum(len(batch.source) for batch in validation_batches(split, 64)) == 40
-
-
-def test_search_reads_validation_data_only(project, tmp_path):
-    """All that is opened by evaluating, in this process and by workers; the sums of both are the same."""
-    settings, results = project
-    train_supertransformer(settings, results, "toy")
-    script = """
-import sys
-opened = []
-sys.addaudithook(lambda event, values: opened.append(str(values[0])) if event == "open" else None)
-from pathlib import Path
-from hat.layout import Results
-from hat.search.workers import Workers
-from hat.settings import Settings
-from hat.space import SearchSpace
-
-if __name__ == "__main__":
-    folder, root = sys.argv[1:]
-    sums = {}
-    for workers in (1, 2):
-        settings = Settings({"search": {"workers": workers, "validation_sentences": 12}}, Path(folder))
-        space = SearchSpace(settings.space_of("toy"))
-        made = Workers(settings, Results(root), "toy")
-        requests = [(point, 0, made.blocks) for point in (space.largest, space.smallest)]
-        requests.append((space.largest, 1, 3))
-        sums[workers] = list(made.sums(requests))
-        made.close()
-    assert sums[1] == sums[2], sums
-    assert sum(map(sum, (tokens for _, tokens in sums[1][:1]))) > 0
-    print("\\n".join(path for path in opened if path.startswith(root)))
-"""
-    path = tmp_path / "evaluate.py"
-    path.write_text(script)
-    command = [sys.executable, str(path), str(settings.folder), str(results.root)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    opened = {Path(line).name for line in ran.stdout.split()}
-    assert "checkpoint.pt" in opened
-    assert any(name.startswith("validation.") for name in opened)
-    assert not [name for name in opened if name.startswith(("test.", "train."))]

@@ -4,23 +4,11 @@ import json
 
 import pytest
 import yaml
+from test_baseline_targets import TRANSFORMER
 
 from hat.schemas.catalogue import check
 
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]
-BASELINE = {
-    "kind": "transformer",
-    "norm": "pre",
-    "qkv_dim": 32,
-    "encoder_embed_dim": 48,
-    "encoder_ffn_dim": [96],
-    "encoder_heads": [2],
-    "decoder_embed_dim": 48,
-    "decoder_ffn_dim": [96],
-    "decoder_self_heads": [2],
-    "decoder_cross_heads": [2],
-    "decoder_cross_span": [1],
-}
 
 
 def taught(finished, teacher, distillation):
@@ -63,7 +51,7 @@ def test_translations_of_the_supertransformer(finished):
 
 
 def test_words_of_a_baseline(finished):
-    (finished.folder / "config/baselines/small.yaml").write_text(yaml.safe_dump({"network": BASELINE}))
+    (finished.folder / "config/baselines/small.yaml").write_text(yaml.safe_dump({"network": TRANSFORMER}))
     target, options = taught(finished, "small", "word")
     written = finished.written(*options)
     assert "smoke/baselines/small/checkpoint.pt" in written

@@ -1,0 +1,91 @@
+"""Evaluations by workers: what they read, GPUs, and one that is killed."""
+
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from hat.errors import HatError
+from hat.search.workers import Workers
+from hat.settings import Settings
+from hat.space import SearchSpace
+from hat.train.evaluator import InheritedLoss
+from hat.train.stages import train_supertransformer
+
+
+@pytest.mark.parametrize("objective", ["loss", "bleu"])
+@pytest.mark.parametrize("requests", [1, 3])
+def test_evaluations_on_gpus_want_as_many(project, requests, objective):
+    count = torch.cuda.device_count()
+    settings = Settings({"search": {"gpus": count + 2}}, folder=project[0].folder)
+    workers = Workers(settings, project[1], "toy", objective)
+    wanted = [(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * requests
+    with pytest.raises(HatError, match=f"{count + 2} GPUs are wanted, this machine has {count}"):
+        list(workers.sums(wanted))
+
+
+def test_a_worker_that_is_killed_is_said_in_a_sentence(project):
+    train_supertransformer(*project, "toy")
+    settings = Settings({"search": {"workers": 2}}, folder=project[0].folder)
+    workers = Workers(settings, project[1], "toy")
+    found = workers.sums([(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * 5000)
+    next(found)
+    for child in multiprocessing.active_children():
+        child.kill()
+    with pytest.raises(HatError, match="a worker process was killed"):
+        list(found)
+    workers.close()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
+def test_losses_on_a_gpu_are_those_of_the_processor(project):
+    results = project[1]
+    train_supertransformer(project[0], results, "toy")
+    on_gpu = Settings({"search": {"gpus": 1}}, folder=project[0].folder)
+    smallest = SearchSpace(on_gpu.space_of("toy")).smallest
+    workers = Workers(on_gpu, results, "toy")
+    nll, tokens = next(workers.sums([(smallest, 0, workers.blocks)]))
+    assert sum(nll) / sum(tokens) == pytest.approx(InheritedLoss(project[0], results, "toy")(smallest), rel=1e-3)
+
+
+def test_search_reads_validation_data_only(project, tmp_path):
+    """All that is opened by evaluating, in this process and by workers; the sums of both are the same."""
+    settings, results = project
+    train_supertransformer(settings, results, "toy")
+    script = """
+import sys
+opened = []
+sys.addaudithook(lambda event, values: opened.append(str(values[0])) if event == "open" else None)
+from pathlib import Path
+from hat.layout import Results
+from hat.search.workers import Workers
+from hat.settings import Settings
+from hat.space import SearchSpace
+
+if __name__ == "__main__":
+    folder, root = sys.argv[1:]
+    sums = {}
+    for workers in (1, 2):
+        settings = Settings({"search": {"workers": workers, "validation_sentences": 12}}, Path(folder))
+        space = SearchSpace(settings.space_of("toy"))
+        made = Workers(settings, Results(root), "toy")
+        requests = [(point, 0, made.blocks) for point in (space.largest, space.smallest)]
+        requests.append((space.largest, 1, 3))
+        sums[workers] = list(made.sums(requests))
+        made.close()
+    assert sums[1] == sums[2], sums
+    assert sum(map(sum, (tokens for _, tokens in sums[1][:1]))) > 0
+    print("\\n".join(path for path in opened if path.startswith(root)))
+"""
+    path = tmp_path / "evaluate.py"
+    path.write_text(script)
+    command = [sys.executable, str(path), str(settings.folder), str(results.root)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    opened = {Path(line).name for line in ran.stdout.split()}
+    assert "checkpoint.pt" in opened
+    assert any(name.startswith("validation.") for name in opened)
+    assert not [name for name in opened if name.startswith(("test.", "train."))]
