@@ -67,7 +67,7 @@ class Workers:
         """Sums of each request, in order.
 
         Raises:
-            HatError: there are fewer GPUs than wanted.
+            HatError: there are fewer GPUs than wanted, or a process was killed.
         """
         if self._count == 1 or len(requests) == 1:
             yield from self._here.sums(requests)
