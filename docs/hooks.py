@@ -90,7 +90,7 @@ def command_line():
     """Every verb with its arguments and options, from the command line itself."""
     import typer
 
-    from hat.cli import app
+    from hat.cli.app import app
 
     lines = ["# Command line", "", "Made from `hat` itself; `hat VERB --help` says the same.", ""]
 
@@ -127,7 +127,8 @@ def command_line():
 def workflow():
     """The rules of the workflow as a picture, from Snakemake's own graph."""
     from hat.report.drawings.workflow import workflow_of
-    from hat.report.style import save, styled
+    from hat.report.style import save
+    from hat.report.style import styled
 
     command = [sys.executable, "-m", "snakemake", "--nolock", "--dry-run", "--rulegraph", "dot", "--"]
     targets = [f"results/demo/local/100ms/{name}" for name in ("bleu.txt", "latency.json", "quantized-4bit/bleu.txt")]

@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hat.translator import Translator
+    from hat.deploy.translator import Translator
 
 __all__ = ["Translator"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import :class:`hat.translator.Translator` when it is asked for: ``import hat`` stays instant."""
+    """Import :class:`hat.deploy.translator.Translator` when it is asked for: ``import hat`` stays instant."""
     if name == "Translator":
-        from hat.translator import Translator
+        from hat.deploy.translator import Translator
 
         return Translator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

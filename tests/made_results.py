@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from hat.layout import Results
+from hat.artifacts.layout import Results
 
 BUDGETS = ("40ms", "60ms", "0.1s")
 SENTENCES = 30

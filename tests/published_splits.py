@@ -2,8 +2,8 @@
 
 import tarfile
 
-from hat.data.dictionary import Dictionary
-from hat.data.indexed import IndexedWriter
+from hat.data.binary.indexed import IndexedWriter
+from hat.data.text.dictionary import Dictionary
 
 
 def packed_splits(folder, sizes):

@@ -5,15 +5,16 @@ import string
 from pathlib import Path
 from typing import Any
 
-from hat.baselines import architecture_of, shape_of
-from hat.config import EvolvedNetwork, Network, Space
-from hat.config_text import Tokenisation
-from hat.data.dictionary import Dictionary
-from hat.deployed import described_network
+from hat.config.networks import EvolvedNetwork, Network, Space
+from hat.config.tokenisation import Tokenisation
+from hat.data.text.dictionary import Dictionary
+from hat.deploy.folder import described_network
 from hat.runtime import runtime
-from hat.runtime.base import Blueprint, Decoding, Shape
-from hat.runtime.made import random_weights
-from hat.space import SearchSpace
+from hat.runtime.base import Blueprint, Decoding
+from hat.runtime.random_network import random_weights
+from hat.space.kinds import architecture_of, shape_of
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 
 SPACE = Space(
     qkv_dim=32,

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import Any, TypeVar
 
-from hat.workers import killed_workers_said, worker_pool
+from hat.system.worker_pool import killed_workers_said, worker_pool
 
 LINES_PER_CHUNK = 2000
 # Below this, starting processes takes longer than the work.

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from hat.config_text import Tokenisation
+from hat.config.tokenisation import Tokenisation
 from hat.data.chunks import in_chunks
-from hat.data.splits import Pair
-from hat.data.tokenise import MosesLines
+from hat.data.corpora.splits import Pair
+from hat.data.text.tokenise import MosesLines
 
 # A longer word takes its pair with it.
 LONGEST_WORD = 1000

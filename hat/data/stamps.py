@@ -5,8 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import digest, read_json, write_json
-from hat.data.download import sha256_of
+from hat.artifacts.files import digest, read_json, write_json
+from hat.data.sources.download import sha256_of
 from hat.errors import InputError
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import (
+from hat.artifacts.files import (
     JsonLinesLog,
     canonical_json,
     digest,
@@ -16,21 +16,21 @@ from hat.artifacts import (
     write_json,
     write_text,
 )
-from hat.baselines import described
-from hat.card import add_figures
-from hat.config import Task
-from hat.data.dictionary import Dictionary
-from hat.data.indexed import IndexedDataset
-from hat.data.prepare import binary_prefix, dictionary_path
-from hat.data.text import read_pairs
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.config.task import Task
+from hat.data.binary.indexed import IndexedDataset
+from hat.data.stages import binary_prefix, dictionary_path
+from hat.data.text.dictionary import Dictionary
+from hat.data.text.text import read_pairs
+from hat.deploy.card import add_figures
+from hat.deploy.translator import Translator
 from hat.evaluate.tokenised import reference_words, tokenised_bleu
 from hat.evaluate.unigram import unigram_loss
-from hat.layout import Results
-from hat.progress import progress
 from hat.search.verify import verdict_note
-from hat.settings import Settings
-from hat.train.evaluator import untrained_loss
-from hat.translator import Translator
+from hat.space.kinds import described
+from hat.system.progress import progress
+from hat.train.inherited_loss import untrained_loss
 
 
 def score(
@@ -55,7 +55,7 @@ def score(
         task: name of the task.
         device: name of the device.
         budget: the budget, or name of a baseline.
-        form: the one of :data:`hat.forms.FORMS` that is scored; what is deployed where absent.
+        form: the one of :data:`hat.config.variants.FORMS` that is scored; what is deployed where absent.
         losses: report the losses of the network too, for which it must have been trained here.
 
     Raises:

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from hat.config import Task
-from hat.data.moses import Moses
-from hat.data.splits import words_path
-from hat.data.text import read_lines
+from hat.config.task import Task
+from hat.data.corpora.splits import words_path
+from hat.data.text.moses import Moses
+from hat.data.text.text import read_lines
 
 # A hyphen inside a word, which Moses with -a would have parted.
 _COMPOUND = re.compile(r"(\S)-(\S)")

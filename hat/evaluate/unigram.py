@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from hat.data.dictionary import Dictionary
-from hat.data.indexed import IndexedDataset
+from hat.data.binary.indexed import IndexedDataset
+from hat.data.text.dictionary import Dictionary
 
 
 def unigram_loss(train: IndexedDataset, validation: IndexedDataset, dictionary: Dictionary) -> float:

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from hat.model.layers import Dropouts
 from hat.model.transformer import Transformer
-from hat.published.architecture import read_architecture
 from hat.published.fairseq_arguments import ARGUMENTS, shape_of_arguments
-from hat.space import Architecture
+from hat.space.architecture import Architecture
+from hat.space.files import read_architecture
 
 # What the encoder hands to the decoder: outputs, each [B, S, D], and the mask of padding, [B, 1, 1, S].
 Encoded = dict[str, Any]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from hat.errors import HatError
-from hat.latency.extremes import extreme
-from hat.latency.predictor import LatencyPredictor
-from hat.space import Architecture, SearchSpace
+from hat.latency.predictor.predictor import LatencyPredictor
+from hat.space.architecture import Architecture
+from hat.space.moves import extreme
+from hat.space.search_space import SearchSpace
 
 # Where budgets lie between the fastest and the slowest Architecture.
 LOWEST, HIGHEST = 0.15, 0.9

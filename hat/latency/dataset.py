@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from hat.artifacts import atomic, canonical_json, read_jsonl
+from hat.artifacts.files import atomic, canonical_json, read_jsonl
+from hat.artifacts.missing import absent
 from hat.errors import InputError
-from hat.lacking import absent
 from hat.latency.samples import LatencySample
-from hat.space import Architecture
+from hat.space.architecture import Architecture
 
 FIRST_ROW = "header"
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
-from hat.artifacts import JsonLinesLog, canonical_json, digest, read_jsonl
-from hat.config import Latency
+from hat.artifacts.files import JsonLinesLog, canonical_json, digest, read_jsonl
+from hat.config.latency import Latency
+from hat.device.connection import Conditions, Connection
 from hat.errors import InputError
-from hat.latency.connection import Conditions, Connection
-from hat.latency.protocol import Measurement
-from hat.latency.visits import PlainVisit, Visits, pooled_noise
-from hat.latency.workload import Workload
-from hat.progress import Tracker
-from hat.space import Architecture
+from hat.measure.measurement import Measurement
+from hat.measure.visits import PlainVisit, Visits, pooled_noise
+from hat.measure.workload import Workload
+from hat.space.architecture import Architecture
+from hat.system.progress import Tracker
 
 # The reference Architecture is measured again before every so many samples.
 REFERENCE_EVERY = 20

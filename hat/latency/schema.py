@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hat.errors import InputError
-from hat.latency.power import MOST
+from hat.measure.power import MOST
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema

@@ -5,10 +5,11 @@ from typing import Literal
 
 import numpy as np
 
-from hat.latency.features import Vector, features
-from hat.latency.workload import Workload
-from hat.runtime.base import Shape
-from hat.space import Architecture, SearchSpace
+from hat.latency.predictor.features import Vector, features
+from hat.measure.workload import Workload
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 
 Choice = Literal["designed", "random"]
 # How an Architecture came to be measured; only random ones are like those that a search asks about.

@@ -7,31 +7,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hat.artifacts import digest, only_one, provenance, read_json, read_jsonl, write_json, write_text
-from hat.baselines import architecture_of, describe
-from hat.card import add_figures
-from hat.deployed import DESCRIPTION
+from hat.artifacts.files import digest, only_one, provenance, read_json, read_jsonl, write_json, write_text
+from hat.artifacts.layout import Results
+from hat.artifacts.missing import Lacking, absent
+from hat.config.settings import Settings
+from hat.config.variants import in_form
+from hat.deploy.card import add_figures
+from hat.deploy.folder import DESCRIPTION
+from hat.device.connection import Conditions, check_reachable, connect
 from hat.errors import InputError
-from hat.forms import in_form
-from hat.lacking import Lacking, absent
-from hat.latency.accuracy import held_out_errors
-from hat.latency.brought import read_brought
 from hat.latency.budgets import predicted_range, spread_budgets
-from hat.latency.connection import Conditions, check_reachable, connect
 from hat.latency.dataset import FIRST_ROW, architectures_of, read_parquet, read_shard, table, write_parquet
-from hat.latency.features import rows_of
-from hat.latency.learning import Assessment, assess, sample_until, target_percent
-from hat.latency.power import unread
-from hat.latency.predictor import LatencyPredictor
-from hat.latency.protocol import Measurement
+from hat.latency.external import read_brought
+from hat.latency.predictor.accuracy import held_out_errors
+from hat.latency.predictor.features import rows_of
+from hat.latency.predictor.learning_curve import Assessment, assess, sample_until, target_percent
+from hat.latency.predictor.predictor import LatencyPredictor
 from hat.latency.samples import LatencySample, SampleFile, measure_folder, measure_missing, write_rows
 from hat.latency.schema import validated
 from hat.latency.selection import RANDOM, draw_architectures
-from hat.latency.workload import Workload, workload_of
-from hat.layout import Results
-from hat.progress import progress
-from hat.settings import Settings
-from hat.space import Architecture, SearchSpace
+from hat.measure.measurement import Measurement
+from hat.measure.power import unread
+from hat.measure.workload import Workload, workload_of
+from hat.space.architecture import Architecture
+from hat.space.kinds import architecture_of, describe
+from hat.space.search_space import SearchSpace
+from hat.system.progress import progress
 
 # Architectures drawn to see what latencies a space spans.
 RANGE_COUNT = 10_000
@@ -312,7 +313,7 @@ def measure_model(
     """Measure what is deployed by the protocol of the samples; write BUDGET/latency.json.
 
     For a baseline, by whose name ``budget`` may be given, there is nothing that was promised or predicted, nor for
-    another form than what is deployed (one of :data:`hat.forms.FORMS`), which is measured beside it.
+    another form than what is deployed (one of :data:`hat.config.variants.FORMS`), which is measured beside it.
 
     Raises:
         HatError: the device cannot be measured on.

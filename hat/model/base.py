@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hat.data.text.special_tokens import PAD
 from hat.model.layers import Cache, Dropouts, Memory, SinusoidalPositions, TokenEmbedding, dropout, filled
-from hat.runtime.base import Shape
-from hat.special_tokens import PAD
+from hat.space.shape import Shape
 
 
 class CachedLayer(Protocol):

@@ -5,17 +5,11 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from hat.evolved import EvolvedArchitecture
 from hat.model.base import EncoderDecoder
-from hat.model.evolved_cells import (
-    NORM,
-    Convolution,
-    DecoderCell,
-    EncoderCell,
-    SeparableConvolution,
-)
+from hat.model.evolved_cells import NORM, Convolution, DecoderCell, EncoderCell, SeparableConvolution
 from hat.model.layers import CrossAttention, Dropouts, SelfAttention
-from hat.runtime.base import Shape
+from hat.space.evolved import EvolvedArchitecture
+from hat.space.shape import Shape
 
 
 class EvolvedTransformer(EncoderDecoder):

@@ -18,14 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hat.evolved import (
-    DECODER_FINAL,
-    DECODER_LEFT,
-    DECODER_RIGHT,
-    ENCODER_CONVOLUTION,
-    ENCODER_SEPARABLE,
-    FFN_FACTOR,
-)
 from hat.model.layers import (
     Cache,
     CrossAttention,
@@ -37,6 +29,14 @@ from hat.model.layers import (
     SelfAttention,
     dropout,
     filled,
+)
+from hat.space.evolved import (
+    DECODER_FINAL,
+    DECODER_LEFT,
+    DECODER_RIGHT,
+    ENCODER_CONVOLUTION,
+    ENCODER_SEPARABLE,
+    FFN_FACTOR,
 )
 
 NORM = partial(nn.LayerNorm, eps=1e-6)

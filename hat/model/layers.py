@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hat.runtime.positions import sinusoids
+from hat.model.positions import sinusoids
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Networks of every kind, from their architectures."""
 
-from hat.baselines import AnyArchitecture
-from hat.evolved import EvolvedArchitecture
 from hat.model.base import EncoderDecoder
 from hat.model.evolved import EvolvedTransformer
 from hat.model.layers import Dropouts
 from hat.model.transformer import Transformer
-from hat.runtime.base import Shape
+from hat.space.evolved import EvolvedArchitecture
+from hat.space.kinds import AnyArchitecture
+from hat.space.shape import Shape
 
 
 def build_network(architecture: AnyArchitecture, shape: Shape, *, dropouts: Dropouts | None = None) -> EncoderDecoder:

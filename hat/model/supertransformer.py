@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from hat.model.layers import Dropouts, Leaves, TokenEmbedding
 from hat.model.transformer import Transformer
-from hat.runtime.base import Shape
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 
 
 class ElasticLinear(nn.Linear):

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from hat.model.base import EncoderDecoder
 from hat.model.layers import PLAIN, DecoderLayer, Dropouts, EncoderLayer, FeedForward, Leaves, Residual
-from hat.runtime.base import Shape
-from hat.space import Architecture
+from hat.space.architecture import Architecture
+from hat.space.shape import Shape
 
 
 class Transformer(EncoderDecoder):

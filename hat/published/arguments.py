@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hat.config import Space
+from hat.config.networks import Space
+from hat.config.settings import describe
 from hat.errors import InputError
-from hat.runtime.base import Shape
-from hat.settings import describe
-from hat.space import PUBLISHED_DEPTHS, PUBLISHED_NAMES, PUBLISHED_SPANS, Architecture
+from hat.space.architecture import PUBLISHED_DEPTHS, PUBLISHED_NAMES, PUBLISHED_SPANS, Architecture
+from hat.space.shape import Shape
 
 # Our choices by the names of theirs.
 _CHOICES = {

@@ -10,9 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hat.config_text import HttpSource
+from hat.config.corpus import HttpSource
 from hat.errors import InputError
-from hat.space import Architecture
+from hat.space.architecture import Architecture
 
 FILE = Path(__file__).with_name("catalogue.json")
 SHOWN = 4

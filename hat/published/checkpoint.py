@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.serialization import safe_globals
 
-from hat.artifacts import atomic
+from hat.artifacts.files import atomic
 from hat.errors import InputError
 from hat.model.published import Weights
 

@@ -10,17 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hat.artifacts import digest, provenance, read_json, write_json
-from hat.config import Network
+from hat.artifacts.files import digest, provenance, read_json, write_json
+from hat.config.networks import Network
+from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.model.published import Weights, buffers_of, export_weights, import_weights
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
 from hat.published.arguments import Subject, arguments_of, subject_of, with_architecture
 from hat.published.checkpoint import PublishedCheckpoint, read_checkpoint, write_checkpoint
-from hat.runtime.base import Shape
-from hat.settings import Settings
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 from hat.train import checkpoints
 
 # Types that pass through fp32 and back bit for bit.

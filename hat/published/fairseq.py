@@ -11,19 +11,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import digest, disk_error, provenance, read_json, write_json
-from hat.data.dictionary import Dictionary
-from hat.data.indexed import IndexedDataset
-from hat.data.prepare import PREPARED_SPLITS, binary_prefix, dictionary_path
-from hat.data.preprocessed import SPLIT_NAMES
+from hat.artifacts.files import digest, disk_error, provenance, read_json, write_json
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.binary.indexed import IndexedDataset
+from hat.data.corpora.preprocessed import SPLIT_NAMES
+from hat.data.stages import PREPARED_SPLITS, binary_prefix, dictionary_path
+from hat.data.text.dictionary import Dictionary
 from hat.errors import InputError
-from hat.layout import Results
 from hat.model.transformer import Transformer
 from hat.published.checkpoint import load_foreign
 from hat.published.fairseq_arguments import ARCH, ARGUMENTS, arguments_of_shape, shape_of_arguments
-from hat.runtime.base import Shape
-from hat.settings import Settings
-from hat.space import Architecture
+from hat.space.architecture import Architecture
+from hat.space.shape import Shape
 from hat.train import checkpoints
 
 # Where the model keeps its network.
@@ -115,7 +115,7 @@ def _shape(config: dict[str, Any], settings: Settings, weights: dict[str, Any], 
     """That of an imported network, or of one that was trained for a task."""
     if "shape" in config:
         return Shape(**config["shape"])
-    from hat.config import Network
+    from hat.config.networks import Network
 
     try:
         space, network = settings.space_of(config["task"]), Network.model_validate(config["network"])

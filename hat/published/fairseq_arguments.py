@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hat.runtime.base import Shape
-from hat.space import Architecture
+from hat.space.architecture import Architecture
+from hat.space.shape import Shape
 
 ARCH = "hat_subtransformer"
 # Name: default, type, meaning.

@@ -4,28 +4,28 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import only_one, provenance, read_json, write_json
-from hat.card import add_figures
-from hat.data import prepare
-from hat.data.dictionary import Dictionary
-from hat.data.download import fetch
-from hat.deployed import DESCRIPTION
+from hat.artifacts.files import only_one, provenance, read_json, write_json
+from hat.artifacts.layout import Results
+from hat.artifacts.missing import Lacking
+from hat.config.settings import Settings
+from hat.data import stages
+from hat.data.sources.download import fetch
+from hat.data.text.dictionary import Dictionary
+from hat.deploy.card import add_figures
+from hat.deploy.export import export_model
+from hat.deploy.folder import DESCRIPTION
+from hat.device.connection import connect
 from hat.errors import InputError
-from hat.evaluate.export import export_model
 from hat.evaluate.stages import score
-from hat.lacking import Lacking
-from hat.latency.connection import connect
-from hat.latency.lengths import measured_lengths
-from hat.latency.power import unread
 from hat.latency.samples import measure_folder
 from hat.latency.stages import DEPLOYED_REPEATS, shown_figures
-from hat.latency.workload import Workload
-from hat.layout import Results
-from hat.progress import progress
+from hat.measure.lengths import measured_lengths
+from hat.measure.power import unread
+from hat.measure.workload import Workload
 from hat.published.catalogue import PublishedModel, published_model
 from hat.published.convert import import_checkpoint
-from hat.runtime.base import Shape
-from hat.settings import Settings
+from hat.space.shape import Shape
+from hat.system.progress import progress
 
 FOLDER = "published"
 
@@ -96,10 +96,10 @@ def make_data(settings: Settings, results: Results, task: str) -> Path:
         InputError: the archive is not of such splits.
     """
     settings, place = of_published_splits(settings, task), PublishedResults(results.root)
-    prepare.fetch_sources(settings, place, task)
-    prepare.extract_corpus(settings, place, task)
-    prepare.tokenise_corpus(settings, place, task)
-    prepare.binarise_corpus(settings, place, task)
+    stages.fetch_sources(settings, place, task)
+    stages.extract_corpus(settings, place, task)
+    stages.tokenise_corpus(settings, place, task)
+    stages.binarise_corpus(settings, place, task)
     return place.data(task)
 
 
@@ -188,7 +188,7 @@ def _shape(settings: Settings, place: PublishedResults, entry: PublishedModel) -
         (task.source_language, shape.source_vocabulary),
         (task.target_language, shape.target_vocabulary),
     ):
-        path = prepare.dictionary_path(place.data(entry.task), language)
+        path = stages.dictionary_path(place.data(entry.task), language)
         if (found := len(Dictionary.load(path))) != expected:
             raise InputError(f"{path}: {found} tokens, but {config} says that the network has {expected}")
     return shape

@@ -4,20 +4,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import provenance, read_json
-from hat.baselines import architecture_of
-from hat.console import print_table
-from hat.deployed import DESCRIPTION, NETWORK
+from hat.artifacts.files import provenance, read_json
+from hat.artifacts.layout import OF_A_DEVICE, Results
+from hat.config.settings import Settings
+from hat.config.variants import FORMS
+from hat.data.task_shape import task_shape
+from hat.deploy.folder import DESCRIPTION, NETWORK
 from hat.errors import InputError
-from hat.forms import FORMS
-from hat.layout import OF_A_DEVICE, Results
-from hat.profile import BITS, Profile
 from hat.report.document import NONE, Columns, cells, markdown, write_document
-from hat.report.gathered import Place, compared
+from hat.report.rows import Place, compared
 from hat.report.summary import Row
-from hat.settings import Settings
-from hat.shapes import task_shape
-from hat.space import Architecture
+from hat.space.architecture import Architecture
+from hat.space.kinds import architecture_of
+from hat.space.profile import BITS, Profile
+from hat.system.console import print_table
 
 REFERENCE = "transformer-big"
 

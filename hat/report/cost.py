@@ -5,15 +5,15 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import provenance, read_jsonl
-from hat.config_cost import Cost
-from hat.console import print_table
+from hat.artifacts.files import provenance, read_jsonl
+from hat.artifacts.layout import Results
+from hat.config.cost import Cost
+from hat.config.settings import BUDGET, Settings
 from hat.errors import InputError
-from hat.layout import Results
 from hat.report.document import NONE, Columns, cells, markdown, write_document
 from hat.report.energy import carbon_kg_per_kwh, energy
 from hat.report.summary import Row
-from hat.settings import BUDGET, Settings
+from hat.system.console import print_table
 
 KG_PER_LB = 0.45359237
 # Strubell, Ganesh and McCallum, ACL 2019 (arXiv 1906.02243), Table 3, "NAS": 8 P100 for 274,120 hours, 626,155 lbs.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import write_json, write_text
+from hat.artifacts.files import write_json, write_text
 from hat.report.summary import Row, to_csv
 
 # Titles of columns, and what a row shows there.

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from hat.config_cost import Cost
+from hat.config.cost import Cost
 from hat.errors import HatError, InputError
 
 IDLE = 0.1
@@ -74,7 +74,7 @@ def carbon_kg_per_kwh(country: str, region: str | None) -> float:
 
 
 def energy(row: Mapping[str, Any], cost: Cost) -> tuple[float, str]:
-    """Kilowatt-hours of one row of :class:`hat.usage.Usage`, and how they were estimated."""
+    """Kilowatt-hours of one row of :class:`hat.system.usage.Usage`, and how they were estimated."""
     threads = row["machine"]["cores"]
     if cost.processor_watts is None:
         watts, how = _processor_watts(row["machine"]["processor"], threads)

@@ -4,14 +4,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import read_json
+from hat.artifacts.files import read_json
+from hat.artifacts.layout import Results
+from hat.artifacts.missing import needed
+from hat.config.settings import Settings
 from hat.errors import InputError
-from hat.lacking import needed
-from hat.latency.predictor import LatencyPredictor
-from hat.layout import Results
-from hat.profile import task_of
-from hat.published.architecture import architecture_of, read_description
-from hat.settings import Settings
+from hat.latency.predictor.predictor import LatencyPredictor
+from hat.report.profile import task_of
+from hat.space.files import architecture_of, read_description
 
 
 def explain(settings: Settings, results: Results, file: Path, device: str, task: str | None = None) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import write_json, write_text
+from hat.artifacts.files import write_json, write_text
+from hat.artifacts.layout import Results
+from hat.artifacts.missing import Lacking
+from hat.config.settings import Settings
 from hat.errors import InputError
-from hat.lacking import Lacking
-from hat.layout import Results
 from hat.report.drawings.cost import cost_of
 from hat.report.drawings.latency import dimensions, dimensions_of, predictor_of, predictor_of_published
 from hat.report.drawings.networks import networks, networks_of
@@ -16,12 +17,11 @@ from hat.report.drawings.quality import inherited_of, published_points, trade_of
 from hat.report.drawings.search import search_of
 from hat.report.drawings.training import training_of
 from hat.report.drawings.workflow import workflow_of
-from hat.report.gathered import Place, places, rows_of
 from hat.report.published import LENGTH, latency_files, read_latencies, read_models
+from hat.report.rows import Place, places, rows_of
 from hat.report.style import KINDS, Drawing, save, styled
-from hat.settings import Settings
-from hat.snakemake import SNAKEFILE, rule_graph
-from hat.space import Architecture
+from hat.space.architecture import Architecture
+from hat.workflow.snakemake import SNAKEFILE, rule_graph
 
 INDEX = "figures.json"
 # The rule graph as Snakemake prints it, in the folder of figures.

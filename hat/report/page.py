@@ -9,19 +9,19 @@ from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
-from hat.artifacts import write_text
+from hat.artifacts.files import write_text
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.significance import verdict
 from hat.errors import InputError
-from hat.evaluate.significance import verdict
-from hat.layout import Results
-from hat.profile import PUBLISHED_SHAPE
 from hat.report.document import with_data
 from hat.report.figures import Gallery, draw_all
-from hat.report.gathered import Place, significance
+from hat.report.overall_tables import TABLES, make_tables
 from hat.report.published import read_models
+from hat.report.rows import Place, significance
 from hat.report.summary import Row
-from hat.report.tables import TABLES, make_tables
-from hat.settings import Settings
-from hat.space import Architecture
+from hat.space.architecture import Architecture
+from hat.space.profile import PUBLISHED_SHAPE
 
 WEB = Path(__file__).with_name("web")
 # The whole page stays below 10 MB.

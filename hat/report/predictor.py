@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from hat.artifacts import atomic, read_json, write_text
-from hat.layout import Results
+from hat.artifacts.files import atomic, read_json, write_text
+from hat.artifacts.layout import Results
 
 MEASURED, BOUND, FLOOR = "#0072B2", "#D55E00", "#009E73"
 

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from hat.config_report import ReportSettings
+from hat.config.report import ReportSettings
+from hat.config.settings import budget_ms
 from hat.errors import InputError
-from hat.latency.averaged import published_table
 from hat.latency.dataset import read_csv
-from hat.profile import PUBLISHED_SHAPE, Profile
-from hat.settings import budget_ms
-from hat.space import PUBLISHED_SPANS, Architecture
+from hat.latency.predictor.averages import published_table
+from hat.space.architecture import PUBLISHED_SPANS, Architecture
+from hat.space.profile import PUBLISHED_SHAPE, Profile
 
 MODEL_COLUMNS = ("name", "params", "flops_without_last_layer", "readme_latency", "readme_bleu", "readme_sacrebleu")
 # HAT_wmt14ende_raspberrypi@3.5s_bleu@25.8

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from hat.layout import Results
-from hat.report.gathered import Place, places
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.report.rows import Place, places
 from hat.report.summary import Row
-from hat.settings import Settings
-from hat.snakemake import state
+from hat.workflow.snakemake import state
 
 STAGES = {
     "searched": "architecture.json",
@@ -78,7 +78,7 @@ def detail(
         budgets: budgets or baselines.
 
     Returns:
-        As :func:`hat.snakemake.state`.
+        As :func:`hat.workflow.snakemake.state`.
 
     Raises:
         InputError: a name is unknown, or there is no Snakefile here.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hat.artifacts import atomic, write_text
-from hat.report.places import FIGURE_FILES
+from hat.artifacts.files import atomic, write_text
+from hat.report.names import FIGURE_FILES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,11 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import read_json, read_jsonl
-from hat.dependencies import wanted_budgets
+from hat.artifacts.files import read_json, read_jsonl
+from hat.artifacts.layout import Results
+from hat.config.settings import BUDGET, Settings, budget_ms
 from hat.errors import InputError
-from hat.layout import Results
-from hat.settings import BUDGET, Settings, budget_ms
+from hat.workflow.dependencies import wanted_budgets
 
 Row = dict[str, Any]
 # A loss this much lower is far below; it divides the perplexity by 1.6.

@@ -1,34 +1,11 @@
 """What executes a model on a device: one interface, an implementation for each Runtime."""
 
-from collections.abc import Mapping
 from importlib import import_module
 from typing import cast
 
+from hat.config.runtimes import _CLASSES, ON_GPU, PRECISIONS
 from hat.errors import InputError
-from hat.quantise import PRECISIONS as QUANTISED
 from hat.runtime.base import Runtime
-
-# Precisions of each Runtime.
-PRECISIONS: Mapping[str, tuple[str, ...]] = {
-    "torch": ("fp32", *QUANTISED),
-    "torch-published": ("fp32",),
-    "onnxruntime": ("fp32", "int8", "int4"),
-    "ctranslate2": ("fp32", "int8"),
-}
-# What GPUs are called, and the Runtimes that can execute on one.
-GPU_NAME = "cuda(?::[0-9]{1,3})?"
-ON_GPU = frozenset({"torch", "torch-published"})
-# Those that have no shortlist, as the research code has none.
-WITHOUT_SHORTLIST = frozenset({"torch-published"})
-# Those that execute networks of every kind.
-UNCONFINED = ("onnxruntime", "torch")
-# Where each is implemented, and the extra that installs what it needs.
-_CLASSES = {
-    "torch": ("hat.runtime.torch", "TorchRuntime", "workflow"),
-    "torch-published": ("hat.runtime.torch_published", "TorchPublishedRuntime", "workflow"),
-    "onnxruntime": ("hat.runtime.onnxruntime", "OnnxRuntime", "onnxruntime"),
-    "ctranslate2": ("hat.runtime.ctranslate2", "CTranslate2Runtime", "ctranslate2"),
-}
 
 
 def runtime(name: str, precision: str, threads: int, *, parallel: int = 1, accelerator: str | None = None) -> Runtime:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hat.errors import InputError
-from hat.runtime.base import Shape, Weights
-from hat.runtime.made import weight_shapes
+from hat.runtime.base import Weights
+from hat.space.shape import Shape
+from hat.space.tensors import weight_shapes
 
 if TYPE_CHECKING:
-    from hat.space import Architecture
+    from hat.space.architecture import Architecture
 
 
 def inherited_weights(weights: Weights, architecture: "Architecture", shape: Shape) -> Weights:

@@ -11,8 +11,8 @@ from typing import Self, cast
 import numpy as np
 import numpy.typing as npt
 
+from hat.data.text.special_tokens import OUTPUT, PAD
 from hat.errors import InputError
-from hat.special_tokens import OUTPUT, PAD
 
 FILE = "vmap.txt"
 # What separates tokens and lines there; CTranslate2 also takes a carriage return from the end of a line.

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from hat.artifacts import atomic
+from hat.artifacts.files import atomic
+from hat.artifacts.missing import absent
 from hat.errors import InputError
-from hat.lacking import absent
-from hat.quantise.stored import read_weights
-from hat.runtime.base import Shape, Weights, shared_names
+from hat.runtime.base import Weights
+from hat.runtime.kmeans.stored import read_weights
+from hat.space.shape import Shape, shared_names
 
 WEIGHTS = "weights.npz"
 

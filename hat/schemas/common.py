@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hat.evolved import EvolvedArchitecture
-from hat.latency.connection import Conditions
-from hat.space import Architecture
+from hat.device.connection import Conditions
+from hat.space.architecture import Architecture
+from hat.space.evolved import EvolvedArchitecture
 
 
 class Record(BaseModel):

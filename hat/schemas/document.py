@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from hat.configdocs import PART_ANCHOR, words_of
+from hat.config.documents import PART_ANCHOR, words_of
 from hat.schemas.catalogue import ARTIFACTS, Artifact
 
 INTRODUCTION = """# Schemas of artifacts

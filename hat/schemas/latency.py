@@ -4,11 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hat.latency.connection import Conditions
-from hat.latency.features import FEATURES
-from hat.latency.learning import Stop
-from hat.latency.workload import Workload
-from hat.runtime.base import Shape
+from hat.device.connection import Conditions
+from hat.latency.predictor.features import FEATURES
+from hat.latency.predictor.learning_curve import Stop
+from hat.measure.workload import Workload
 from hat.schemas.common import (
     ARCHITECTURE,
     DIGEST,
@@ -27,7 +26,8 @@ from hat.schemas.common import (
     Timings,
     UnderConditions,
 )
-from hat.space import Architecture
+from hat.space.architecture import Architecture
+from hat.space.shape import Shape
 
 
 class ChoiceHeader(Header):

@@ -2,10 +2,11 @@
 
 from pydantic import Field
 
-from hat.config_text import Tokenisation
-from hat.latency.connection import Conditions
-from hat.runtime.base import Decoding, Shape
+from hat.config.tokenisation import Tokenisation
+from hat.device.connection import Conditions
+from hat.runtime.base import Decoding
 from hat.schemas.common import ARCHITECTURE, AnyNetwork, Count, Key, Kind, Made, Positive, Record, Sha256
+from hat.space.shape import Shape
 
 
 class ScoreFile(Made):

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from hat.schemas.common import ARCHITECTURE, DIGEST, Count, Key, Made, Measured, Record
-from hat.space import Architecture
+from hat.space.architecture import Architecture
 
 Objective = Literal["loss", "bleu"]
 AlgorithmName = Literal["surrogate", "pareto", "genetic", "random"]

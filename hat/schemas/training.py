@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hat.config import Network, Space, SubTraining, SuperTraining, Training
-from hat.runtime.base import Shape
+from hat.config.networks import Network, Space
+from hat.config.training import SubTraining, SuperTraining, Training
 from hat.schemas.common import ARCHITECTURE, AnyNetwork, Count, Key, Kind, Made, Record
+from hat.space.shape import Shape
 
 
 class Losses(Record):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import JsonLinesLog
+from hat.artifacts.files import JsonLinesLog
 from hat.errors import HatError, InputError
-from hat.space import Architecture
+from hat.space.architecture import Architecture
 
 
 @dataclass(frozen=True)

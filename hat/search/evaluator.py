@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from hat.search.evaluations import Blocks, Evaluations
-from hat.space import Architecture
+from hat.space.architecture import Architecture
 
 # A candidate is compared when it has been seen on these parts of the blocks.
 RUNGS = (1 / 9, 1 / 3)
@@ -28,7 +28,7 @@ Sums = tuple[Sequence[float], Sequence[float]]
 
 
 class Losses(Protocol):
-    """Makes evaluations; :class:`hat.train.evaluator.InheritedLoss` and workers of it."""
+    """Makes evaluations; :class:`hat.train.inherited_loss.InheritedLoss` and workers of it."""
 
     @property
     def blocks(self) -> int:

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from hat.artifacts import only_one, provenance, write_json
+from hat.artifacts.files import only_one, provenance, write_json
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.latency.dataset import write_parquet
-from hat.latency.extremes import extreme
-from hat.layout import Results
-from hat.progress import progress
-from hat.search.algorithms import ALGORITHMS
+from hat.search.algorithms.registry import ALGORITHMS
+from hat.search.context import SearchSetting
 from hat.search.evaluator import Evaluator
 from hat.search.front import hypervolume, pareto_front
 from hat.search.problem import Candidate, run
-from hat.search.setting import SearchSetting
 from hat.search.tables import table
-from hat.settings import Settings
+from hat.space.moves import extreme
+from hat.system.progress import progress
 
 # Stopped candidates, the most promising ones, that are evaluated wholly at the end to see what stopping cost.
 AUDITED = 3

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hat.errors import HatError
-from hat.latency.extremes import extreme
-from hat.progress import Tracker
 from hat.search.evaluator import Evaluator, Judged
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.moves import extreme
+from hat.space.search_space import SearchSpace
+from hat.system.progress import Tracker
 
 Vector = npt.NDArray[np.float64]
 # A candidate is stopped early only where it is worse than this many others under each budget it meets.

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from hat.artifacts import only_one, provenance
-from hat.lacking import needed
+from hat.artifacts.files import only_one, provenance
+from hat.artifacts.layout import RANDOM_SEARCH, SEARCH, Results
+from hat.artifacts.missing import needed
+from hat.config.settings import Settings, budget_ms
 from hat.latency.dataset import write_parquet
-from hat.layout import RANDOM_SEARCH, SEARCH, Results
-from hat.progress import progress
+from hat.search.algorithms.random_search import RandomSearch
+from hat.search.context import SearchSetting
 from hat.search.problem import run
-from hat.search.random import RandomSearch
-from hat.search.setting import SearchSetting
 from hat.search.tables import read_candidates, table
-from hat.settings import Settings, budget_ms
+from hat.system.progress import progress
 
 # Added to the seed, since the search itself may begin with the draws of the seed.
 OTHER_DRAWS = 1_000_003

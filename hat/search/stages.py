@@ -6,22 +6,22 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hat.artifacts import only_one, provenance, write_json
+from hat.artifacts.files import only_one, provenance, write_json
+from hat.artifacts.layout import SEARCH, Results
+from hat.config.settings import Settings, budget_ms
 from hat.errors import HatError
 from hat.latency.dataset import write_parquet
-from hat.layout import SEARCH, Results
-from hat.progress import progress
-from hat.search.algorithms import ALGORITHMS
-from hat.search.bounds import Corrected
+from hat.search.algorithms.registry import ALGORITHMS
+from hat.search.algorithms.surrogate import SurrogateSearch
+from hat.search.context import SearchSetting
+from hat.search.corrected import Corrected
 from hat.search.evaluator import Evaluator
 from hat.search.problem import Algorithm, Candidate, Predictor, Problem, run
-from hat.search.setting import SearchSetting
-from hat.search.surrogate import SurrogateSearch
 from hat.search.tables import read_candidates, table
 from hat.search.verify import Verified, Verifier
 from hat.search.workers import Workers
-from hat.settings import Settings, budget_ms
-from hat.space import Architecture
+from hat.space.architecture import Architecture
+from hat.system.progress import progress
 
 MET, NOT_MET, UNVERIFIED = "met", "not met", "unverified"
 

@@ -5,17 +5,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hat.artifacts import JsonLinesLog, digest, only_one, read_jsonl
-from hat.config import Latency
+from hat.artifacts.files import JsonLinesLog, digest, only_one, read_jsonl
+from hat.artifacts.layout import Results
+from hat.config.latency import Latency
+from hat.config.settings import Settings
+from hat.device.connection import Connection, connect
 from hat.errors import HatError, InputError
-from hat.latency.connection import Connection, connect
-from hat.latency.protocol import Measurement
-from hat.latency.visits import PlainVisit, Visits, pooled_noise
-from hat.latency.workload import workload_of
-from hat.layout import Results
-from hat.progress import progress
-from hat.settings import Settings
-from hat.space import Architecture
+from hat.measure.measurement import Measurement
+from hat.measure.visits import PlainVisit, Visits, pooled_noise
+from hat.measure.workload import workload_of
+from hat.space.architecture import Architecture
+from hat.system.progress import progress
 
 
 @dataclass

@@ -6,14 +6,14 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hat.layout import Results
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
 from hat.search.evaluator import Losses, Request, Sums
-from hat.settings import Settings
-from hat.workers import killed_workers_said, worker_pool
+from hat.system.worker_pool import killed_workers_said, worker_pool
 
 if TYPE_CHECKING:
-    from hat.search.quality import BleuOfInherited
-    from hat.train.evaluator import InheritedLoss
+    from hat.search.bleu_objective import BleuOfInherited
+    from hat.train.inherited_loss import InheritedLoss
 
 _own: "InheritedLoss | BleuOfInherited"
 
@@ -26,8 +26,8 @@ def objective_of(
     Raises:
         HatError: there are fewer GPUs than wanted.
     """
-    from hat.search.quality import BleuOfInherited
-    from hat.train.evaluator import InheritedLoss
+    from hat.search.bleu_objective import BleuOfInherited
+    from hat.train.inherited_loss import InheritedLoss
     from hat.train.processes import require_gpus
 
     gpus = settings.task(task).search.gpus

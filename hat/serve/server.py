@@ -11,12 +11,12 @@ from types import FrameType
 
 import uvicorn
 
+from hat.deploy.translator import Translator
 from hat.errors import HatError, InputError
 from hat.serve.app import Service, create_app
 from hat.serve.http import LOG
 from hat.serve.limits import Limits
 from hat.serve.workers import Workers
-from hat.translator import Translator
 
 BACKLOG = 128
 # For answers that are being sent when the last translation is done.

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from hat.translator import Translator
+from hat.deploy.translator import Translator
 
 
 class QueueFull(Exception):

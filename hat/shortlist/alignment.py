@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hat.artifacts import digest, read_json, write_json
-from hat.data.batches import PairedSplit, spread_numbers
-from hat.data.indexed import IndexedDataset
+from hat.artifacts.files import digest, read_json, write_json
+from hat.data.binary.batches import PairedSplit, spread_numbers
+from hat.data.binary.indexed import IndexedDataset
 from hat.errors import HatError, InputError
-from hat.progress import progress
 from hat.shortlist.lexicon import KEPT, Lexicon
+from hat.system.progress import progress
 
 # Pairs that are aligned together, at most: bounds the memory, and what a kill loses.
 PART = 250_000

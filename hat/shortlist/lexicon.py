@@ -8,9 +8,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from hat.artifacts import atomic
+from hat.artifacts.files import atomic
+from hat.data.text.special_tokens import SPECIALS
 from hat.errors import InputError
-from hat.special_tokens import SPECIALS
 
 # Translations of a source token that are kept; config.yaml may ask for no more.
 KEPT = 200

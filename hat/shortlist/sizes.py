@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hat.data.text.special_tokens import SPECIALS
 from hat.runtime.shortlist import Shortlist
 from hat.shortlist.lexicon import Lexicon
-from hat.special_tokens import SPECIALS
 
 # Sizes that lack more than this of the references, and of the translations made with the whole vocabulary, are not
 # worth translating with. References alone ask for more than a network says, translations for what it should not.

@@ -6,19 +6,18 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts import only_one, provenance, write_json
-from hat.data.batches import PairedSplit
-from hat.data.dictionary import Dictionary
-from hat.data.prepare import dictionary_path
+from hat.artifacts.files import only_one, provenance, write_json
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.binary.batches import PairedSplit, data_digest
+from hat.data.stages import dictionary_path
+from hat.data.text.dictionary import Dictionary
 from hat.errors import InputError
-from hat.layout import Results
 from hat.runtime.shortlist import FILE, Shortlist
-from hat.settings import Settings
 from hat.shortlist.alignment import make_lexicon
 from hat.shortlist.sizes import Size, choose_size, make_shortlist, measure_size, most_frequent
 from hat.shortlist.stored import DESCRIPTION
 from hat.shortlist.trial import Trial
-from hat.train.stages import data_digest
 
 
 def make_task_shortlist(settings: Settings, results: Results, task: str) -> Path:

@@ -1,12 +1,12 @@
 """Reading the shortlist of a task."""
 
-from hat.artifacts import read_json
-from hat.data.dictionary import Dictionary
-from hat.data.prepare import dictionary_path
+from hat.artifacts.files import read_json
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.stages import dictionary_path
+from hat.data.text.dictionary import Dictionary
 from hat.errors import InputError
-from hat.layout import Results
 from hat.runtime.shortlist import FILE, Shortlist
-from hat.settings import Settings
 
 DESCRIPTION = "shortlist.json"
 

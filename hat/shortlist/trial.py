@@ -7,28 +7,23 @@ from functools import cached_property
 
 import torch
 
-from hat.artifacts import JsonLinesLog, digest, read_jsonl
-from hat.config import Scoring
-from hat.data.batches import length_batches
-from hat.evaluate.significance import compare
-from hat.evaluate.validation_texts import ValidationTexts
-from hat.layout import Results
+from hat.artifacts.files import JsonLinesLog, digest, read_jsonl, weights_digest
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.binary.batches import length_batches
+from hat.data.significance import compare
+from hat.data.task_shape import task_shape
+from hat.data.validation_texts import ValidationTexts
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
-from hat.progress import progress
-from hat.runtime.base import Decoding
+from hat.runtime.beam import BATCH_TOKENS, BEAM, compared_decoding
 from hat.runtime.shortlist import Shortlist
-from hat.runtime.torch import TorchModel
-from hat.search.setting import weights_digest
-from hat.settings import Settings
-from hat.shapes import task_shape
+from hat.runtime.torch.runtime import TorchModel
 from hat.shortlist.sizes import Score
-from hat.space import SearchSpace
+from hat.space.search_space import SearchSpace
+from hat.system.progress import progress
 from hat.train import checkpoints
-from hat.translator import BATCH_TOKENS
 
-# Beam that sizes are compared with: another beam of a device, or of scoring, makes no other shortlist.
-BEAM = 5
 Sentences = list[list[int]]
 
 
@@ -116,13 +111,3 @@ class Trial:
             self._log.append(row)
             self._known[key] = row
         return self._known[key]["translations"], self._known[key]["seconds"]
-
-
-def compared_decoding(scoring: Scoring) -> Decoding:
-    """Beam search that sizes are compared with: the lengths of the task."""
-    return Decoding(
-        beam=BEAM,
-        length_penalty=scoring.length_penalty,
-        max_length_ratio=scoring.max_length_ratio,
-        max_length_extra=scoring.max_length_extra,
-    )

@@ -8,10 +8,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from hat.artifacts import atomic, disk_error
-from hat.config import Training
+from hat.artifacts.files import atomic, disk_error
+from hat.artifacts.missing import absent
+from hat.config.training import Training
 from hat.errors import InputError
-from hat.lacking import absent
 from hat.train.metrics import Meter
 from hat.train.processes import ALONE, Processes
 

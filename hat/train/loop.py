@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from hat.config import Training
-from hat.data.batches import Batch, Share, Shares, TrainingBatches
+from hat.config.training import Training
+from hat.data.binary.batches import Batch, Share, Shares, TrainingBatches
 from hat.model.base import EncoderDecoder
 from hat.model.supertransformer import SuperTransformer
-from hat.progress import Tracker, progress
-from hat.space import Architecture
+from hat.space.architecture import Architecture
+from hat.system.progress import Tracker, progress
 from hat.train.checkpoints import CheckpointFolder
 from hat.train.metrics import Meter, Metrics, perplexity
 from hat.train.objective import Objective, validate

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from hat.special_tokens import PAD
+from hat.data.text.special_tokens import PAD
 
 # Rows whose logits are held at once.
 CHUNK = 512

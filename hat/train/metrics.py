@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hat.artifacts import JsonLinesLog, disk_error, read_jsonl, write_text
-from hat.artifacts import canonical_json as to_json
+from hat.artifacts.files import JsonLinesLog, disk_error, read_jsonl, write_text
+from hat.artifacts.files import canonical_json as to_json
 from hat.errors import HatError
 from hat.train.processes import Processes
 

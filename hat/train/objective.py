@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hat.config import Training
-from hat.data.batches import Batch
+from hat.config.training import Training
+from hat.data.binary.batches import Batch
+from hat.data.text.special_tokens import PAD
 from hat.model.base import EncoderDecoder
-from hat.special_tokens import PAD
 from hat.train.loss import Teacher, projected_loss, token_nll
 from hat.train.processes import ALONE, Processes
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from hat.config import Training
+from hat.config.training import Training
 
 EPSILON = 1e-8
 

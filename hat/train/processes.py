@@ -13,9 +13,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from hat.config import Training
+from hat.config.training import Training
 from hat.errors import HatError, InputError
-from hat.machines import Machines
+from hat.system.machines import Machines
 
 # A process may wait for another machine's file system, or for an earlier run to end, as long as that takes.
 PATIENCE = timedelta(days=7)

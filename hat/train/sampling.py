@@ -3,8 +3,9 @@
 import random
 from collections.abc import Sequence
 
-from hat.config import SuperTraining
-from hat.space import Architecture, SearchSpace
+from hat.config.training import SuperTraining
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
 
 
 class Sampler:

@@ -2,7 +2,7 @@
 
 import math
 
-from hat.config import Training
+from hat.config.training import Training
 
 
 def learning_rate(training: Training, update: int) -> float:

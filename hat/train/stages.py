@@ -1,27 +1,27 @@
 """The training stages: the SuperTransformer of a task, the SubTransformer that a search found, baselines."""
 
 import contextlib
-import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hat.artifacts import digest, only_one, provenance, read_json, write_json, write_text
-from hat.baselines import architecture_of, describe
-from hat.config import Task, Training
-from hat.data.batches import PairedSplit, TrainingBatches, validation_batches
-from hat.dependencies import WITHOUT_EFFECT
-from hat.layout import Results
+from hat.artifacts.files import digest, only_one, provenance, read_json, write_json, write_text
+from hat.artifacts.layout import Results
+from hat.config.effects import WITHOUT_EFFECT
+from hat.config.settings import Settings
+from hat.config.training import Training
+from hat.data.binary.batches import PairedSplit, TrainingBatches, data_digest, validation_batches
+from hat.data.task_shape import task_shape
 from hat.model.base import EncoderDecoder
 from hat.model.layers import Dropouts
 from hat.model.networks import build_network
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
-from hat.settings import Settings
-from hat.shapes import task_shape
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.kinds import architecture_of, describe
+from hat.space.search_space import SearchSpace
 from hat.train import checkpoints
 from hat.train.loop import Networks, Run, select
 from hat.train.objective import Objective, validate
@@ -239,21 +239,3 @@ def _train(
             folder / "checkpoint.pt",
             {"model": weights, "update": training.updates, "identity": identity, "provenance": origin},
         )
-
-
-def data_digest(data: Path, task: Task) -> str:
-    """Digest of the dictionaries and binarised splits that training reads."""
-    hasher = hashlib.sha256()
-    languages = (task.source_language, task.target_language)
-    pair = "-".join(languages)
-    paths = [data / f"dict.{language}.txt" for language in languages]
-    paths += [
-        data / "binary" / f"{split}.{pair}.{language}.{ending}"
-        for split in ("train", "validation")
-        for language in languages
-        for ending in ("bin", "idx")
-    ]
-    for path in paths:
-        with open(path, "rb") as stream:
-            hasher.update(hashlib.file_digest(stream, "sha256").digest())
-    return hasher.hexdigest()[:16]

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from hat.baselines import architecture_of
-from hat.layout import Results
+from hat.artifacts.layout import Results
+from hat.config.settings import SUPERTRANSFORMER, Settings
+from hat.data.task_shape import task_shape
 from hat.model.base import EncoderDecoder
 from hat.model.networks import build_network
 from hat.model.supertransformer import SuperTransformer
-from hat.settings import SUPERTRANSFORMER, Settings
-from hat.shapes import task_shape
-from hat.space import SearchSpace
+from hat.space.kinds import architecture_of
+from hat.space.search_space import SearchSpace
 from hat.train import checkpoints
 
 

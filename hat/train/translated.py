@@ -13,21 +13,29 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hat.artifacts import JsonLinesLog, digest, only_one, placed_jsonl, provenance, read_json, write_json, write_text
-from hat.data.batches import PairedSplit, length_batches
+from hat.artifacts.files import (
+    JsonLinesLog,
+    digest,
+    only_one,
+    placed_jsonl,
+    provenance,
+    read_json,
+    write_json,
+    write_text,
+)
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.binary.batches import PairedSplit, length_batches
+from hat.data.binary.indexed import IndexedWriter
 from hat.data.chunks import map_chunks, worker_number
-from hat.data.indexed import IndexedWriter
+from hat.data.text.special_tokens import END
 from hat.errors import InputError
-from hat.layout import Results
-from hat.progress import progress
 from hat.runtime.base import Decoding
-from hat.runtime.torch import TorchModel
-from hat.settings import Settings
-from hat.shortlist.trial import BEAM, compared_decoding
-from hat.special_tokens import END
+from hat.runtime.beam import BATCH_TOKENS, BEAM, compared_decoding
+from hat.runtime.torch.runtime import TorchModel
+from hat.system.progress import progress
 from hat.train.processes import TrainingResources, own_resources, require_gpus
 from hat.train.teacher import TrainedTeacher, trained_teacher
-from hat.translator import BATCH_TOKENS
 
 # With fewer batches for each, starting processes would take longer than it saves.
 BATCHES_OF_A_PROCESS = 8

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hat.layout import Results
+from hat.artifacts.layout import Results
 
 PROGRESS = re.compile(r"(\d+)/\d+, (\d+) s")
 

@@ -17,20 +17,21 @@ from pathlib import Path
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from hat.artifacts import read_json
-from hat.baselines import described
-from hat.data.dictionary import Dictionary
-from hat.data.prepare import codes_path, dictionary_path
-from hat.data.text import read_pairs
-from hat.data.tokenise import TextCodec
-from hat.evaluate.export import deployed_decoding
-from hat.layout import Results
-from hat.runtime import PRECISIONS, runtime
+from hat.artifacts.files import read_json
+from hat.artifacts.layout import Results
+from hat.config.runtimes import PRECISIONS
+from hat.config.settings import Settings
+from hat.data.stages import codes_path, dictionary_path
+from hat.data.task_shape import task_shape
+from hat.data.text.dictionary import Dictionary
+from hat.data.text.text import read_pairs
+from hat.data.text.tokenise import TextCodec
+from hat.deploy.export import deployed_decoding
+from hat.runtime import runtime
 from hat.runtime.base import Blueprint
 from hat.runtime.shortlist import FILE, Shortlist
-from hat.runtime.torch import weights_of
-from hat.settings import Settings
-from hat.shapes import task_shape
+from hat.runtime.torch.runtime import weights_of
+from hat.space.kinds import described
 from hat.train import checkpoints
 
 # Sentences handed to a Runtime at once.

@@ -14,15 +14,15 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from hat.artifacts import read_json
-from hat.layout import Results
+from hat.artifacts.files import read_json, weights_digest
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.search.context import evaluation_context
 from hat.search.evaluations import Blocks, Evaluations
 from hat.search.evaluator import RUNGS, compare
 from hat.search.front import pareto_front
 from hat.search.problem import Candidate
-from hat.search.setting import evaluation_context, weights_digest
 from hat.search.tables import read_candidates
-from hat.settings import Settings
 
 
 def main() -> None:

@@ -14,11 +14,11 @@ from statistics import mean
 
 import numpy as np
 
-from hat.artifacts import read_jsonl
-from hat.latency.predictor import LatencyPredictor
-from hat.latency.protocol import Measurement
+from hat.artifacts.files import read_jsonl
+from hat.latency.predictor.predictor import LatencyPredictor
 from hat.latency.samples import CONDITIONS, SampleFile
-from hat.latency.workload import Workload
+from hat.measure.measurement import Measurement
+from hat.measure.workload import Workload
 
 SPLITS, HELD_OUT = 10, 0.2
 

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hat.artifacts import read_jsonl
-from hat.latency.accuracy import kendall_tau
-from hat.latency.averaged import read_published
-from hat.latency.features import rows_of
-from hat.latency.fitting import fit_bounded
-from hat.latency.regressions import REGRESSIONS
-from hat.latency.workload import Workload
-from hat.profile import PUBLISHED_SHAPE
+from hat.artifacts.files import read_jsonl
+from hat.latency.predictor.accuracy import kendall_tau
+from hat.latency.predictor.averages import read_published
+from hat.latency.predictor.features import rows_of
+from hat.latency.predictor.fitting import fit_bounded
+from hat.latency.predictor.regressions import REGRESSIONS
+from hat.measure.workload import Workload
+from hat.space.profile import PUBLISHED_SHAPE
 
 TRAIN, NETWORK_TRAIN, HELD_OUT, SPLITS = 100, 1600, 200, 10
 WORKLOAD = Workload(

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hat.config_text import Tokenisation
+from hat.config.tokenisation import Tokenisation
 
 PAIRS = 36_000_000
 CORES = 16
@@ -40,10 +40,10 @@ STEP = """
 import json, resource, sys, time
 from pathlib import Path
 from hat.data import prepare
-from hat.data.learn_bpe import learn
-from hat.data.tokenise import MosesLines, PieceLines, count_words, map_file
-from hat.layout import Results
-from hat.settings import Settings
+from hat.data.text.learn_bpe import learn
+from hat.data.text.tokenise import MosesLines, PieceLines, count_words, map_file
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
 
 stage, root, processes = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 settings, results = Settings(folder=root / "config"), Results(root / "results")
@@ -151,7 +151,7 @@ def learn_drawn(pairs: int, merges: int, folder: Path) -> None:
     """Print what learning takes on the words of that many pairs, which are drawn and counted without their text."""
     from collections import Counter
 
-    from hat.data.learn_bpe import learn
+    from hat.data.text.learn_bpe import learn
 
     draw = np.random.default_rng(1)
     english = made_words()

@@ -19,18 +19,18 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, median
 
-from hat.config import Latency
-from hat.config_device import Device
-from hat.latency.bench import Bench
-from hat.latency.connection import LocalConnection
-from hat.latency.protocol import Measurement
+from hat.config.device import Device
+from hat.config.latency import Latency
+from hat.config.settings import Settings
+from hat.device.connection import LocalConnection
 from hat.latency.samples import REFERENCE, SAMPLE, LatencySample, SampleFile, measure_missing
 from hat.latency.selection import draw_architectures
-from hat.latency.visits import Visits, pooled_noise
-from hat.latency.workload import Workload
-from hat.runtime.base import Shape
-from hat.settings import Settings
-from hat.space import SearchSpace
+from hat.measure.bench import Bench
+from hat.measure.measurement import Measurement
+from hat.measure.visits import Visits, pooled_noise
+from hat.measure.workload import Workload
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 
 VOCABULARY, LENGTH = 3000, 34
 SINGLE = {"visits": (), "interference": (), "pooled_noise": None}

@@ -19,13 +19,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hat.baselines import architecture_of, shape_of
-from hat.runtime import PRECISIONS, runtime
-from hat.runtime.base import Blueprint, LoadedModel, Shape, made_sentence
-from hat.runtime.made import blueprint_of, random_weights
+from hat.config.runtimes import PRECISIONS
+from hat.config.settings import Settings
+from hat.runtime import runtime
+from hat.runtime.base import Blueprint, LoadedModel, made_sentence
+from hat.runtime.random_network import blueprint_of, random_weights
 from hat.runtime.shortlist import Shortlist
-from hat.settings import Settings
-from hat.space import PUBLISHED_SPANS, Architecture
+from hat.space.architecture import PUBLISHED_SPANS, Architecture
+from hat.space.kinds import architecture_of, shape_of
+from hat.space.shape import Shape
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "architectures.csv"
 VOCABULARY, LENGTH, BEAM = 32768, 30, 5

@@ -14,10 +14,10 @@ import random
 import statistics
 from pathlib import Path
 
-from hat.layout import Results
-from hat.settings import Settings
-from hat.space import SearchSpace
-from hat.train.evaluator import InheritedLoss
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.space.search_space import SearchSpace
+from hat.train.inherited_loss import InheritedLoss
 from hat.train.stages import train_supertransformer
 
 RANDOM = 2

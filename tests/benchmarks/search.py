@@ -30,23 +30,23 @@ from typing import Any
 
 import numpy as np
 
-from hat.artifacts import digest, read_jsonl
-from hat.config import Space
-from hat.config_search import Search
-from hat.latency.extremes import extreme
+from hat.artifacts.files import digest, read_jsonl, weights_digest
+from hat.artifacts.layout import Results
+from hat.config.networks import Space
+from hat.config.search import Search
+from hat.config.settings import Settings
 from hat.latency.stages import load_predictor
-from hat.layout import Results
-from hat.search.algorithms import ALGORITHMS
-from hat.search.encoding import Encoding
+from hat.search.algorithms.registry import ALGORITHMS
+from hat.search.algorithms.surrogate import SurrogateSearch
 from hat.search.evaluations import Evaluations
 from hat.search.evaluator import Evaluator, Judged
 from hat.search.front import hypervolume
 from hat.search.problem import Candidate, Problem, run
-from hat.search.setting import weights_digest
-from hat.search.surrogate import SurrogateSearch
 from hat.search.workers import Workers
-from hat.settings import Settings
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.encoding import Encoding
+from hat.space.moves import extreme
+from hat.space.search_space import SearchSpace
 
 # Decoders of one or two layers, of which only the widths and the spans differ.
 SMALL = {

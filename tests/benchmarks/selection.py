@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from predictor import WORKLOAD
 
-from hat.latency.averaged import read_published
 from hat.latency.dataset import architectures_of, read_parquet
-from hat.latency.features import Rows, rows_of
-from hat.latency.linear import Linear
+from hat.latency.predictor.averages import read_published
+from hat.latency.predictor.features import Rows, rows_of
+from hat.latency.predictor.linear import Linear
 from hat.latency.selection import Design
-from hat.latency.workload import Workload
+from hat.measure.workload import Workload
 
 SPLITS, POOL = 12, 600
 COUNTS = (15, 20, 25, 30, 40, 60, 80)

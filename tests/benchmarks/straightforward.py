@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hat.data.batches import Batch, PairedSplit
+from hat.data.binary.batches import Batch, PairedSplit
+from hat.data.text.special_tokens import PAD
 from hat.model.layers import Residual
 from hat.model.supertransformer import SuperTransformer
-from hat.special_tokens import PAD
 
 
 class Straightforward:

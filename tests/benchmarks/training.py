@@ -21,13 +21,14 @@ import numpy as np
 import torch
 from straightforward import Straightforward, UnsortedBatches
 
-from hat.data.batches import Batch, PairedSplit, TrainingBatches, padding_share
-from hat.data.indexed import IndexedWriter
+from hat.config.settings import Settings
+from hat.data.binary.batches import Batch, PairedSplit, TrainingBatches, padding_share
+from hat.data.binary.indexed import IndexedWriter
+from hat.data.text.special_tokens import END, PAD
 from hat.model.supertransformer import SuperTransformer
-from hat.runtime.base import Shape
-from hat.settings import Settings
-from hat.space import Architecture, SearchSpace
-from hat.special_tokens import END, PAD
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 from hat.train.loop import Run, Step
 from hat.train.metrics import Meter
 from hat.train.objective import Objective

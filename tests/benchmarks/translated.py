@@ -12,13 +12,12 @@ import time
 from pathlib import Path
 from statistics import median
 
-from hat.data.batches import PairedSplit, length_batches, spread_numbers
+from hat.artifacts.layout import Results
+from hat.config.settings import SUPERTRANSFORMER, Settings
+from hat.data.binary.batches import PairedSplit, length_batches, spread_numbers
 from hat.data.chunks import map_chunks
-from hat.layout import Results
-from hat.settings import SUPERTRANSFORMER, Settings
-from hat.shortlist.trial import BEAM, compared_decoding
+from hat.runtime.beam import BATCH_TOKENS, BEAM, compared_decoding
 from hat.train.translated import TeacherTranslator
-from hat.translator import BATCH_TOKENS
 
 
 def main() -> None:

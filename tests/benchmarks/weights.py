@@ -14,15 +14,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from hat.artifacts import read_json
-from hat.evaluate.validation_texts import ValidationTexts
-from hat.layout import Results
+from hat.artifacts.files import read_json
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.task_shape import task_shape
+from hat.data.validation_texts import ValidationTexts
 from hat.model.networks import build_network
-from hat.search.quality import validation_bleu
-from hat.settings import Settings
-from hat.shapes import task_shape
-from hat.shortlist.trial import compared_decoding
-from hat.space import Architecture
+from hat.runtime.beam import compared_decoding
+from hat.search.bleu_objective import validation_bleu
+from hat.space.architecture import Architecture
 from hat.train import checkpoints
 from hat.train.stages import train_subtransformer
 from hat.train.translated import translate_training

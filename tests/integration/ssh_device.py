@@ -152,7 +152,7 @@ class SshDevice:
 
     def agents(self) -> list[int]:
         """Numbers of the agents that run there."""
-        return [pid for pid, words in self.processes() if "hat.latency.agent" in words and "python" in words[0]]
+        return [pid for pid, words in self.processes() if "hat.device.agent" in words and "python" in words[0]]
 
     def stop(self) -> None:
         """Remove everything from the system."""

@@ -16,15 +16,15 @@ from ssh_device import SshDevice, why_not
 from toy_device import write_configuration, write_dictionaries
 from toy_model import write_model
 
-from hat.artifacts import read_jsonl
-from hat.deployed import DeployedFolder
+from hat.artifacts.files import read_jsonl
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.deploy.folder import DeployedFolder
+from hat.device.check import check_device
+from hat.device.connection import connect
+from hat.device.setup import setup_device
 from hat.latency import stages
-from hat.latency.connection import connect
-from hat.latency.device_check import check_device
-from hat.latency.device_setup import setup_device
-from hat.layout import Results
 from hat.runtime import runtime
-from hat.settings import Settings
 
 # Every part of the path belongs to root, as sshd wants it of a chroot.
 PLACE = Path("/var/lib/hat-test-arm")

@@ -14,9 +14,9 @@ import zipfile
 import pytest
 from web_server import WebServer
 
-from hat.config_text import FileSource, HttpSource, PypiSource
-from hat.data.download import fetch, location
-from hat.data.web import Transfer
+from hat.config.corpus import FileSource, HttpSource, PypiSource
+from hat.data.sources.download import fetch, location
+from hat.data.sources.web import Transfer
 from hat.errors import HatError, InputError
 
 BODY = os.urandom(3_000_000)
@@ -187,8 +187,8 @@ def test_credentials_are_sent_but_never_shown(server, tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from hat.config_text import HttpSource
-from hat.data.download import fetch
+from hat.config.corpus import HttpSource
+from hat.data.sources.download import fetch
 fetch(HttpSource(url=sys.argv[1], sha256=sys.argv[2]), Path(sys.argv[3]))
 """
 

@@ -14,17 +14,18 @@ import pytest
 import tiny_corpora
 from web_server import WebServer
 
-from hat.data import prepare
-from hat.data.dictionary import Dictionary
-from hat.data.indexed import IndexedDataset
-from hat.layout import Results
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data import stages
+from hat.data.binary.indexed import IndexedDataset
+from hat.data.text.dictionary import Dictionary
 from hat.model.transformer import Transformer
-from hat.published.architecture import write_architecture
 from hat.published.fairseq import read_checkpoint, write_checkpoint, write_data
-from hat.runtime.base import Decoding, Shape
-from hat.runtime.torch import TorchModel
-from hat.settings import Settings
-from hat.space import Architecture
+from hat.runtime.base import Decoding
+from hat.runtime.torch.runtime import TorchModel
+from hat.space.architecture import Architecture
+from hat.space.files import write_architecture
+from hat.space.shape import Shape
 from hat.train import checkpoints
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +68,7 @@ def made(tmp_path_factory):
     server = WebServer(tiny_corpora.wmt14ende()[0])
     settings = Settings(tiny_corpora.overrides("wmt14ende", server.url), ROOT / "config")
     results = Results(folder / "results")
-    for stage in (prepare.fetch_sources, prepare.extract_corpus, prepare.tokenise_corpus, prepare.binarise_corpus):
+    for stage in (stages.fetch_sources, stages.extract_corpus, stages.tokenise_corpus, stages.binarise_corpus):
         stage(settings, results, "wmt14ende")
     server.close()
     write_data(settings, results, "wmt14ende", folder / "data")
@@ -115,7 +116,7 @@ def test_same_weights_give_the_same_tokens_and_scores(made, beam, penalty):
     network = network_of(folder / "ours")
     data, task = results.data("wmt14ende"), settings.task("wmt14ende")
     dictionary = Dictionary.load(data / "dict.de.txt")
-    dataset = IndexedDataset(prepare.binary_prefix(data, "validation", task, "en"))
+    dataset = IndexedDataset(stages.binary_prefix(data, "validation", task, "en"))
     # One limit for all: that of fairseq depends on the longest sentence of a batch.
     decoding = Decoding(beam=beam, length_penalty=penalty, max_length_ratio=0, max_length_extra=40)
     assert len(theirs) == len(dataset) == 40
@@ -151,11 +152,12 @@ def test_fairseq_preprocess_writes_what_we_write(made):
     for path in sorted(ours.glob("*.en-de.*")):
         assert (theirs / path.name).read_bytes() == path.read_bytes(), path.name
     dataset = IndexedDataset(theirs / "train.en-de.de")
-    assert len(dataset) == len(IndexedDataset(prepare.binary_prefix(data, "train", task, "de")))
+    assert len(dataset) == len(IndexedDataset(stages.binary_prefix(data, "train", task, "de")))
 
 
 def test_hat_imports_nothing_of_fairseq():
     code = (
-        "import sys, hat.cli, hat.published.fairseq; sys.exit(any(name.startswith('fairseq') for name in sys.modules))"
+        "import sys, hat.cli, hat.published.fairseq;"
+        " sys.exit(any(name.startswith('fairseq') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

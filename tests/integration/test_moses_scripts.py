@@ -9,8 +9,8 @@ import tarfile
 
 import pytest
 
-from hat.config_text import Tokenisation
-from hat.data.moses import Moses
+from hat.config.tokenisation import Tokenisation
+from hat.data.text.moses import Moses
 
 LINES = 1500
 OFFLINE = re.compile(r"No matching distribution|Could not find a version|Connection")

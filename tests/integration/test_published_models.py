@@ -11,15 +11,15 @@ import torch
 from published_splits import packed_splits
 from typer.testing import CliRunner
 
-from hat.cli import app
-from hat.data.download import location
-from hat.data.web import Transfer
-from hat.layout import Results
+from hat.artifacts.layout import Results
+from hat.cli.app import app
+from hat.config.settings import Settings
+from hat.data.sources.download import location
+from hat.data.sources.web import Transfer
 from hat.published.catalogue import catalogue, published_model
 from hat.published.checkpoint import read_checkpoint
 from hat.published.stages import export, get, make_data, measure, score_published
 from hat.schemas.catalogue import check
-from hat.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT.parent / "shared/reference"
@@ -77,7 +77,7 @@ def test_without_the_network_it_says_where_to_put_the_file(tmp_path, monkeypatch
     # Nothing answers there.
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setattr("hat.data.download.Transfer", lambda: Transfer(attempts=1))
+    monkeypatch.setattr("hat.data.sources.download.Transfer", lambda: Transfer(attempts=1))
     failed = CliRunner().invoke(app, ["--results", str(tmp_path), "models", "get", NAME])
     assert failed.exit_code == 1
     message = " ".join(failed.stderr.split())

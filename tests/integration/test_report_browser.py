@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from made_results import BUDGETS, write_results
 
+from hat.config.settings import Settings
 from hat.report.page import write_page
-from hat.settings import Settings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 CHROMIUM = shutil.which("chromium")

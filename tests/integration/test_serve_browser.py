@@ -8,8 +8,8 @@ import pytest
 from serving import PATIENCE_SECONDS, Served
 from toy_model import write_model
 
+from hat.deploy.translator import Translator
 from hat.runtime.base import Decoding
-from hat.translator import Translator
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 CHROMIUM = shutil.which("chromium")

@@ -20,18 +20,19 @@ from ssh_device import SshDevice, why_not
 from toy_device import write_configuration, write_dictionaries
 from toy_model import write_model
 
-from hat.artifacts import read_jsonl
-from hat.deployed import DeployedFolder
+from hat.artifacts.files import read_jsonl
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.deploy.folder import DeployedFolder
+from hat.device import remote, setup
+from hat.device.check import check_device
+from hat.device.connection import connect
+from hat.device.received import listing
+from hat.device.requirements import LOCK, pins
+from hat.device.setup import setup_device
 from hat.errors import HatError
-from hat.latency import device_setup, remote, samples, stages
-from hat.latency.connection import connect
-from hat.latency.device_check import check_device
-from hat.latency.device_setup import setup_device
-from hat.latency.received import listing
-from hat.latency.requirements import LOCK, pins
-from hat.layout import Results
+from hat.latency import samples, stages
 from hat.runtime import runtime
-from hat.settings import Settings
 
 pytestmark = [pytest.mark.skipif(why_not() is not None, reason=str(why_not())), pytest.mark.timeout(900)]
 
@@ -310,7 +311,7 @@ def test_other_versions(board, monkeypatch):
     with pytest.raises(HatError, match=r"^device 'board': another version of hat is there .*hat device setup board"):
         check_device(settings(board), "board")
     package.write_text(content)
-    monkeypatch.setattr("hat.latency.connection.runtime_version", lambda name: "0.0.1")
+    monkeypatch.setattr("hat.device.connection.runtime_version", lambda name: "0.0.1")
     with pytest.raises(HatError, match=r"it has onnxruntime [0-9.]+, expected 0\.0\.1; run: hat device setup board"):
         check_device(settings(board), "board")
 
@@ -425,7 +426,7 @@ def test_deployed_folder_is_copied_and_translates_as_here(board, results, tmp_pa
 
 
 def samples_workload(deployed):
-    from hat.latency.workload import Workload
+    from hat.measure.workload import Workload
 
     return Workload(shape=deployed.blueprint.shape, source_length=6, target_length=6, beam=2)
 
@@ -442,7 +443,7 @@ def test_no_room_for_an_environment(board, monkeypatch):
     finally:
         board.unlimit(place)
         shutil.rmtree(place)
-    monkeypatch.setitem(device_setup.SPACE_MB, "onnxruntime", 1 << 40)
+    monkeypatch.setitem(setup.SPACE_MB, "onnxruntime", 1 << 40)
     with pytest.raises(HatError, match=r"MB are free in the home folder there, expected at least"):
         setup_device(settings(board), "fresh", offline=True)
 

@@ -9,15 +9,15 @@ import pytest
 import tiny_corpora
 from web_server import WebServer
 
-from hat.config_text import HttpSource
-from hat.data import prepare
-from hat.data.dictionary import Dictionary
-from hat.data.download import fetch
-from hat.data.indexed import IndexedDataset
-from hat.data.web import Transfer
+from hat.artifacts.layout import Results
+from hat.config.corpus import HttpSource
+from hat.config.settings import Settings, merge
+from hat.data import stages
+from hat.data.binary.indexed import IndexedDataset
+from hat.data.sources.download import fetch
+from hat.data.sources.web import Transfer
+from hat.data.text.dictionary import Dictionary
 from hat.errors import HatError, InputError
-from hat.layout import Results
-from hat.settings import Settings, merge
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -29,10 +29,10 @@ class Made:
         self.settings = Settings(overrides, CONFIG)
         self.task = self.settings.task(task)
         self.results = Results(folder)
-        prepare.fetch_sources(self.settings, self.results, task)
-        prepare.extract_corpus(self.settings, self.results, task)
-        prepare.tokenise_corpus(self.settings, self.results, task, processes=1)
-        self.binary = prepare.binarise_corpus(self.settings, self.results, task)
+        stages.fetch_sources(self.settings, self.results, task)
+        stages.extract_corpus(self.settings, self.results, task)
+        stages.tokenise_corpus(self.settings, self.results, task, processes=1)
+        self.binary = stages.binarise_corpus(self.settings, self.results, task)
         self.data = self.results.data(task)
         self.counts = json.loads((self.data / "counts.json").read_text())
 
@@ -41,7 +41,7 @@ class Made:
 
     def decoded(self, split, language):
         dictionary = Dictionary.load(self.data / f"dict.{language}.txt")
-        dataset = IndexedDataset(prepare.binary_prefix(self.data, split, self.task, language))
+        dataset = IndexedDataset(stages.binary_prefix(self.data, split, self.task, language))
         return [" ".join(dictionary.decode(dataset[number])) for number in range(len(dataset))]
 
 
@@ -94,7 +94,7 @@ def test_iwslt_is_prepared_as_published(made):
     begins = [name.partition(".")[2] for name in tiny_corpora.TED_SETS for _ in range(tiny_corpora.SET_LINES)]
     assert [line.split()[0] for line in joined] == begins
     assert all("it’s" in line for line in joined)  # noqa: RUF001
-    source = prepare.codec(one.data, one.task, "de").encode(joined[0])
+    source = stages.codec(one.data, one.task, "de").encode(joined[0])
     assert "&apos;@@" in source or "&apos;" in source or "&@@" in source
     assert one.lines("dict.de.txt") != one.lines("dict.en.txt")
     assert one.decoded("train", "de") == one.lines("tokens/train.de")
@@ -129,7 +129,7 @@ def test_wmt14ende_takes_the_pieces_as_they_are(made):
             assert one.decoded("train", language) == given.split("\n")[:-1]
     assert one.lines("codes") == tiny_corpora.OLD_CODES
     # What is deployed makes the same pieces of the text that they stand for.
-    again = prepare.codec(one.data, one.task, "en")
+    again = stages.codec(one.data, one.task, "en")
     pieces = [" ".join(again.encode(line)) for line in one.lines("raw/validation.en")]
     assert pieces == one.lines("tokens/validation.en")
     assert one.lines("dict.en.txt") == one.lines("dict.de.txt")

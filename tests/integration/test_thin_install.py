@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from toy_model import write_model
 
-from hat.config import EvolvedNetwork
-from hat.runtime import PRECISIONS
-from hat.translator import Translator
+from hat.config.networks import EvolvedNetwork
+from hat.config.runtimes import PRECISIONS
+from hat.deploy.translator import Translator
 
 ROOT = Path(__file__).parents[2]
 # Bytes of all files in site-packages after translating: with the bytecode of what ran, without that of what never did

@@ -11,22 +11,22 @@ from toy_device import SMALL, NumpyModel, workload, write_configuration
 from toy_model import write_model
 from typer.testing import CliRunner
 
-from hat.cli import app
+from hat.cli.app import app
+from hat.config.settings import Settings
+from hat.config.variants import in_form
+from hat.data.text.special_tokens import END
+from hat.deploy.translator import Translator
+from hat.device.connection import connect
 from hat.errors import HatError, InputError
-from hat.forms import in_form
-from hat.latency.bench import Bench
-from hat.latency.connection import connect
-from hat.latency.protocol import measure
-from hat.latency.stopwatch import WallClock, stopwatch
-from hat.runtime.accelerator import gpu
+from hat.measure.bench import Bench
+from hat.measure.measurement import measure
+from hat.measure.stopwatch import WallClock, stopwatch
 from hat.runtime.base import Decoding
-from hat.runtime.made import build
-from hat.runtime.torch import TorchRuntime
-from hat.runtime.torch_published import TorchPublishedRuntime
-from hat.settings import Settings
-from hat.space import SearchSpace
-from hat.special_tokens import END
-from hat.translator import Translator
+from hat.runtime.random_network import build
+from hat.runtime.torch.accelerator import gpu
+from hat.runtime.torch.published import TorchPublishedRuntime
+from hat.runtime.torch.runtime import TorchRuntime
+from hat.space.search_space import SearchSpace
 
 CONFIGURATION = Path(__file__).parents[2] / "config"
 RUNTIMES = {"torch": TorchRuntime, "torch-published": TorchPublishedRuntime}

@@ -10,13 +10,13 @@ from dataclasses import asdict
 import pytest
 from toy_device import SMALL, workload
 
-from hat.baselines import architecture_of, shape_of
-from hat.config import EvolvedNetwork, Network
-from hat.latency.agent import PROTOCOL, source_digest
-from hat.latency.protocol import Measurement
-from hat.latency.received import Received, listing
-from hat.latency.workload import Workload
-from hat.space import SearchSpace
+from hat.config.networks import EvolvedNetwork, Network
+from hat.device.agent import PROTOCOL, source_digest
+from hat.device.received import Received, listing
+from hat.measure.measurement import Measurement
+from hat.measure.workload import Workload
+from hat.space.kinds import architecture_of, shape_of
+from hat.space.search_space import SearchSpace
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -26,7 +26,7 @@ class Peer:
 
     def __init__(self, lock) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hat.latency.agent"],
+            [sys.executable, "-m", "hat.device.agent"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"HAT_DEVICE_LOCK": str(lock)},

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from hat.artifacts import atomic, read_json, write_text
+from hat.artifacts.files import atomic, read_json, write_text
+from hat.artifacts.layout import target_of
 from hat.errors import HatError, InputError
-from hat.layout import target_of
 
 # Files, and what has to be asked for to have them.
 TARGETS = {
@@ -31,7 +31,7 @@ TARGETS = {
 
 KILLED = """
 import os, signal, sys
-from hat.artifacts import atomic
+from hat.artifacts.files import atomic
 with atomic(sys.argv[1]) as stream:
     stream.write("half")
     stream.flush()

@@ -9,24 +9,25 @@ import yaml
 from torch import nn
 from toy_training import make_project
 
-from hat.baselines import architecture_of, describe, described, shape_of
-from hat.config import Network, Space
-from hat.dependencies import BASELINE_STAGES, stage_digest
+from hat.artifacts.layout import Results
+from hat.config.networks import Network, Space
+from hat.config.settings import Settings
+from hat.data.task_shape import task_shape
 from hat.errors import InputError
-from hat.evolved import EvolvedArchitecture
-from hat.layout import Results
 from hat.model.evolved import EvolvedTransformer
 from hat.model.networks import build_network
 from hat.model.transformer import Transformer
-from hat.requests import check_targets
-from hat.runtime.base import Shape
-from hat.runtime.made import blueprint_of
-from hat.runtime.torch import TorchModel, TorchRuntime, weights_of
-from hat.settings import Settings
-from hat.shapes import task_shape
-from hat.space import Architecture, SearchSpace
+from hat.runtime.random_network import blueprint_of
+from hat.runtime.torch.runtime import TorchModel, TorchRuntime, weights_of
+from hat.space.architecture import Architecture
+from hat.space.evolved import EvolvedArchitecture
+from hat.space.kinds import architecture_of, describe, described, shape_of
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 from hat.train import checkpoints
 from hat.train.stages import train_baseline
+from hat.workflow.dependencies import BASELINE_STAGES, stage_digest
+from hat.workflow.targets import check_targets
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = Settings(folder=ROOT / "config")

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from toy_device import SMALL, WIDE, true_latency_ms, workload, write_configuration, write_dictionaries
 
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.latency import stages
-from hat.latency.brought import DEPTHS, OF_LAYERS, read_brought
 from hat.latency.dataset import architectures_of, read_parquet
-from hat.layout import Results
-from hat.settings import Settings
-from hat.space import SearchSpace
+from hat.latency.external import DEPTHS, OF_LAYERS, read_brought
+from hat.space.search_space import SearchSpace
 
 REFERENCE = Path(__file__).parents[2].parent / "shared/reference/latency"
 SAID = {"device": "away", "runtime": "torch-published", "precision": "fp32", "threads": 1}

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 import hat
-from hat.cli import app
+from hat.cli.app import app
+from hat.deploy.translator import Translator
 from hat.errors import HatError, InputError
-from hat.translator import Translator
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "pandas", "numpy", "matplotlib", "pydantic", "sklearn")
@@ -22,8 +22,8 @@ def run(*arguments, **options):
 @pytest.mark.parametrize(
     ("code", "heavy"),
     [
-        ("import hat.cli", HEAVY),
-        ("import hat", (*HEAVY, "hat.translator", "rich", "typer", "yaml")),
+        ("import hat.cli.app", HEAVY),
+        ("import hat", (*HEAVY, "hat.deploy.translator", "rich", "typer", "yaml")),
         # What a device has no need of.
         (
             "import hat; hat.Translator.from_folder",
@@ -124,7 +124,7 @@ def test_exit_codes(monkeypatch, error, code):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("hat.configdocs.default_file", fail)
+    monkeypatch.setattr("hat.config.documents.default_file", fail)
     result = run("config", "default")
     assert result.exit_code == code
     assert result.stderr == (f"hat: {error}\n" if code != 130 else "")

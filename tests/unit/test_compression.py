@@ -7,14 +7,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from hat.artifacts import read_json
-from hat.cli import app
+from hat.artifacts.files import read_json
+from hat.cli.app import app
+from hat.config.settings import Settings
+from hat.deploy.export import export_model
 from hat.errors import InputError
-from hat.evaluate.export import export_model
 from hat.evaluate.stages import score
 from hat.report.compression import write_compression
-from hat.settings import Settings
-from hat.space import SearchSpace
+from hat.space.search_space import SearchSpace
 from hat.train.stages import train_subtransformer
 
 BIG = {

@@ -4,13 +4,13 @@ import pytest
 import yaml
 from toy_device import SMALL, write_configuration
 
-from hat.dependencies import stage_digest, stage_settings
+from hat.artifacts.layout import Results
+from hat.config.confined import confined
+from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.latency.stages import choose_architectures, read_architectures
-from hat.layout import Results
-from hat.runtime.confined import confined
-from hat.settings import Settings
-from hat.space import SearchSpace
+from hat.space.search_space import SearchSpace
+from hat.workflow.dependencies import stage_digest, stage_settings
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import socket
 import pandas as pd
 import pytest
 
-from hat.config_cost import Cost
+from hat.artifacts.layout import Results
+from hat.config.cost import Cost
+from hat.config.settings import Settings
 from hat.errors import InputError
-from hat.layout import Results
 from hat.report.cost import EVOLVED_LBS, HAT_TIMES_LESS, KG_PER_LB, write_cost
 from hat.report.energy import carbon_kg_per_kwh, energy
 from hat.schemas.catalogue import artifact
-from hat.settings import Settings
 
 pytest.importorskip("codecarbon")
 MACHINE = {"processor": "Intel(R) Xeon(R) CPU E5-2640 v4 @ 2.40GHz", "cores": 20}

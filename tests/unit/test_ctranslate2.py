@@ -11,20 +11,21 @@ import pytest
 import torch
 from toy_device import SMALL
 
-from hat.config import Network
+from hat.config.networks import Network
+from hat.data.text.special_tokens import BEGIN, END, OUTPUT, PAD, SPECIALS, UNKNOWN
 from hat.errors import InputError
-from hat.evolved import EvolvedArchitecture
 from hat.model.layers import SinusoidalPositions
 from hat.model.transformer import Transformer
-from hat.runtime import made, runtime
-from hat.runtime import torch as torch_runtime
-from hat.runtime.base import Blueprint, Decoding, Shape, max_lengths
-from hat.runtime.ctranslate2_files import positions
-from hat.runtime.made import blueprint_of
+from hat.runtime import random_network, runtime
+from hat.runtime.base import Blueprint, Decoding, max_lengths
+from hat.runtime.ctranslate2.files import positions
+from hat.runtime.random_network import blueprint_of
 from hat.runtime.shortlist import Shortlist
-from hat.runtime.torch import TorchModel, weights_of
-from hat.space import SearchSpace
-from hat.special_tokens import BEGIN, END, OUTPUT, PAD, SPECIALS, UNKNOWN
+from hat.runtime.torch import runtime as torch_runtime
+from hat.runtime.torch.runtime import TorchModel, weights_of
+from hat.space.evolved import EvolvedArchitecture
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 
 VOCABULARY = 60
 # Heads of 8, 16 and 32 features; layers of a side differ.
@@ -290,7 +291,7 @@ def test_made_networks_run(precision):
     shape = Shape.of(SMALL, Network(), 500, 500)
     for candidates in (None, 50):
         chosen = runtime("ctranslate2", precision, 1)
-        model = made.build(chosen, SPACE.largest, shape, seed=1, candidates=candidates)
+        model = random_network.build(chosen, SPACE.largest, shape, seed=1, candidates=candidates)
         assert model.shortlist is None or len(model.shortlist.candidates([5, END])) == candidates
         model.run_sentence(7, 5, 3)
 
@@ -305,7 +306,7 @@ for name in ("torch", "pydantic", "typer", "rich", "pandas", "yaml"):
 from types import SimpleNamespace
 from hat.runtime import runtime
 from hat.runtime.base import Decoding, Shape
-from hat.runtime.made import blueprint_of, build, random_weights
+from hat.runtime.random_network import blueprint_of, build, random_weights
 
 values = {SPACE.largest.to_dict()!r}
 architecture = SimpleNamespace(**values, encoder_layers=2, decoder_layers=2, to_dict=lambda: values)

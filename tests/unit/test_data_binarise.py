@@ -2,11 +2,11 @@ import random
 
 import pytest
 
-from hat.config_text import Tokenisation
-from hat.data.binarise import count_used, write_split
-from hat.data.dictionary import Dictionary
-from hat.data.indexed import IndexedDataset
+from hat.config.tokenisation import Tokenisation
+from hat.data.binary.binarise import count_used, write_split
+from hat.data.binary.indexed import IndexedDataset
 from hat.data.limits import unfit
+from hat.data.text.dictionary import Dictionary
 
 LIMITS = Tokenisation(max_length=12, max_ratio=2.0)
 PAIRS = 9000

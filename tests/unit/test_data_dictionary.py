@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hat.data.dictionary import Dictionary
+from hat.data.text.dictionary import Dictionary
 from hat.errors import InputError
 
 TOKENS = st.text(st.characters(blacklist_categories=("Cs", "Zs", "Zl", "Zp", "Cc", "Cf")), min_size=1).filter(

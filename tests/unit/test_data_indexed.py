@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hat.data.indexed import IndexedDataset, IndexedWriter
+from hat.data.binary.indexed import IndexedDataset, IndexedWriter
 from hat.errors import InputError
 
 

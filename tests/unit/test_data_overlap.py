@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hat.data.overlap import Overlap, words
+from hat.data.corpora.overlap import Overlap, words
 
 
 def overlap(held_out, *training):

@@ -3,10 +3,10 @@ from itertools import chain, pairwise
 
 import pytest
 
-from hat.config import Task
-from hat.config_text import FileSource, ParallelCorpus, ParallelText
-from hat.data.corpus import extract_corpus
-from hat.data.parallel import held_out_lines
+from hat.config.corpus import FileSource, ParallelCorpus, ParallelText
+from hat.config.task import Task
+from hat.data.corpora.corpus import extract_corpus
+from hat.data.corpora.parallel import held_out_lines
 from hat.errors import InputError
 
 

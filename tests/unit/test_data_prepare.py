@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import yaml
 
-from hat.data import prepare
-from hat.data.dictionary import Dictionary
-from hat.data.indexed import IndexedDataset
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data import stages
+from hat.data.binary.indexed import IndexedDataset
+from hat.data.text.dictionary import Dictionary
 from hat.errors import InputError
-from hat.layout import Results
-from hat.settings import Settings
 
 SPACE = {
     "encoder_embed_dim": [64],
@@ -61,10 +61,10 @@ def made(tmp_path):
 
 
 def run(settings, results):
-    prepare.fetch_sources(settings, results, "made")
-    prepare.extract_corpus(settings, results, "made")
-    prepare.tokenise_corpus(settings, results, "made", processes=1)
-    return prepare.binarise_corpus(settings, results, "made")
+    stages.fetch_sources(settings, results, "made")
+    stages.extract_corpus(settings, results, "made")
+    stages.tokenise_corpus(settings, results, "made", processes=1)
+    return stages.binarise_corpus(settings, results, "made")
 
 
 def content(results):
@@ -83,14 +83,14 @@ def test_all_stages(made):
     assert counts["train"]["en"]["unknown"] == 0
     for split in ("train", "validation"):
         for language in ("en", "de"):
-            dictionary = Dictionary.load(prepare.dictionary_path(data, language))
+            dictionary = Dictionary.load(stages.dictionary_path(data, language))
             assert len(dictionary) == counts["dictionary"][language]
-            numbers = IndexedDataset(prepare.binary_prefix(data, split, task, language))
-            codec = prepare.codec(data, task, language)
+            numbers = IndexedDataset(stages.binary_prefix(data, split, task, language))
+            codec = stages.codec(data, task, language)
             raw = (data / "raw" / f"{split}.{language}").read_text().splitlines()
             assert [codec.decode(dictionary.decode(sentence)) for sentence in numbers] == raw
             assert counts[split][language]["tokens"] == numbers.sizes.sum()
-    assert prepare.dictionary_path(data, "en").read_bytes() == prepare.dictionary_path(data, "de").read_bytes()
+    assert stages.dictionary_path(data, "en").read_bytes() == stages.dictionary_path(data, "de").read_bytes()
     assert not list((data / "binary").glob("test*"))
     assert json.loads((data / "binary/counts.json").read_text()) == counts
 
@@ -98,7 +98,7 @@ def test_all_stages(made):
 def test_separate_dictionaries(made):
     counts = run(made[0](joint_dictionary=False), made[1])
     data = made[1].data("made")
-    assert prepare.dictionary_path(data, "en").read_bytes() != prepare.dictionary_path(data, "de").read_bytes()
+    assert stages.dictionary_path(data, "en").read_bytes() != stages.dictionary_path(data, "de").read_bytes()
     assert set(counts["dictionary"]) == {"en", "de"}
 
 
@@ -131,14 +131,14 @@ def test_stages_repeat_to_the_same_bytes_and_only_what_is_missing_is_made(made, 
     run(settings, results)
     first = content(results)
     done = []
-    original = prepare.map_file
-    monkeypatch.setattr(prepare, "map_file", lambda *a, **k: (done.append(str(a[2])), original(*a, **k)))
+    original = stages.map_file
+    monkeypatch.setattr(stages, "map_file", lambda *a, **k: (done.append(str(a[2])), original(*a, **k)))
     run(settings, results)
     assert done == []
     data = results.data("made")
-    prepare.tokens_path(data, "train", "de").unlink()
-    prepare.words_path(data, "validation", "en").write_text("cut sh")
-    prepare.codes_path(data).unlink()
+    stages.tokens_path(data, "train", "de").unlink()
+    stages.words_path(data, "validation", "en").write_text("cut sh")
+    stages.codes_path(data).unlink()
     run(settings, results)
     assert [path.rpartition("data/")[2] for path in done] == ["words/validation.en", "tokens/train.de"]
     assert content(results) == first
@@ -147,8 +147,8 @@ def test_stages_repeat_to_the_same_bytes_and_only_what_is_missing_is_made(made, 
 def test_changed_settings_make_what_depends_on_them(made, monkeypatch):
     run(made[0](), made[1])
     done = []
-    original = prepare.map_file
-    monkeypatch.setattr(prepare, "map_file", lambda *a, **k: (done.append(str(a[2])), original(*a, **k)))
+    original = stages.map_file
+    monkeypatch.setattr(stages, "map_file", lambda *a, **k: (done.append(str(a[2])), original(*a, **k)))
     run(made[0](bpe_merges=50), made[1])
     assert len(done) == 4
     assert all("/tokens/" in path for path in done)
@@ -162,4 +162,4 @@ def test_binarised_numbers_take_two_bytes(made):
 
 def test_missing_steps_are_named(made):
     with pytest.raises(InputError, match=r"counts\.json: no such file"):
-        prepare.tokenise_corpus(made[0](), made[1], "made")
+        stages.tokenise_corpus(made[0](), made[1], "made")

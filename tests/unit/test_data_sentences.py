@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hat.data.sentences import split_long
+from hat.data.text.sentences import split_long
 
 TEXTS = st.text(st.characters(exclude_categories=()) | st.sampled_from(" .!?,;\"')。，\u0301Aa\n\xa0"), max_size=200)  # noqa: RUF001
 

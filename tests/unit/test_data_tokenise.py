@@ -12,15 +12,15 @@ from sacremoses import MosesPunctNormalizer, MosesTokenizer
 from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
-from hat.config_text import Tokenisation
-from hat.data import pair_counts
-from hat.data.bpe import BytePairs, join
-from hat.data.learn_bpe import learn
-from hat.data.moses import Moses
-from hat.data.text import clean
-from hat.data.tokenise import MosesLines, TextCodec, map_file
+from hat.config.tokenisation import Tokenisation
+from hat.data.text import pair_counts
+from hat.data.text.bpe import BytePairs, join
+from hat.data.text.learn_bpe import learn
+from hat.data.text.moses import Moses
+from hat.data.text.special_tokens import SPECIALS
+from hat.data.text.text import clean
+from hat.data.text.tokenise import MosesLines, TextCodec, map_file
 from hat.errors import InputError
-from hat.special_tokens import SPECIALS
 
 PLAIN = Tokenisation(normalise_punctuation=False)
 TEXT = (

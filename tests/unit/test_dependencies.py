@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from hat.dependencies import STAGES, own_files, stage_digest
-from hat.settings import Settings
+from hat.config.settings import Settings
+from hat.workflow.dependencies import STAGES, own_files, stage_digest
 
 ROOT = Path(__file__).parents[2]
 

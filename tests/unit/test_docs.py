@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from hat.cli import app
-from hat.layout import Results
-from hat.requests import check_targets
-from hat.settings import Settings
+from hat.artifacts.layout import Results
+from hat.cli.app import app
+from hat.config.settings import Settings
+from hat.workflow.targets import check_targets
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "config" / "README.md"]

@@ -8,25 +8,25 @@ import httpx
 import numpy as np
 import pytest
 
-from hat.config import Space
-from hat.deployed import DeployedFolder
+from hat.config.networks import Space
+from hat.config.settings import Settings
+from hat.data.task_shape import task_shape
+from hat.data.text.special_tokens import END
+from hat.deploy.export import export_elastic
+from hat.deploy.folder import DeployedFolder
+from hat.deploy.translator import Translator
 from hat.errors import InputError
-from hat.evaluate.export import export_elastic
 from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Decoding
 from hat.runtime.inherited import envelope, inherited_weights
-from hat.runtime.torch import TorchModel, TorchRuntime, weights_of
+from hat.runtime.torch.runtime import TorchModel, TorchRuntime, weights_of
 from hat.schemas.catalogue import artifact
 from hat.serve.app import Service, create_app
 from hat.serve.limits import Limits
 from hat.serve.workers import Workers
-from hat.settings import Settings
-from hat.shapes import task_shape
-from hat.space import SearchSpace
-from hat.special_tokens import END
+from hat.space.search_space import SearchSpace
 from hat.train import checkpoints
 from hat.train.stages import train_supertransformer
-from hat.translator import Translator
 
 LATENCIES = {"50ms": (41.0, 2.5), "80ms": (71.0, 2.2), "20ms": (15.0, 3.0)}
 

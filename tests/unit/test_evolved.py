@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hat.baselines import architecture_of, shape_of
-from hat.config import EvolvedNetwork, Network
+from hat.config.networks import EvolvedNetwork, Network
+from hat.data.text.special_tokens import END, PAD
 from hat.model.evolved import EvolvedTransformer
 from hat.model.evolved_cells import Convolution, SeparableConvolution
 from hat.model.layers import Dropouts
 from hat.runtime.base import Decoding
-from hat.runtime.torch import TorchModel, _TorchStepper
-from hat.special_tokens import END, PAD
+from hat.runtime.torch.runtime import TorchModel, _TorchStepper
+from hat.space.kinds import architecture_of, shape_of
 from hat.train.loss import projected_loss
 
 NETWORK = EvolvedNetwork(width=16, heads=2, wide_heads=4, encoder_cells=2, decoder_cells=2)

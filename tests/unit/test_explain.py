@@ -7,12 +7,12 @@ import pytest
 from made_results import BUDGETS, architecture, write_results
 from typer.testing import CliRunner
 
-from hat.artifacts import write_json
-from hat.cli import app
-from hat.latency.predictor import LatencyPredictor
-from hat.latency.workload import Workload
-from hat.profile import PUBLISHED_SHAPE
-from hat.space import Architecture
+from hat.artifacts.files import write_json
+from hat.cli.app import app
+from hat.latency.predictor.predictor import LatencyPredictor
+from hat.measure.workload import Workload
+from hat.space.architecture import Architecture
+from hat.space.profile import PUBLISHED_SHAPE
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,18 +11,18 @@ import pytest
 from made_results import BUDGETS, write_results
 from typer.testing import CliRunner
 
-from hat.cli import app
+from hat.cli.app import app
+from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.report.drawings.cost import cost_of
 from hat.report.drawings.search import OWN, RANDOM, _curves, expected_best, search_of
 from hat.report.drawings.workflow import read_graph, workflow_of
 from hat.report.figures import draw_all, draw_figures
-from hat.report.gathered import Place, rows_of
-from hat.report.places import FIGURE_FILES, FIGURES, artifact_state
+from hat.report.names import FIGURE_FILES, FIGURES, artifact_state
+from hat.report.overall_tables import make_tables, write_tables
 from hat.report.published import read_latencies, read_models
+from hat.report.rows import Place, rows_of
 from hat.report.style import save, styled
-from hat.report.tables import make_tables, write_tables
-from hat.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT.parent / "shared" / "reference"
@@ -159,7 +159,7 @@ def test_what_is_lacking_is_said_with_its_target(settings, tmp_path):
 
 
 def test_nothing_to_draw(settings, tmp_path, monkeypatch):
-    from hat.layout import Results
+    from hat.artifacts.layout import Results
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="there is nothing to draw yet"):
@@ -287,7 +287,7 @@ def test_published_latencies_have_exact_flops():
 
 @SHARED
 def test_published_data_alone_is_drawn_and_says_so(tmp_path, monkeypatch):
-    from hat.layout import Results
+    from hat.artifacts.layout import Results
 
     monkeypatch.chdir(tmp_path)
     models = pd.read_csv(REFERENCE / "architectures.csv")

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hat.config.settings import BUDGET, budget_ms
 from hat.errors import HatError
 from hat.latency.budgets import spread_budgets
-from hat.settings import BUDGET, budget_ms
 
 
 @given(st.floats(0.05, 1e5), st.floats(1.1, 50), st.integers(2, 9), st.floats(0, 60))

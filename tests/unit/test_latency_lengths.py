@@ -13,21 +13,21 @@ from hypothesis import strategies as st
 from toy_device import SMALL, NumpyModel, NumpyRuntime, workload, write_configuration, write_dictionaries, write_folder
 
 import hat.runtime
-from hat.artifacts import read_json, read_jsonl, write_json
-from hat.data.indexed import IndexedWriter
-from hat.data.prepare import binary_prefix
+from hat.artifacts.files import read_json, read_jsonl, write_json
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.binary.indexed import IndexedWriter
+from hat.data.stages import binary_prefix
+from hat.device.connection import SshConnection
 from hat.errors import HatError, InputError
 from hat.latency import stages
-from hat.latency.connection import SshConnection
 from hat.latency.dataset import read_parquet
-from hat.latency.lengths import PARTS, measured_lengths
-from hat.latency.protocol import CONFIDENCE, Measurement, measure
-from hat.latency.workload import Workload
-from hat.layout import Results
+from hat.measure.lengths import PARTS, measured_lengths
+from hat.measure.measurement import CONFIDENCE, Measurement, measure
+from hat.measure.workload import Workload
 from hat.runtime.base import made_sentence
 from hat.runtime.shortlist import Shortlist
-from hat.settings import Settings
-from hat.space import SearchSpace
+from hat.space.search_space import SearchSpace
 
 LENGTHS = ((4, 3, 0.25), (8, 9, 0.5), (20, 24, 0.25))
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from toy_device import SMALL, NumpyModel, workload
 
 from hat.errors import InputError
-from hat.latency.protocol import CONFIDENCE, Measurement, measure
-from hat.space import SearchSpace
+from hat.measure.measurement import CONFIDENCE, Measurement, measure
+from hat.space.search_space import SearchSpace
 
 
 def measurement(*timings: float) -> Measurement:

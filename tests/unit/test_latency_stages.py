@@ -9,16 +9,18 @@ import pytest
 from toy_device import SMALL, TINY, NumpyRuntime, true_latency_ms, write_configuration, write_dictionaries, write_folder
 
 import hat.runtime
-from hat.artifacts import read_json, read_jsonl, write_json
+from hat.artifacts.files import read_json, read_jsonl, write_json
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings, budget_ms
 from hat.errors import HatError, InputError
-from hat.latency import samples, stages, whatif
+from hat.latency import samples, stages
 from hat.latency.dataset import read_parquet
-from hat.latency.features import rows_of
-from hat.latency.protocol import Measurement
-from hat.layout import Results
+from hat.latency.predictor import whatif
+from hat.latency.predictor.features import rows_of
+from hat.measure.measurement import Measurement
 from hat.report.predictor import draw_accuracy
-from hat.settings import Settings, budget_ms
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ def exact(runtime: NumpyRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
             timings_ms=timings, processor_ms=timings, load_average=0.1, measured_at="2024-01-01T00:00:00Z"
         )
 
-    monkeypatch.setattr("hat.latency.bench.measure", measured)
+    monkeypatch.setattr("hat.measure.bench.measure", measured)
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from hat import progress
+from hat.system import progress
 
 SCRIPT = """
 import sys
 from hat import progress
-from hat.cli import app, data
-from hat.console import print_table
+from hat.cli.app import app, data
+from hat.system.console import print_table
 from hat.errors import HatError
 
 progress.PLAIN_INTERVAL_S = progress.SHORT_S = 0

@@ -1,4 +1,4 @@
-from hat.machines import Machines, launcher, machines, reports, training_resources
+from hat.system.machines import Machines, launcher, machines, reports, training_resources
 
 STEP = {
     "SLURM_JOB_ID": "17",

@@ -8,14 +8,15 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hat.config import Network, Space
+from hat.config.networks import Network, Space
+from hat.data.text.special_tokens import END, PAD
 from hat.model.layers import Dropouts, SinusoidalPositions, dropout
 from hat.model.supertransformer import ElasticLayerNorm, ElasticLinear, SuperTransformer
 from hat.model.transformer import Transformer
-from hat.runtime.base import Decoding, Shape
-from hat.runtime.torch import TorchModel, _TorchStepper
-from hat.space import SearchSpace
-from hat.special_tokens import END, PAD
+from hat.runtime.base import Decoding
+from hat.runtime.torch.runtime import TorchModel, _TorchStepper
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 from hat.train.loss import projected_loss
 
 SPACE = SearchSpace(

@@ -11,21 +11,22 @@ import pytest
 import torch
 from toy_model import write_model
 
-from hat.baselines import architecture_of, describe, described, shape_of
-from hat.config import EvolvedNetwork, Network
+from hat.config.networks import EvolvedNetwork, Network
+from hat.data.text.special_tokens import END, PAD
+from hat.deploy.translator import Translator
 from hat.errors import InputError
-from hat.evolved import DECODER_FINAL, DECODER_LEFT, EvolvedArchitecture
 from hat.model.evolved import EvolvedTransformer
 from hat.model.networks import build_network
 from hat.runtime import runtime
 from hat.runtime.base import Decoding
-from hat.runtime.made import blueprint_of, build, weight_shapes
-from hat.runtime.onnx_stepper import OnnxStepper, Pools
+from hat.runtime.onnx.stepper import OnnxStepper, Pools
+from hat.runtime.random_network import blueprint_of, build
 from hat.runtime.shortlist import Shortlist
-from hat.runtime.torch import TorchModel, weights_of
-from hat.special_tokens import END, PAD
+from hat.runtime.torch.runtime import TorchModel, weights_of
+from hat.space.evolved import DECODER_FINAL, DECODER_LEFT, EvolvedArchitecture
+from hat.space.kinds import architecture_of, describe, described, shape_of
+from hat.space.tensors import weight_shapes
 from hat.train.loss import projected_loss
-from hat.translator import Translator
 
 VOCABULARY = 50
 # Heads of 8 and 4, of 4 and 12, and of 3 and 6 features; branches of an odd half; several cells, and one.
@@ -212,10 +213,10 @@ BLOCKED = """
 import json, sys
 for name in ("torch", "onnx", "pydantic", "yaml", "rich"):
     sys.modules[name] = None
-from hat.evolved import EvolvedArchitecture
+from hat.space.evolved import EvolvedArchitecture
 from hat.runtime import runtime
 from hat.runtime.base import Shape
-from hat.runtime.made import build
+from hat.runtime.random_network import build
 values = json.loads(sys.argv[1])
 shape = Shape(**values["shape"])
 architecture = EvolvedArchitecture.from_dict(values["architecture"])

@@ -12,16 +12,18 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from hat.config import Network, Space
-from hat.config_device import Device
+from hat.config.device import Device
+from hat.config.networks import Network, Space
+from hat.data.text.special_tokens import END, PAD
 from hat.errors import InputError
 from hat.runtime import runtime
-from hat.runtime.base import Blueprint, Decoding, LoadedModel, Shape, Weights, shared_names
-from hat.runtime.made import blueprint_of, build, random_weights
-from hat.runtime.onnx_graph import packed_blocks, quantised_rows
+from hat.runtime.base import Blueprint, Decoding, LoadedModel, Weights
+from hat.runtime.onnx.graph import packed_blocks, quantised_rows
+from hat.runtime.random_network import blueprint_of, build, random_weights
 from hat.runtime.shortlist import Shortlist
-from hat.space import Architecture, SearchSpace
-from hat.special_tokens import END, PAD
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape, shared_names
 
 # Every feature of an Architecture; head sizes that are, and that are not, multiples of eight.
 FEATURES = Space(
@@ -239,7 +241,7 @@ def test_files_of_another_network_are_refused(tmp_path):
 def test_made_networks_take_exactly_so_many_steps(monkeypatch):
     described = blueprint("post", "all", 1)
     model = build(runtime("onnxruntime", "int8", 1), described.architecture, described.shape, seed=1, candidates=20)
-    from hat.runtime.onnx_stepper import OnnxStepper
+    from hat.runtime.onnx.stepper import OnnxStepper
 
     steps, original = [], OnnxStepper.extend
     monkeypatch.setattr(OnnxStepper, "extend", lambda self, *a, **k: steps.append(1) or original(self, *a, **k))
@@ -254,7 +256,7 @@ for name in ("torch", "onnx", "pydantic", "yaml", "rich"):
 from types import SimpleNamespace
 from hat.runtime import runtime
 from hat.runtime.base import Shape
-from hat.runtime.made import build
+from hat.runtime.random_network import build
 architecture = SimpleNamespace(
     encoder_embed_dim=16, encoder_ffn_dim=(16,), encoder_heads=(2,), decoder_embed_dim=16, decoder_ffn_dim=(16,),
     decoder_self_heads=(2,), decoder_cross_heads=(2,), decoder_cross_span=(1,), encoder_layers=1,

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from hat.config import Network, Space
+from hat.config.networks import Network, Space
+from hat.data.text.special_tokens import END, PAD
 from hat.model.published import import_weights
 from hat.model.supertransformer import SuperTransformer
-from hat.runtime.base import Decoding, Shape
-from hat.runtime.torch import TorchModel
-from hat.space import PUBLISHED_SPANS, Architecture, SearchSpace
-from hat.special_tokens import END, PAD
+from hat.runtime.base import Decoding
+from hat.runtime.torch.runtime import TorchModel
+from hat.space.architecture import PUBLISHED_SPANS, Architecture
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 from hat.train.loss import projected_loss
 
 PARITY = Path(__file__).parents[3] / "shared" / "reference" / "parity"

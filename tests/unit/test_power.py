@@ -13,23 +13,24 @@ from toy_device import SMALL, NumpyRuntime, workload, write_configuration, write
 from typer.testing import CliRunner
 
 import hat.runtime
-from hat.artifacts import read_json, read_jsonl, write_json
-from hat.cli import app
+from hat.artifacts.files import read_json, read_jsonl, write_json
+from hat.artifacts.layout import Results
+from hat.cli.app import app
+from hat.config.settings import Settings
+from hat.device.connection import SshConnection
 from hat.errors import HatError, InputError
-from hat.latency import power, stages
-from hat.latency.bench import Bench
-from hat.latency.connection import SshConnection
+from hat.latency import stages
 from hat.latency.dataset import read_parquet
-from hat.latency.power import Unreadable, energy_j, idle_watts, meter_name, unread
-from hat.latency.protocol import Measurement
-from hat.latency.workload import Workload
-from hat.layout import Results
+from hat.measure import power
+from hat.measure.bench import Bench
+from hat.measure.measurement import Measurement
+from hat.measure.power import Unreadable, energy_j, idle_watts, meter_name, unread
+from hat.measure.workload import Workload
 from hat.report.document import markdown
-from hat.report.gathered import Place, rows_of
-from hat.report.tables import TABLES
+from hat.report.overall_tables import TABLES
+from hat.report.rows import Place, rows_of
 from hat.schemas.catalogue import artifact_of
-from hat.settings import Settings
-from hat.space import SearchSpace
+from hat.space.search_space import SearchSpace
 
 RANGE_UJ = 262_143_328_850
 

@@ -14,18 +14,19 @@ import pytest
 from toy_device import SMALL, WIDE, true_latency_ms, workload
 
 from hat.errors import InputError
-from hat.latency.accuracy import held_out_errors, kendall_tau
-from hat.latency.averaged import AVERAGES, DEVIATIONS, TIMES, AveragedNetwork, read_published
-from hat.latency.conformal import NoBound, SplitBound
-from hat.latency.extremes import extreme, neighbours
-from hat.latency.features import FEATURES, Rows, averages, components, features, rows_of
-from hat.latency.learning import Assessment, assess, sample_until
-from hat.latency.linear import Linear
-from hat.latency.network import HIDDEN, PublishedNetwork
-from hat.latency.predictor import LatencyPredictor
-from hat.latency.regressions import REGRESSIONS, Regression
+from hat.latency.predictor.accuracy import held_out_errors, kendall_tau
+from hat.latency.predictor.averages import AVERAGES, DEVIATIONS, TIMES, AveragedNetwork, read_published
+from hat.latency.predictor.conformal import NoBound, SplitBound
+from hat.latency.predictor.features import FEATURES, Rows, averages, components, features, rows_of
+from hat.latency.predictor.learning_curve import Assessment, assess, sample_until
+from hat.latency.predictor.linear import Linear
+from hat.latency.predictor.mlp import HIDDEN, PublishedNetwork
+from hat.latency.predictor.predictor import LatencyPredictor
+from hat.latency.predictor.regressions import REGRESSIONS, Regression
 from hat.latency.selection import draw_architectures
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.moves import extreme, neighbours
+from hat.space.search_space import SearchSpace
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "latency"
 

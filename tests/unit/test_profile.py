@@ -16,17 +16,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
-from hat import baselines
-from hat.cli import app
-from hat.config import EvolvedNetwork, Network, Space
+from hat.cli.app import app
+from hat.config.networks import EvolvedNetwork, Network, Space
+from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.model.base import EncoderDecoder
 from hat.model.evolved import EvolvedTransformer
 from hat.model.transformer import Transformer
-from hat.profile import PUBLISHED_SHAPE, Profile
-from hat.runtime.base import Shape
-from hat.settings import Settings
-from hat.space import PUBLISHED_SPANS, Architecture, SearchSpace
+from hat.space import kinds
+from hat.space.architecture import PUBLISHED_SPANS, Architecture
+from hat.space.profile import PUBLISHED_SHAPE, Profile
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "architectures.csv"
@@ -222,8 +223,8 @@ def test_counts_are_those_of_the_real_evolved_transformer(width, encoder_cells, 
     network = EvolvedNetwork(
         width=width, heads=2, wide_heads=4, encoder_cells=encoder_cells, decoder_cells=decoder_cells
     )
-    shape = baselines.shape_of(network, Network(share_embeddings=share), 50, 50 if share == "all" else 70)
-    architecture = baselines.architecture_of(network)
+    shape = kinds.shape_of(network, Network(share_embeddings=share), 50, 50 if share == "all" else 70)
+    architecture = kinds.architecture_of(network)
     model = EvolvedTransformer(architecture, shape).eval()
     length = 14
     profile = Profile.of(architecture, shape, length)
@@ -245,9 +246,9 @@ def test_baselines_from_their_configuration_and_from_what_is_trained(tmp_path, n
     if params is not None:
         assert shown["params_without_embeddings"] == params
     network = Settings().baseline(name).network
-    shape = baselines.shape_of(network, Network(), 1000, 1000)
+    shape = kinds.shape_of(network, Network(), 1000, 1000)
     trained = tmp_path / "config.json"
-    trained.write_text(json.dumps(baselines.describe(baselines.architecture_of(network), shape)))
+    trained.write_text(json.dumps(kinds.describe(kinds.architecture_of(network), shape)))
     assert json.loads(run("profile", trained, "--json").stdout) == shown
 
 

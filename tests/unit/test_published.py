@@ -15,26 +15,28 @@ import torch
 from torch.serialization import get_safe_globals
 from typer.testing import CliRunner
 
-from hat.artifacts import read_json
-from hat.cli import app
+from hat.artifacts.files import read_json
+from hat.artifacts.layout import Results
+from hat.cli.app import app
+from hat.config.settings import Settings
+from hat.data.text.special_tokens import END
+from hat.deploy.export import export_model
 from hat.errors import InputError
-from hat.evaluate.export import export_model
-from hat.layout import Results
 from hat.model.published import import_weights
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
-from hat.published.architecture import read_architecture, write_architecture
 from hat.published.checkpoint import PublishedCheckpoint, read_checkpoint, write_checkpoint
 from hat.published.convert import export_checkpoint, import_checkpoint
-from hat.runtime.base import Decoding, Shape
-from hat.runtime.made import blueprint_of
-from hat.runtime.torch import TorchRuntime, weights_of
+from hat.runtime.base import Decoding
+from hat.runtime.random_network import blueprint_of
+from hat.runtime.torch.runtime import TorchRuntime, weights_of
 from hat.schemas.catalogue import artifact
-from hat.settings import Settings
-from hat.space import Architecture, SearchSpace
-from hat.special_tokens import END
+from hat.space.architecture import Architecture
+from hat.space.files import read_architecture, write_architecture
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 from hat.train import checkpoints
-from hat.train.evaluator import InheritedLoss
+from hat.train.inherited_loss import InheritedLoss
 from hat.train.loss import projected_loss
 from hat.train.stages import train_subtransformer, train_supertransformer
 

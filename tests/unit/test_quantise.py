@@ -7,16 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from toy_device import SMALL
 
-from hat.config import Network
+from hat.config.kmeans import PRECISIONS, quantisation
+from hat.config.networks import Network
 from hat.errors import InputError
-from hat.quantise import PRECISIONS, quantisation
-from hat.quantise.kmeans import cells, cluster, exact_means, nearest, quick_means, refine
-from hat.quantise.stored import TABLES, counted_size, pack, read_weights, unpack, write_quantised
 from hat.runtime import runtime
-from hat.runtime.base import Shape, made_decoding, made_sentence
-from hat.runtime.made import blueprint_of, random_weights
-from hat.runtime.torch import WEIGHTS
-from hat.space import SearchSpace
+from hat.runtime.base import made_decoding, made_sentence
+from hat.runtime.kmeans.cluster import cells, cluster, exact_means, nearest, quick_means, refine
+from hat.runtime.kmeans.stored import TABLES, counted_size, pack, read_weights, unpack, write_quantised
+from hat.runtime.random_network import blueprint_of, random_weights
+from hat.runtime.weights_file import WEIGHTS
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 
 finite = st.floats(-1e3, 1e3, width=32)
 TENSORS = nps.arrays(np.float32, nps.array_shapes(max_dims=2, max_side=24), elements=finite)

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from made_results import write_results
 
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
 from hat.errors import InputError
-from hat.layout import Results
 from hat.report.summary import comparisons
-from hat.report.table import write_summary
-from hat.settings import Settings
+from hat.report.summary_table import write_summary
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,17 +6,17 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from hat.artifacts import provenance
-from hat.cli import app
+from hat.artifacts.files import provenance
+from hat.cli.app import app
 from hat.errors import InputError
-from hat.latency.conformal import BOUNDS
-from hat.latency.protocol import Measurement
-from hat.latency.regressions import REGRESSIONS
+from hat.latency.predictor.conformal import BOUNDS
+from hat.latency.predictor.regressions import REGRESSIONS
+from hat.measure.measurement import Measurement
 from hat.schemas.catalogue import ARTIFACTS, artifact, artifact_of, check
 from hat.schemas.common import Timings
 from hat.schemas.document import page
 from hat.schemas.latency import CrossBound, ErrorsFile, NoBound, Regression, SplitBound
-from hat.search.algorithms import ALGORITHMS
+from hat.search.algorithms.registry import ALGORITHMS
 
 MADE = {"provenance": provenance(seed=1, settings={})}
 TRANSLATED = {"teacher": "transformer-big", "sentences": 3, "identity": "0123456789abcdef", **MADE}

@@ -11,18 +11,19 @@ from pymoo.core.population import Population
 from toy_device import SMALL, TINY, WIDE, TrueLatency, true_latency_ms
 from toy_search import Counting, loss, problem_of
 
-from hat.config import Space
-from hat.config_search import Search
+from hat.config.networks import Space
+from hat.config.search import Search
 from hat.errors import HatError
-from hat.search.algorithms import ALGORITHMS
-from hat.search.bounds import Corrected
-from hat.search.encoding import Encoding
-from hat.search.feasible import draw_feasible
+from hat.search.algorithms.feasible import draw_feasible
+from hat.search.algorithms.pareto import ParetoSearch
+from hat.search.algorithms.registry import ALGORITHMS
+from hat.search.algorithms.surrogate import LossModel, SurrogateSearch
+from hat.search.corrected import Corrected
 from hat.search.front import hypervolume, pareto_front
-from hat.search.pareto import Genes, ParetoSearch
 from hat.search.problem import Candidate, best_note, run
-from hat.search.surrogate import LossModel, SurrogateSearch
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.encoding import Encoding, Genes
+from hat.space.search_space import SearchSpace
 
 ALL = sorted(ALGORITHMS)
 SETTINGS = Search(evaluations=24, population=12, parents=6, mutations=4, crossovers=4, iterations=3)

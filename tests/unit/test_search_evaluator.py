@@ -9,11 +9,11 @@ import pytest
 from toy_device import SMALL, true_latency_ms
 from toy_search import Counting, loss, problem_of
 
-from hat.artifacts import JsonLinesLog, read_jsonl
+from hat.artifacts.files import JsonLinesLog, read_jsonl
 from hat.search.evaluations import Blocks, Evaluations
 from hat.search.evaluator import RISK, Evaluator, compare
 from hat.search.problem import RIVAL_RANK, Judge
-from hat.space import SearchSpace
+from hat.space.search_space import SearchSpace
 
 BLOCKS = 54
 
@@ -115,7 +115,7 @@ def test_rivals_are_the_best_of_the_smallest_budget(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-from hat.artifacts import JsonLinesLog
+from hat.artifacts.files import JsonLinesLog
 log = JsonLinesLog(sys.argv[1])
 for number in range(200):
     log.append({"who": sys.argv[2], "number": number, "text": "x" * 3000})

@@ -15,14 +15,15 @@ import toy_device
 from toy_device import SMALL, TINY, WIDE, true_latency_ms
 from toy_search import Counting, loss, problem_of
 
-from hat.artifacts import read_jsonl
-from hat.config_search import Search
+from hat.artifacts.files import read_jsonl
+from hat.config.search import Search
 from hat.errors import HatError, InputError
+from hat.search.algorithms.feasible import draw_feasible
+from hat.search.algorithms.genetic import CROSSOVER, MUTATION, SAMPLED, GeneticSearch
 from hat.search.evaluations import Evaluations
-from hat.search.feasible import draw_feasible
-from hat.search.genetic import CROSSOVER, MUTATION, SAMPLED, GeneticSearch
 from hat.search.problem import Candidate, Problem, run
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
 
 SETTINGS = Search(population=20, parents=6, mutations=8, crossovers=8, iterations=12)
 

@@ -8,20 +8,21 @@ import pytest
 from toy_device import SMALL, true_latency_ms, workload, write_configuration, write_dictionaries
 from toy_search import Counting
 
-from hat.artifacts import read_json, read_jsonl, write_json
+from hat.artifacts.files import read_json, read_jsonl, write_json
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.task_shape import task_shape
 from hat.errors import HatError, InputError
 from hat.latency.dataset import read_parquet
-from hat.latency.predictor import LatencyPredictor
-from hat.latency.protocol import Measurement
-from hat.layout import Results
-from hat.profile import Profile
+from hat.latency.predictor.predictor import LatencyPredictor
+from hat.measure.measurement import Measurement
 from hat.search import stages, verify, workers
 from hat.search.front_stage import search_front
 from hat.search.random_stage import random_search
 from hat.search.verify import verdict_note
-from hat.settings import Settings
-from hat.shapes import task_shape
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.profile import Profile
+from hat.space.search_space import SearchSpace
 
 DEFAULT = {"search": {"algorithm": "surrogate"}}
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from hat.config.settings import Settings
 from hat.errors import HatError
 from hat.search.workers import Workers
-from hat.settings import Settings
-from hat.space import SearchSpace
-from hat.train.evaluator import InheritedLoss
+from hat.space.search_space import SearchSpace
+from hat.train.inherited_loss import InheritedLoss
 from hat.train.stages import train_supertransformer
 
 
@@ -60,10 +60,10 @@ import sys
 opened = []
 sys.addaudithook(lambda event, values: opened.append(str(values[0])) if event == "open" else None)
 from pathlib import Path
-from hat.layout import Results
+from hat.artifacts.layout import Results
 from hat.search.workers import Workers
-from hat.settings import Settings
-from hat.space import SearchSpace
+from hat.config.settings import Settings
+from hat.space.architecture import SearchSpace
 
 if __name__ == "__main__":
     folder, root = sys.argv[1:]

@@ -14,11 +14,11 @@ import pytest
 from serving import PATIENCE_SECONDS, Served
 from toy_model import write_model
 
+from hat.deploy.translator import Translator
 from hat.runtime.base import Decoding
 from hat.serve.app import Service, create_app
 from hat.serve.limits import Limits
 from hat.serve.workers import Workers
-from hat.translator import Translator
 
 # One line of this text is a batch of its own, so that a translation of it can be ended soon; none ends early.
 LINE = "a " * 240 + "\n"
@@ -327,7 +327,7 @@ def test_wrong_arguments_are_one_sentence(folder, tmp_path):
 
 def test_what_is_missing_is_named(folder):
     code = (
-        "import sys; sys.modules['fastapi'] = None; import hat.cli; "
+        "import sys; sys.modules['fastapi'] = None; import hat.cli.app; "
         f"sys.argv = ['hat', 'serve', '--model', {str(folder)!r}]; hat.cli.main()"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

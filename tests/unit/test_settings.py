@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from hat.config.overrides import from_command_line, layered, parse
+from hat.config.settings import Settings, budget_ms, merge, undotted
 from hat.errors import InputError
-from hat.overrides import from_command_line, layered, parse
-from hat.settings import Settings, budget_ms, merge, undotted
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,27 +7,28 @@ import pytest
 import torch
 from toy_training import WORDS, make_project
 
-from hat.artifacts import read_json, read_jsonl
-from hat.data.batches import PairedSplit, spread_numbers
-from hat.data.prepare import codes_path
-from hat.data.splits import raw_path
+from hat.artifacts.files import read_json, read_jsonl
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.binary.batches import PairedSplit, spread_numbers
+from hat.data.corpora.splits import raw_path
+from hat.data.stages import codes_path
+from hat.data.validation_texts import ValidationTexts
+from hat.deploy.export import export_model
 from hat.errors import InputError
-from hat.evaluate.export import export_model
-from hat.evaluate.validation_texts import ValidationTexts
-from hat.latency.workload import workload_of
-from hat.layout import Results
+from hat.measure.workload import workload_of
 from hat.runtime.base import made_sentence
 from hat.runtime.shortlist import Shortlist
 from hat.schemas.catalogue import artifact
-from hat.search.quality import BleuOfInherited, compare_objectives
-from hat.settings import Settings
+from hat.search.bleu_objective import BleuOfInherited
+from hat.search.compare_objectives import compare_objectives
 from hat.shortlist import alignment, trial
 from hat.shortlist.alignment import align, make_lexicon
 from hat.shortlist.lexicon import Lexicon
 from hat.shortlist.stages import make_task_shortlist
 from hat.shortlist.stored import deployed_shortlist
-from hat.space import SearchSpace
-from hat.train.evaluator import InheritedLoss
+from hat.space.search_space import SearchSpace
+from hat.train.inherited_loss import InheritedLoss
 from hat.train.stages import train_baseline, train_supertransformer
 
 LADDER = {"frequent": [1, 4], "translations": [1, 2, 30], "validation_sentences": 20}

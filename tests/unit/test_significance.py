@@ -3,8 +3,8 @@
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
+from hat.data.significance import compare, verdict
 from hat.errors import InputError
-from hat.evaluate.significance import compare, verdict
 
 REFERENCES = [f"word{number % 7} stands here with number {number} and some more" for number in range(40)]
 WORSE = [line.replace("stands here", "lies") for line in REFERENCES]

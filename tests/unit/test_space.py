@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hat.config import Space
+from hat.config.networks import Space
 from hat.errors import InputError
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "architectures.csv"
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 from toy_device import SMALL, workload
 
+from hat.data.text.special_tokens import END
 from hat.errors import InputError
 from hat.runtime.base import Decoding
-from hat.runtime.made import blueprint_of, build, random_weights
+from hat.runtime.random_network import blueprint_of, build, random_weights
 from hat.runtime.shortlist import Shortlist
-from hat.runtime.torch import TorchRuntime
-from hat.runtime.torch_published import TorchPublishedRuntime
-from hat.space import SearchSpace
-from hat.special_tokens import END
+from hat.runtime.torch.published import TorchPublishedRuntime
+from hat.runtime.torch.runtime import TorchRuntime
+from hat.space.search_space import SearchSpace
 
 SHAPE = workload(SMALL, 60).shape
 
@@ -52,7 +52,7 @@ def test_the_research_code_has_no_shortlist(tmp_path):
 
 
 def test_evolved_networks_are_refused():
-    from hat.evolved import EvolvedArchitecture
+    from hat.space.evolved import EvolvedArchitecture
 
     evolved = EvolvedArchitecture(width=32, heads=2, wide_heads=4, encoder_cells=1, decoder_cells=1)
     with pytest.raises(InputError, match="runtime 'torch-published': the research code has no Evolved"):

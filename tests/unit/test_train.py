@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from hat.config import Training
-from hat.data.batches import PairedSplit, TrainingBatches, length_batches, padding_share, validation_batches
+from hat.config.settings import Settings
+from hat.config.training import Training
+from hat.data.binary.batches import PairedSplit, TrainingBatches, length_batches, padding_share, validation_batches
+from hat.data.text.special_tokens import END, PAD
 from hat.errors import HatError, InputError
-from hat.settings import Settings
-from hat.space import SearchSpace
-from hat.special_tokens import END, PAD
+from hat.space.search_space import SearchSpace
 from hat.train import checkpoints, loop
-from hat.train.evaluator import InheritedLoss
+from hat.train.inherited_loss import InheritedLoss
 from hat.train.metrics import Meter
 from hat.train.processes import ALONE
 from hat.train.schedule import learning_rate

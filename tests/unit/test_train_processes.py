@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from hat.config import Training
-from hat.data.batches import PairedSplit, TrainingBatches
+from hat.config.settings import Settings
+from hat.config.training import Training
+from hat.data.binary.batches import PairedSplit, TrainingBatches
 from hat.errors import HatError, InputError
-from hat.settings import Settings
 from hat.train import checkpoints
 from hat.train.processes import TrainingResources, joined
 from hat.train.stages import train_supertransformer

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from hat.data.batches import PairedSplit
+from hat.config.settings import Settings
+from hat.data.binary.batches import PairedSplit
+from hat.data.text.special_tokens import END
 from hat.errors import HatError, InputError
-from hat.runtime.torch import TorchModel
+from hat.runtime.torch.runtime import TorchModel
 from hat.schemas.catalogue import artifact
-from hat.settings import Settings
-from hat.space import SearchSpace
-from hat.special_tokens import END
+from hat.space.search_space import SearchSpace
 from hat.train import translated
 from hat.train.processes import TrainingResources
 from hat.train.stages import train_subtransformer, train_supertransformer

@@ -8,13 +8,15 @@ import torch
 from straightforward import Straightforward
 from toy_training import SPACE
 
-from hat.config import Network, Space, SuperTraining, Training
-from hat.data.batches import PairedSplit, TrainingBatches
+from hat.config.networks import Network, Space
+from hat.config.training import SuperTraining, Training
+from hat.data.binary.batches import PairedSplit, TrainingBatches
+from hat.data.task_shape import task_shape
 from hat.model.layers import Dropouts, Residual
 from hat.model.supertransformer import SuperTransformer
-from hat.runtime.base import Shape
-from hat.shapes import task_shape
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
+from hat.space.shape import Shape
 from hat.train.loop import Run, Step
 from hat.train.loss import Teacher, projected_loss
 from hat.train.metrics import Meter

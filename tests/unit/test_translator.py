@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_model import write_model
 
-from hat.config_text import Tokenisation
-from hat.data.dictionary import Dictionary
-from hat.data.indexed import IndexedDataset, IndexedWriter
+from hat.config.tokenisation import Tokenisation
+from hat.data.binary.indexed import IndexedDataset, IndexedWriter
+from hat.data.text.dictionary import Dictionary
+from hat.deploy.translator import Translator
 from hat.errors import InputError
 from hat.evaluate import stages
 from hat.evaluate.unigram import unigram_loss
 from hat.runtime.base import Decoding
-from hat.translator import Translator
 
 WORDS = ["in", "the", "beginning", "God", "created", "heaven", "and", "earth", "."]
 

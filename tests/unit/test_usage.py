@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from hat import usage
-from hat.usage import noted
+from hat.system import usage
+from hat.system.usage import noted
 
 
 def rows(path):

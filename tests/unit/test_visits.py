@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from hat.config import Latency
+from hat.config.latency import Latency
 from hat.errors import InputError
-from hat.latency.protocol import Measurement
-from hat.latency.visits import Visits, pooled_noise
+from hat.measure.measurement import Measurement
+from hat.measure.visits import Visits, pooled_noise
 
 RULES = Latency(min_passes=3, passes=6, interference=0.2, drift=0.05, precision=0.01, seconds=10)
 

@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from hat.artifacts import provenance, write_json
-from hat.card import file_list
-from hat.config import Space
-from hat.deployed import described_network
-from hat.latency.workload import Workload
-from hat.layout import Results
-from hat.runtime.base import Decoding, Shape
-from hat.runtime.made import blueprint_of
-from hat.space import Architecture
+from hat.artifacts.files import provenance, write_json
+from hat.artifacts.layout import Results
+from hat.config.networks import Space
+from hat.deploy.card import file_list
+from hat.deploy.folder import described_network
+from hat.measure.workload import Workload
+from hat.runtime.base import Decoding
+from hat.runtime.random_network import blueprint_of
+from hat.space.architecture import Architecture
+from hat.space.shape import Shape
 
 SMALL = Space(
     qkv_dim=32,

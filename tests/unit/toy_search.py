@@ -8,7 +8,8 @@ from toy_device import TrueLatency
 from hat.search.evaluations import Evaluations
 from hat.search.evaluator import Evaluator
 from hat.search.problem import Problem
-from hat.space import Architecture, SearchSpace
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
 
 
 def loss(architecture: Architecture) -> float:

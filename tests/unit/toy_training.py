@@ -5,11 +5,11 @@ from pathlib import Path
 
 import yaml
 
-from hat.data.dictionary import Dictionary
-from hat.data.indexed import IndexedWriter
-from hat.layout import Results
-from hat.settings import Settings
-from hat.special_tokens import END
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.binary.indexed import IndexedWriter
+from hat.data.text.dictionary import Dictionary
+from hat.data.text.special_tokens import END
 
 WORDS = 36
 SPACE = {

@@ -33,7 +33,7 @@ needs_slurm = pytest.mark.skipif(
 # What the jobs of a dry run ask for, by their rules.
 ASKED = """
 import json, sys
-from hat.plan import planned_jobs
+from hat.workflow.plan import planned_jobs
 jobs = planned_jobs(["results/smoke/local/50ms/bleu.txt"], sys.argv[1:])
 print(json.dumps({job.rule: {**job.resources, "threads": job.threads} for job in jobs}, default=str))
 """

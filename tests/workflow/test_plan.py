@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hat.layout import Results
-from hat.plan import Job, estimate
-from hat.settings import Settings
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.workflow.plan import Job, estimate
 
 
 def hat_plan(project, *arguments, code=0):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from published_splits import packed_splits
 
-from hat.data.download import location
+from hat.data.sources.download import location
 from hat.published.catalogue import published_model
 from hat.published.checkpoint import read_checkpoint
 

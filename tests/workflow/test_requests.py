@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
 from hat.errors import HatError
-from hat.layout import Results
-from hat.requests import check_targets
-from hat.settings import Settings
+from hat.workflow.targets import check_targets
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hat.layout import target_of
+from hat.artifacts.layout import target_of
 from hat.schemas.catalogue import check
 
 pytestmark = pytest.mark.timeout(3600)

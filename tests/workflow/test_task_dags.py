@@ -7,7 +7,7 @@ import tiny_corpora
 import yaml
 from web_server import WebServer
 
-from hat.settings import merge
+from hat.config.settings import merge
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

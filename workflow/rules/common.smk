@@ -9,17 +9,17 @@ from pathlib import Path
 
 from snakemake.resources import Resource
 
-from hat.artifacts import digest
-from hat.dependencies import own_files, stage_digest, wanted_budgets
+from hat.artifacts.files import digest
+from hat.workflow.dependencies import own_files, stage_digest, wanted_budgets
 from hat.errors import HatError
-from hat.forms import FORMS, in_form
-from hat.layout import RANDOM_SEARCH, Results
-from hat.locks import clear_stale_locks
-from hat.machines import launcher, training_resources
-from hat.overrides import layered, read_file
+from hat.config.variants import FORMS, in_form
+from hat.artifacts.layout import RANDOM_SEARCH, Results
+from hat.workflow.stale_locks import clear_stale_locks
+from hat.system.machines import launcher, training_resources
+from hat.config.overrides import layered, read_file
 from hat.published.catalogue import catalogue
-from hat.report.places import FIGURE_FILES, FIGURES, artifact_state
-from hat.requests import (
+from hat.report.names import FIGURE_FILES, FIGURES, artifact_state
+from hat.workflow.targets import (
     BUDGET_PATTERN,
     check_targets,
     command_line_targets,
@@ -28,7 +28,7 @@ from hat.requests import (
     pattern,
     reported,
 )
-from hat.settings import SUPERTRANSFORMER, Settings
+from hat.config.settings import SUPERTRANSFORMER, Settings
 
 RESULTS = Results("results")
 # Data and SuperTransformers are shared with other workflows.

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from hat.artifacts.missing import needed
 from hat.errors import InputError
-from hat.lacking import needed
 from hat.report.style import Drawing, colour, new_figure
 
 LABEL, CARBON, KIND = "method", "carbon_kg", "kind"

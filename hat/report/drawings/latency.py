@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hat.artifacts import read_json
-from hat.lacking import needed
-from hat.latency.accuracy import kendall_tau
-from hat.latency.averaged import read_published
-from hat.latency.conformal import folds_of
-from hat.latency.features import rows_of
-from hat.latency.fitting import FOLDS, cross_validate
-from hat.latency.linear import Linear
-from hat.latency.workload import Workload
-from hat.profile import PUBLISHED_SHAPE
-from hat.report.gathered import Place, samples
+from hat.artifacts.files import read_json
+from hat.artifacts.missing import needed
+from hat.latency.predictor.accuracy import kendall_tau
+from hat.latency.predictor.averages import read_published
+from hat.latency.predictor.conformal import folds_of
+from hat.latency.predictor.features import rows_of
+from hat.latency.predictor.fitting import FOLDS, cross_validate
+from hat.latency.predictor.linear import Linear
+from hat.measure.workload import Workload
 from hat.report.published import LENGTH
+from hat.report.rows import Place, samples
 from hat.report.style import Drawing, colour, marker, new_figure
+from hat.space.profile import PUBLISHED_SHAPE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hat.lacking import Lacking
-from hat.report.gathered import Place
+from hat.artifacts.missing import Lacking
+from hat.report.rows import Place
 from hat.report.style import Drawing, colour, new_figure, plain
-from hat.space import Architecture
+from hat.space.architecture import Architecture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from hat.lacking import Lacking
-from hat.latency.accuracy import kendall_tau
-from hat.report.gathered import HAT, KINDS, Place
+from hat.artifacts.missing import Lacking
+from hat.latency.predictor.accuracy import kendall_tau
 from hat.report.published import published_beside
+from hat.report.rows import HAT, KINDS, Place
 from hat.report.style import Drawing, colour, marker, named_points, new_figure
 from hat.report.summary import Row
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hat.lacking import Lacking
-from hat.layout import RANDOM_SEARCH, SEARCH
-from hat.report.gathered import Place
+from hat.artifacts.layout import RANDOM_SEARCH, SEARCH
+from hat.artifacts.missing import Lacking
+from hat.report.rows import Place
 from hat.report.style import Drawing, colour, marker, new_figure
 
 SAMPLED, WHOLE = "sampled", "whole"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from hat.artifacts import read_jsonl
-from hat.lacking import Lacking
-from hat.report.gathered import Place
+from hat.artifacts.files import read_jsonl
+from hat.artifacts.missing import Lacking
+from hat.report.rows import Place
 from hat.report.style import Drawing, colour, marker, new_figure
 
 

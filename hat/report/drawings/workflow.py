@@ -8,8 +8,8 @@ from statistics import fmean
 
 import pandas as pd
 
+from hat.artifacts.missing import needed
 from hat.errors import InputError
-from hat.lacking import needed
 from hat.report.style import Drawing, colour, new_figure, plain
 
 NODE = re.compile(r'^\s*(\d+)\[label = "([^"\\]+)')

@@ -1,0 +1,8 @@
+"""The command line: one thin verb per stage, the only thing that the workflow's rules call."""
+
+
+def main() -> None:
+    """Console script."""
+    from hat.cli.app import run
+
+    run()

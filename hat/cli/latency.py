@@ -1,0 +1,74 @@
+"""Verbs about the latency predictor: fit it, ask it, draw it."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hat.cli.context import AsJson, results_of, settings_of
+from hat.system.console import print_figures, print_json, print_table
+
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
+DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
+
+
+def fit(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
+    """Fit the predictor and write its errors on held-out samples."""
+    from hat.artifacts.files import read_json
+    from hat.latency.stages import fit_predictor
+
+    results = results_of(context)
+    fit_predictor(settings_of(context), results, task, device)
+    errors = read_json(results.predictor(task, device) / "errors.json")
+    print_figures(f"Predictor of {task} on {device}", errors, as_json=as_json)
+
+
+def possible(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
+    """Say what is possible: the fastest, the median and the slowest predicted Architecture."""
+    from hat.latency.stages import latency_range
+
+    figures = latency_range(settings_of(context), results_of(context), task, device)
+    print_figures(f"Predicted latency of {task} on {device}", figures, as_json=as_json)
+
+
+def predict(
+    context: typer.Context,
+    task: TaskName,
+    device: DeviceName,
+    architecture: Annotated[
+        str, typer.Argument(metavar="ARCHITECTURE", help="File (ours, an artifact, or published YAML), or JSON text.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Predict the latency of an Architecture, and what each part of it costs."""
+    from hat.latency.predictor.whatif import architecture_argument, predict_architecture
+
+    chosen = architecture_argument(architecture)
+    found = predict_architecture(settings_of(context), results_of(context), task, device, chosen)
+    for sentence in found["outside_space"]:
+        print(f"outside the space of {task} on {device}, so an extrapolation: {sentence}", file=sys.stderr)
+    if as_json:
+        print_json(found)
+        return
+    title = (
+        f"Predicted latency of {task} on {device}: {found['predicted_latency_ms']:.4g} ms,"
+        f" at most {found['upper_bound_ms']:.4g} ms ({100 * found['confidence']:g} %)"
+    )
+    rows = [(part["component"], f"{part['latency_ms']:.3g}", f"{part['percent']:.1f}") for part in found["components"]]
+    print_table(title, ("component", "ms", "%"), rows)
+
+
+def figure(context: typer.Context, task: TaskName, device: DeviceName) -> None:
+    """Draw predicted against measured latency and the learning curve, beside the predictor."""
+    from hat.report.predictor import draw_accuracy
+
+    for path in draw_accuracy(results_of(context), task, device):
+        print(path)
+
+
+def register(family: typer.Typer) -> None:
+    """Add these verbs to `hat latency`."""
+    family.command("fit")(fit)
+    family.command("range")(possible)
+    family.command("predict")(predict)
+    family.command("figure")(figure)

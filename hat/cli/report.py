@@ -1,0 +1,167 @@
+"""Verbs about what was made: figures, tables, the report, what is stale, where the time goes."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hat.cli.context import AsJson, Budgets, results_of, settings_of
+from hat.errors import InputError
+from hat.system.console import print_json, print_table
+
+AnyTask = Annotated[str | None, typer.Argument(metavar="[TASK]", help="All that have artifacts by default.")]
+AnyDevice = Annotated[str | None, typer.Argument(metavar="[DEVICE]", help="All that have artifacts by default.")]
+Named = Annotated[list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Budgets or baselines.")]
+YES = {True: "yes", False: "-", None: ""}
+
+
+def figures(
+    context: typer.Context,
+    task: AnyTask = None,
+    device: AnyDevice = None,
+    budgets: Budgets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the figures of a task on a device, or all that there are artifacts for."""
+    from hat.report.figures import draw_all, draw_figures
+
+    settings, results = settings_of(context), results_of(context)
+    if task is None:
+        galleries = draw_all(settings, results)
+    elif device is None:
+        raise InputError(f"figures {task}: name a device too, one of {', '.join(settings.devices)}, or no task")
+    else:
+        galleries = [draw_figures(settings, results, task, device, budgets or [])]
+        if not galleries[0].drawn:
+            raise InputError(galleries[0].sentences()[0])
+    written = [str(path) for gallery in galleries for path in gallery.files]
+    lacking = [sentence for gallery in galleries for sentence in gallery.sentences()]
+    print_json({"written": written, "lacking": lacking}) if as_json else print("\n".join([*written, *lacking]))
+
+
+def table(
+    context: typer.Context,
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="That of the default target by default.")] = None,
+    device: Annotated[
+        str | None, typer.Argument(metavar="[DEVICE]", help="That of the default target by default.")
+    ] = None,
+    budgets: Budgets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the summary of a task on a device, and write it to results/tables."""
+    from hat.report.summary_table import print_summary, write_summary
+
+    settings = settings_of(context)
+    demo = settings.configuration.demo
+    summary = write_summary(settings, results_of(context), task or demo.task, device or demo.device, budgets or [])
+    print_json(summary) if as_json else print_summary(summary)
+
+
+def tables(context: typer.Context, as_json: AsJson = False) -> None:
+    """Write the tables over all tasks and devices to results/tables."""
+    from hat.report.overall_tables import write_tables
+
+    written, lacking = write_tables(settings_of(context), results_of(context))
+    found = {"written": list(map(str, written)), "lacking": list(map(str, lacking))}
+    print_json(found) if as_json else print("\n".join([*found["written"], *found["lacking"]]))
+
+
+def compression(
+    context: typer.Context,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")],
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")],
+    budgets: Annotated[
+        list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that have been scored in several forms.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print size and scores per precision against Transformer-Big, and write them to results/tables."""
+    from hat.report.compression import print_compression, write_compression
+
+    made = write_compression(settings_of(context), results_of(context), task, device, budgets or [])
+    print_json(made) if as_json else print_compression(made)
+
+
+def report(
+    context: typer.Context,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="results/report.html where not given.")] = None,
+) -> None:
+    """Write one page with everything that was found, to be opened from disk."""
+    from hat.report.page import write_page
+
+    results = results_of(context)
+    print(write_page(settings_of(context), results, out or results.root / "report.html"))
+
+
+def status(
+    context: typer.Context,
+    task: AnyTask = None,
+    device: AnyDevice = None,
+    budgets: Named = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what exists; of named budgets each artifact, and what is stale."""
+    from hat.report.status import detail, overview
+
+    settings, results = settings_of(context), results_of(context)
+    if device is not None:
+        settings.device(device)
+    header: tuple[str, ...]
+    shown: list[tuple[str, ...]]
+    rows: list[dict[str, Any]]
+    if budgets and task and device:
+        rows = [dict(row) for row in detail(settings, results, task, device, budgets)]
+        header = ("artifact", "made", "state")
+        shown = [(row["file"], row["made"] or "-", row["state"]) for row in rows]
+        title = f"{task} on {device}: {', '.join(budgets)}"
+    else:
+        rows = overview(settings, results, task, device)
+        stages = ("data", "supertransformer", "latency", "predictor", "searched", "trained", "exported", "measured")
+        names = (*stages, "scored")
+        header = ("task", "device", "model", *names)
+        shown = [(row["task"], row["device"], row["model"], *(YES[row.get(name)] for name in names)) for row in rows]
+        title = "What exists"
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_table(title, header, shown)
+    else:
+        print(f"{results.root}: nothing has been made yet; `snakemake` makes the demo")
+
+
+def explain(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="ARCHITECTURE", help="Architecture: ours, an artifact, or published YAML.")
+    ],
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")],
+    task: Annotated[
+        str | None, typer.Option(metavar="TASK", help="Whose predictor; that of the file's folder by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell where the time of an Architecture goes on a device."""
+    from hat.report.explain import explain as explained
+
+    found = explained(settings_of(context), results_of(context), file, device, task)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(part["name"], f"{part['ms']:.2f}", f"{part['percent']:.1f}") for part in found["components"]]
+    rows.append(("predicted", f"{found['predicted_latency_ms']:.2f}", "100.0"))
+    print_table(f"{file} on {device}, {found['task']}", ("component", "ms", "%"), rows)
+    print("Estimated by the latency predictor; components that it cannot tell apart share their time.")
+    if found["measured_latency_ms"] is not None:
+        print(f"Measured there, end to end: {found['measured_latency_ms']:.2f} ms.")
+
+
+VERBS: Mapping[str, Callable[..., Any]] = {
+    "figures": figures,
+    "table": table,
+    "tables": tables,
+    "compression": compression,
+    "report": report,
+    "status": status,
+    "explain": explain,
+}

@@ -1,0 +1,59 @@
+"""The verbs of search."""
+
+from typing import Annotated
+
+import typer
+
+from hat.cli.context import AsJson, results_of, settings_of
+from hat.system.console import print_figures
+
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
+DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
+BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms or 3.5s.")]
+
+
+def search(
+    context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
+) -> None:
+    """Find the best Architecture that meets the budget on the device."""
+    from hat.artifacts.files import read_json
+    from hat.search.stages import search as run
+
+    path = run(settings_of(context), results_of(context), task, device, budget)
+    print_figures(f"Architecture of {task} on {device} for {budget}", read_json(path), as_json=as_json)
+
+
+def search_random(
+    context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
+) -> None:
+    """Draw at random as many Architectures as the search of a budget evaluated, to compare it with."""
+    from hat.search.random_stage import random_search
+    from hat.search.tables import read_candidates
+
+    path = random_search(settings_of(context), results_of(context), task, device, budget)
+    found = read_candidates(path)
+    figures = {"evaluated": len(found), "validation_loss": min(candidate.validation_loss for candidate in found)}
+    print_figures(f"Random search of {task} on {device} for {budget}", figures, as_json=as_json)
+
+
+def search_front(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
+    """Search for all budgets of a device at once."""
+    from hat.artifacts.files import read_json
+    from hat.search.front_stage import search_front as run
+
+    path = run(settings_of(context), results_of(context), task, device)
+    print_figures(f"Search of {task} on {device}", read_json(path), as_json=as_json)
+
+
+def search_objectives(
+    context: typer.Context,
+    task: TaskName,
+    count: Annotated[int, typer.Option(help="Architectures that are compared.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Say how well validation loss ranks Architectures as BLEU does, both with inherited weights."""
+    from hat.artifacts.files import read_json
+    from hat.search.compare_objectives import compare_objectives
+
+    path = compare_objectives(settings_of(context), results_of(context), task, count)
+    print_figures(f"Objectives of {task}", read_json(path), as_json=as_json)

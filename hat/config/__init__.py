@@ -1,0 +1,1 @@
+"""Models of every file in config/, and the settings read from them."""

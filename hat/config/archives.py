@@ -1,0 +1,103 @@
+"""Models of corpora that are published as archives, and of the corpora that a task may have."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from hat.config.base import Positive, Section
+from hat.config.corpus import BibleCorpus, ParallelCorpus, Source
+
+# Archives whose members are read; any other file is read itself.
+CONTAINERS = (".tgz", ".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".zip")
+
+
+class ArchiveText(Section):
+    """Aligned sentences of one archive, or an official test set."""
+
+    archive: str | None = Field(None, description="Which of `archives` holds it")
+    source: str | None = Field(None, description="Member with the source language; of `columns` with both languages")
+    target: str | None = Field(None, description="Member with the target language")
+    form: Literal["lines", "columns", "sgml", "ted"] = Field(
+        "lines",
+        description="One sentence a line; both languages in columns parted by tabs; `<seg>` elements of SGML or XML; or"
+        " TED talks with lines of metadata, of which titles and descriptions are kept",
+    )
+    columns: tuple[Positive, Positive] = Field((1, 2), description="Columns of source and target, from 1")
+    test_set: str | None = Field(
+        None, description="Name by which sacreBLEU defines an official test set, such as wmt14/full"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.archive is None) == (self.test_set is None):
+            raise ValueError("give either archive or test_set")
+        if self.test_set is not None and (self.source or self.target):
+            raise ValueError(f"test_set {self.test_set!r} says itself which members it is made of")
+        if self.archive is not None and self.form != "columns" and not (self.source and self.target):
+            raise ValueError(f"form {self.form!r} needs source and target")
+        if self.form == "columns" and self.target is not None:
+            raise ValueError("form 'columns' has both languages in source, expected no target")
+        return self
+
+
+class ArchiveMember(Section):
+    """One file of an archive."""
+
+    archive: str = Field(description="Which of `archives` holds it")
+    member: str = Field(description="Path inside the archive")
+
+
+class ArchiveCorpus(Section):
+    """Text from the archives that it was published in."""
+
+    kind: Literal["archives"] = "archives"
+    archives: dict[str, Source] = Field(
+        description="Files to download, by names of your own; a source under the name of a `test_set` replaces"
+        " sacreBLEU's"
+    )
+    train: tuple[ArchiveText, ...] = Field(min_length=1, description="Training text, joined in this order")
+    validation: tuple[ArchiveText, ...] | None = Field(None, description="Validation text, joined in this order")
+    validation_every: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="Take every so many-th training pair for validation instead"
+    )
+    test: tuple[ArchiveText, ...] = Field(min_length=1, description="Test text, never tokenised, joined in this order")
+    text: Literal["raw", "words", "pieces"] = Field(
+        "raw", description="What training and validation text is: plain, Moses words, or byte pairs of `codes`"
+    )
+    codes: ArchiveMember | None = Field(None, description="Byte-pair codes to use instead of learning them")
+    dictionary: Source | None = Field(
+        None, description="Joint dictionary to use instead of the tokens of the training text"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.validation is None) == (self.validation_every is None):
+            raise ValueError("give either validation or validation_every")
+        if self.text == "pieces" and self.codes is None:
+            raise ValueError("text is 'pieces', which needs the codes that they were made with")
+        texts = [*self.train, *(self.validation or ()), *self.test]
+        named = [text.archive for text in texts if text.archive] + ([self.codes.archive] if self.codes else [])
+        if unknown := sorted(set(named) - set(self.archives)):
+            raise ValueError(f"archive {unknown[0]!r} is not among archives ({', '.join(self.archives)})")
+        return self
+
+
+Corpus = Annotated[BibleCorpus | ParallelCorpus | ArchiveCorpus, Field(discriminator="kind")]
+
+
+class Preprocessed(Section):
+    """Binarised splits in fairseq's form, in place of the corpus."""
+
+    preprocessed: bool = Field(False, description="Take the splits from `archive` instead of making them of the corpus")
+    archive: Source | None = Field(
+        None, description="Archive with dict.LANGUAGE.txt and {train,valid,test}.SOURCE-TARGET.LANGUAGE.{bin,idx}"
+    )
+    codes: Source | None = Field(
+        None, description="The byte-pair codes; those in the archive, or else learnt on its words, where absent"
+    )
+
+    @model_validator(mode="after")
+    def _given(self) -> Self:
+        if self.preprocessed and self.archive is None:
+            raise ValueError("preprocessed is true, which needs archive")
+        return self

@@ -1,0 +1,43 @@
+"""Forms of a trained network beside what is deployed: the same device with another precision, or k-means."""
+
+import copy
+from typing import Any
+
+from hat.config.kmeans import BITS, quantisation
+from hat.config.runtimes import ON_GPU, PRECISIONS
+from hat.config.settings import Settings
+from hat.errors import InputError
+
+# Bits of the forms that are quantised by k-means.
+KMEANS = {f"quantized-{bits}bit": bits for bits in sorted(BITS, reverse=True)}
+PRECISE = ("fp32", "int8", "int4")
+FORMS = (*PRECISE, *KMEANS)
+# What executes a precision that the device's own Runtime has not.
+FALLBACK = "onnxruntime"
+
+
+def in_form(settings: Settings, task: str, device: str, form: str | None) -> Settings:
+    """Settings whose device executes a form of a network; as they are where ``form`` is None.
+
+    Precisions are those of the device's Runtime, or of ONNX Runtime where it has them not. The k-means forms are for
+    the torch Runtime, without a shortlist, as in the published experiment.
+
+    Raises:
+        InputError: there is no such form, task or device.
+    """
+    if form is None:
+        return settings
+    chosen = settings.device(device)
+    if form in KMEANS:
+        kind = quantisation(KMEANS[form], embeddings=settings.task(task).compression.embeddings)
+        update: dict[str, Any] = {"runtime": "torch", "precision": kind.precision, "shortlist": False}
+    elif form in PRECISE:
+        runtime = chosen.runtime if form in PRECISIONS[chosen.runtime] else FALLBACK
+        update = {"runtime": runtime, "precision": form}
+        if runtime not in ON_GPU:
+            update["accelerator"] = None
+    else:
+        raise InputError(f"{form!r} is unknown, expected {', '.join(FORMS[:-1])} or {FORMS[-1]}")
+    formed = copy.copy(settings)
+    formed.devices = {**settings.devices, device: chosen.model_copy(update=update)}
+    return formed

@@ -1,0 +1,1 @@
+"""Where text comes from: package index, web servers, local files."""

@@ -1,0 +1,234 @@
+"""The stages of data: download, extract, tokenise, binarise; each may be interrupted and repeated."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hat.artifacts.files import only_one, provenance, read_json, write_json, write_text
+from hat.artifacts.layout import Results
+from hat.config.archives import ArchiveCorpus
+from hat.config.settings import Settings
+from hat.config.task import Task
+from hat.data.binary.binarise import UsedTokens, count_used, write_split
+from hat.data.corpora import corpus
+from hat.data.corpora.splits import given_path, raw_path, tokens_path, words_path
+from hat.data.sources.archives import official_sources
+from hat.data.sources.configured import configured_sources
+from hat.data.sources.download import fetch
+from hat.data.stamps import Stamps
+from hat.data.text.bpe import BytePairs
+from hat.data.text.dictionary import Dictionary
+from hat.data.text.learn_bpe import learn
+from hat.data.text.tokenise import LineWork, MosesLines, PieceLines, TextCodec, count_words, map_file
+from hat.errors import InputError
+
+# The test split stays raw text: it is read once, by scoring.
+PREPARED_SPLITS = ("train", "validation")
+_MOSES_SETTINGS = (
+    "normalise_punctuation",
+    "invisible",
+    "normalise_splits",
+    "plain_apostrophes",
+    "aggressive_hyphens",
+    "lowercase",
+)
+
+
+def codes_path(data: Path) -> Path:
+    """Byte-pair codes."""
+    return data / "codes"
+
+
+def _learnt_path(data: Path) -> Path:
+    """The codes as they are used while the tokens are made; ``codes`` itself stands for the finished step."""
+    return data / "words" / "codes"
+
+
+def dictionary_path(data: Path, language: str) -> Path:
+    """Dictionary of a language."""
+    return data / f"dict.{language}.txt"
+
+
+def binary_prefix(data: Path, split: str, task: Task, language: str) -> Path:
+    """Binarised side of a split, without ``.bin`` and ``.idx``."""
+    return data / "binary" / f"{split}.{task.source_language}-{task.target_language}.{language}"
+
+
+def codec(data: Path, task: Task, language: str) -> TextCodec:
+    """Text of one language of the task to tokens and back."""
+    return TextCodec(language, codes_path(data), task.tokenisation)
+
+
+def fetch_sources(settings: Settings, results: Results, task: str) -> list[Path]:
+    """Download every source of the task's text that is not there yet; where they lie.
+
+    Raises:
+        HatError: a download failed.
+        InputError: a source of kind ``file`` is missing.
+    """
+    chosen = settings.task(task)
+    found = configured_sources(chosen)
+    if isinstance(chosen.corpus, ArchiveCorpus) and not chosen.data.preprocessed:
+        found += official_sources(chosen.corpus, (chosen.source_language, chosen.target_language)).values()
+    return [fetch(source, results.downloads) for source in found]
+
+
+def extract_corpus(settings: Settings, results: Results, task: str) -> dict[str, Any]:
+    """Write ``raw/`` and ``counts.json``, and return the latter; see ``hat.data.corpora.corpus``."""
+    return corpus.extract_corpus(settings.task(task), results.downloads, results.data(task))
+
+
+def tokenise_corpus(settings: Settings, results: Results, task: str, *, processes: int | None = None) -> None:
+    """Write ``words/``, ``tokens/`` and ``codes`` from ``raw/``; what is finished and still fits is kept.
+
+    Args:
+        settings: the configuration.
+        results: where artifacts stand.
+        task: name of the task.
+        processes: worker processes; as many as this process may use cores where absent.
+
+    Raises:
+        HatError: the disk is full.
+        InputError: the raw text is missing.
+    """
+    processes = processes or len(os.sched_getaffinity(0))
+    chosen, data = settings.task(task), results.data(task)
+    with only_one(data, "Tokenising"):
+        counts = read_json(data / "counts.json")
+        lines: dict[str, int] = counts["pairs"]
+        text = counts.get("text", "raw")
+        kept = chosen.tokenisation.model_dump(mode="json", include={*_MOSES_SETTINGS})
+        for split, language in _sides(chosen) if text == "raw" else ():
+            training = _is_training(chosen, split)
+            _make(
+                MosesLines(language, chosen.tokenisation, training=training),
+                raw_path(data, split, language),
+                words_path(data, split, language),
+                stamp=Stamps.stamp([raw_path(data, split, language)], [language, kept, training]),
+                lines=lines[split],
+                processes=processes,
+            )
+        _codes(chosen, data, text, processes)
+        for split, language in _sides(chosen) if text != "pieces" else ():
+            _make(
+                PieceLines(_learnt_path(data)),
+                words_path(data, split, language),
+                tokens_path(data, split, language),
+                stamp=Stamps.stamp([words_path(data, split, language), _learnt_path(data)], None),
+                lines=lines[split],
+                processes=processes,
+            )
+        # Last: Snakemake deletes it where the step did not come to its end, and learning takes long.
+        write_text(codes_path(data), _learnt_path(data).read_text(encoding="utf-8"))
+
+
+def _sides(task: Task) -> list[tuple[str, str]]:
+    return [(split, language) for split in PREPARED_SPLITS for language in (task.source_language, task.target_language)]
+
+
+def _is_training(task: Task, split: str) -> bool:
+    """Whether the text of a split is training text, or was until it was held out."""
+    held_out = isinstance(task.corpus, ArchiveCorpus) and task.corpus.validation_every is not None
+    return split == "train" or (split == "validation" and held_out)
+
+
+def _make(work: LineWork, source: Path, target: Path, *, stamp: str, lines: int, processes: int) -> None:
+    stamps = Stamps(target.parent)
+    if stamps.holds(target, stamp):
+        return
+    title = f"{target.parent.name.capitalize()} of {target.name}"
+    map_file(work, source, target, title=title, lines=lines, processes=processes)
+    stamps.record(target, stamp)
+
+
+def _codes(task: Task, data: Path, text: str, processes: int) -> None:
+    """Take the codes that are given, or learn them on the training text of both languages."""
+    codes, given = _learnt_path(data), given_path(data, "codes")
+    if given.is_file():
+        BytePairs(given)
+        write_text(codes, given.read_text(encoding="utf-8"))
+        return
+    place = tokens_path if text == "pieces" else words_path
+    texts = [place(data, "train", language) for language in (task.source_language, task.target_language)]
+    stamps = Stamps(codes.parent)
+    stamp = Stamps.stamp(texts, [task.tokenisation.bpe_merges, text == "pieces"])
+    if stamps.holds(codes, stamp):
+        return
+    # Nothing else holds the counts, so that they can go while the codes are learnt.
+    learn(count_words(texts, joined=text == "pieces", processes=processes), task.tokenisation.bpe_merges, codes)
+    stamps.record(codes, stamp)
+
+
+def binarise_corpus(settings: Settings, results: Results, task: str, *, processes: int | None = None) -> dict[str, Any]:
+    """Write the dictionaries, ``binary/`` and ``binary/counts.json`` from ``tokens/``, and return the latter.
+
+    Training pairs outside the limits of ``tokenisation`` on length and ratio are left out and counted; validation
+    pairs are all kept.
+
+    Args:
+        settings: the configuration.
+        results: where artifacts stand.
+        task: name of the task.
+        processes: worker processes; as many as this process may use cores where absent.
+
+    Raises:
+        HatError: the disk is full.
+        InputError: the tokens are missing, or the limits leave no training pair.
+    """
+    processes = processes or len(os.sched_getaffinity(0))
+    chosen, data = settings.task(task), results.data(task)
+    languages = (chosen.source_language, chosen.target_language)
+    # The splits that are given binarised have been cleaned, and pairs whose words were counted too.
+    limited = chosen.tokenisation.limits == "tokens" and not chosen.data.preprocessed
+    limits = chosen.tokenisation if limited else None
+    with only_one(data, "Binarising"):
+        lines: dict[str, int] = read_json(data / "counts.json")["pairs"]
+        texts = {split: [tokens_path(data, split, language) for language in languages] for split in PREPARED_SPLITS}
+        used = count_used(texts["train"], limits, lines=lines["train"], processes=processes)
+        if not used.source:
+            raise InputError(
+                f"{texts['train'][0]}: min_length, max_length and max_ratio of the tokenisation leave no training pair"
+            )
+        dictionaries = _given_dictionaries(chosen, results.downloads, data) or _built_dictionaries(chosen, used)
+        for language, dictionary in zip(languages, dictionaries, strict=True):
+            dictionary.save(dictionary_path(data, language))
+        counts: dict[str, Any] = {
+            "dictionary": {language: len(d) for language, d in zip(languages, dictionaries, strict=True)}
+        }
+        for split in PREPARED_SPLITS:
+            pairs, sides = write_split(
+                texts[split],
+                [binary_prefix(data, split, chosen, language) for language in languages],
+                dictionaries,
+                limits if split == "train" else None,
+                title=f"Binarising {split}",
+                lines=lines[split],
+                processes=processes,
+            )
+            counts[split] = {"pairs": pairs, **dict(zip(languages, sides, strict=True))}
+        counts["train"]["dropped"] = dict(used.dropped)
+        counts["provenance"] = provenance(seed=None, settings=chosen.tokenisation.model_dump(mode="json"))
+        write_json(data / "binary" / "counts.json", counts)
+        return counts
+
+
+def _built_dictionaries(task: Task, used: UsedTokens) -> tuple[Dictionary, Dictionary]:
+    size = task.tokenisation.dictionary_size
+    if task.tokenisation.joint_dictionary:
+        joint = Dictionary.build(used.source + used.target, size)
+        return joint, joint
+    return Dictionary.build(used.source, size), Dictionary.build(used.target, size)
+
+
+def _given_dictionaries(task: Task, downloads: Path, data: Path) -> tuple[Dictionary, Dictionary] | None:
+    """Those of the binarised splits, or the corpus's own; None where tokens are counted."""
+    if task.data.preprocessed:
+        source, target = (
+            Dictionary.load(given_path(data, f"dict.{language}.txt"))
+            for language in (task.source_language, task.target_language)
+        )
+        return source, target
+    if isinstance(task.corpus, ArchiveCorpus) and task.corpus.dictionary is not None:
+        joint = Dictionary.load(fetch(task.corpus.dictionary, downloads))
+        return joint, joint
+    return None

@@ -1,0 +1,45 @@
+"""Validation sentences that translations are scored on before there is a model to deploy."""
+
+from collections.abc import Sequence
+
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.binary.batches import PairedSplit, spread_numbers
+from hat.data.corpora.splits import raw_path
+from hat.data.stages import codec, dictionary_path
+from hat.data.text.dictionary import Dictionary
+from hat.data.text.text import read_lines
+from hat.errors import InputError
+
+
+class ValidationTexts:
+    """Sentences spread evenly over the validation split, as tokens and as text.
+
+    ``split`` is the whole split, ``numbers`` are those of the sentences, ``references`` their raw translations.
+
+    Args:
+        settings: the configuration.
+        results: where the data are.
+        task: name of the task.
+        sentences: how many; all where there are no more.
+
+    Raises:
+        InputError: a file is missing or malformed.
+    """
+
+    def __init__(self, settings: Settings, results: Results, task: str, sentences: int) -> None:
+        chosen, data = settings.task(task), results.data(task)
+        self.language = chosen.target_language
+        self.split = PairedSplit(data, chosen, "validation")
+        self.numbers = spread_numbers(len(self.split), sentences)
+        raw = raw_path(data, "validation", self.language)
+        lines = list(read_lines(raw))
+        if len(lines) != len(self.split):
+            raise InputError(f"{raw}: {len(lines)} lines, expected {len(self.split)} as binarised")
+        self.references = [lines[number] for number in self.numbers]
+        self._codec = codec(data, chosen, self.language)
+        self._dictionary = Dictionary.load(dictionary_path(data, self.language))
+
+    def decoded(self, translations: Sequence[Sequence[int]]) -> list[str]:
+        """Translations as text, from token numbers."""
+        return [self._codec.decode(self._dictionary.decode(tokens)) for tokens in translations]

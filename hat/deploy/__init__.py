@@ -1,0 +1,1 @@
+"""The folder that is deployed: written, described, used."""

@@ -1,0 +1,120 @@
+"""What a deployed folder says of itself: figures added to ``model.json``, and ``README.md``, a model card made from it.
+
+Score and latency are measured with the folder, so they come after it. Adding them changes neither what the folder
+does nor the time stamp of ``model.json``, by which later stages know whether they are still up to date.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from hat.artifacts.files import only_one, read_json, write_json, write_text
+from hat.deploy.folder import DESCRIPTION
+
+CARD = "README.md"
+
+
+def file_list(folder: Path) -> dict[str, dict[str, Any]]:
+    """``bytes`` and ``sha256`` of every file below a folder, but for the description and the card themselves."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in (DESCRIPTION, CARD) and not path.name.startswith("."):
+            with open(path, "rb") as stream:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            found[name] = {"bytes": path.stat().st_size, "sha256": sha256}
+    return found
+
+
+def add_figures(folder: Path, **figures: Any) -> None:
+    """Put measured figures, such as ``bleu`` and ``latency_ms``, into ``model.json`` and write the card anew.
+
+    Raises:
+        InputError: there is no ``model.json``.
+    """
+    path = folder / DESCRIPTION
+    with only_one(folder.parent / "partial", f"Describing {folder}"):
+        stamp = path.stat() if path.exists() else None
+        values = read_json(path)
+        values["figures"] = values.get("figures", {}) | figures
+        write_json(path, values)
+        if stamp is not None:
+            os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        write_text(folder / CARD, card(values))
+
+
+def card(values: dict[str, Any]) -> str:
+    """Model card, in Markdown, of the content of ``model.json``."""
+    figures = values.get("figures", {})
+    source, target = values["source_language"], values["target_language"]
+    size = sum(file["bytes"] for file in values["files"].values())
+    kind, name, made = _subject(values)
+    rows = [
+        ("Translates", f"`{source}` to `{target}`, task `{values['task']}`"),
+        ("Made for", f"device `{values['device']}`, {kind} `{name}`"),
+        ("Runs on", f"{values['runtime']}, {values['precision']}, {values['threads']} thread(s) a sentence"),
+        ("Parameters", f"{values['parameters']:,}"),
+        ("Files", f"{size / 1e6:.1f} MB"),
+        ("Data", values["data_licence"]),
+    ]
+    if values.get("shortlist"):
+        rows.append(("Shortlist", "the output projection is computed for likely tokens only (`network/vmap.txt`)"))
+    if "bleu" in figures:
+        rows.append(("BLEU", f"{figures['bleu']:.1f} on {figures['sentences']:,} test sentences"))
+        rows.append(("", f"`{figures['bleu_signature']}`"))
+        rows.append(("chrF", f"{figures['chrf']:.1f}, `{figures['chrf_signature']}`"))
+    if "latency_ms" in figures:
+        conditions = figures["latency_conditions"]
+        workload = conditions["workload"]
+        average = f", mean of {len(workload['lengths'])} lengths" if "lengths" in workload else ""
+        rows.append(
+            (
+                "Latency",
+                f"{figures['latency_ms']:.1f} ms a sentence ({workload['source_length']} tokens, beam"
+                f" {workload['beam']}, {workload['target_length']} steps{average}), measured on"
+                f" {conditions['machine']}",
+            )
+        )
+    if "energy_j" in figures:
+        rows.append(("Energy", f"{figures['energy_j']:.3g} J a sentence of the same lengths ({figures['meter']})"))
+    table = "\n".join(f"| {key} | {value} |" for key, value in rows)
+    example = f'Translator.from_folder("path/of/this/folder").translate(["One sentence in {source}."])'
+    return f"""# {values["task"]}, {name}: {source} to {target}
+
+| | |
+| --- | --- |
+{table}
+
+{made} by `hat` {values["provenance"]["hat_version"]} on {values["provenance"]["created"]}.
+Figures are of this folder's files, measured as said; `model.json` has them all, and the digest of every file.
+
+```sh
+pip install 'hat[{_extra(values["runtime"])}]'
+hat translate --model path/of/this/folder < sentences.txt
+hat serve --model path/of/this/folder
+```
+
+```python
+from hat import Translator
+
+{example}
+```
+
+Trained on the text of one task alone: sentences of other kinds are translated worse than the score says. Translations
+are not checked; do not rely on them where mistakes do harm.
+"""
+
+
+def _subject(values: dict[str, Any]) -> tuple[str, str, str]:
+    """What a folder holds: its kind, its name, and the beginning of a sentence about how it was made."""
+    if "networks" in values:
+        names = ", ".join(network["name"] for network in values["networks"])
+        return "budgets", names, "SubTransformers with inherited weights, which they share, found"
+    if "budget" in values:
+        return "budget", values["budget"], "A SubTransformer found and trained"
+    return "baseline", values["baseline"], "A baseline trained"
+
+
+def _extra(runtime: str) -> str:
+    return runtime if runtime in ("ctranslate2", "onnxruntime") else "workflow"

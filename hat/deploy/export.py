@@ -1,0 +1,230 @@
+"""Writing the folder that is deployed: one network, or several that share the weights of a SuperTransformer."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hat.artifacts.files import only_one, provenance, read_json, write_json, write_text
+from hat.artifacts.layout import Results
+from hat.config.device import Device
+from hat.config.settings import Settings, budget_ms
+from hat.config.task import Task
+from hat.config.variants import KMEANS, in_form
+from hat.data.stages import codes_path, dictionary_path
+from hat.data.task_shape import task_shape
+from hat.data.text.dictionary import Dictionary
+from hat.deploy.card import CARD, card, file_list
+from hat.deploy.folder import DESCRIPTION, NETWORK, described_network, dictionary_file
+from hat.errors import InputError
+from hat.runtime import runtime
+from hat.runtime.base import Blueprint, Decoding
+from hat.runtime.inherited import envelope, inherited_weights
+from hat.runtime.kmeans.stored import TABLES, counted_size
+from hat.runtime.shortlist import FILE, Shortlist
+from hat.runtime.torch.runtime import weights_of
+from hat.runtime.weights_file import WEIGHTS, save_weights
+from hat.shortlist.stored import deployed_shortlist
+from hat.space.architecture import Architecture
+from hat.space.kinds import AnyArchitecture, describe, described
+from hat.space.shape import Shape, shared_names
+from hat.train import checkpoints
+
+
+class Executor(NamedTuple):
+    """Names of a Runtime and of one of its precisions."""
+
+    runtime: str
+    precision: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Export:
+    """What is exported: for which task and device, below which folder, executed by what, with which candidates."""
+
+    task: str
+    device: str
+    place: Path
+    executor: Executor
+    shortlist: Shortlist | None
+    architecture: AnyArchitecture
+    shape: Shape
+
+
+def deployed_decoding(task: Task, device: Device) -> Decoding:
+    """Beam search as it is deployed and measured: the device's beam, the task's lengths."""
+    scoring = task.scoring
+    return Decoding(
+        beam=device.beam,
+        length_penalty=scoring.length_penalty,
+        max_length_ratio=scoring.max_length_ratio,
+        max_length_extra=scoring.max_length_extra,
+    )
+
+
+def export_model(
+    settings: Settings,
+    results: Results,
+    task: str,
+    device: str,
+    budget: str,
+    form: str | None = None,
+    *,
+    shape: Shape | None = None,
+) -> Path:
+    """Write the folder of a budget or baseline: runtime files, tokeniser, card, ``model.json``, written last.
+
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: name of the task.
+        device: name of the device.
+        budget: the budget, or name of a baseline.
+        form: one of :data:`hat.config.variants.FORMS`, beside what is deployed; what is deployed where absent.
+        shape: that of the network, where it is not the task's.
+
+    Raises:
+        InputError: the budget is neither a budget nor a baseline, the trained network or the shortlist is missing or
+            malformed, or there is no such form.
+    """
+    settings = in_form(settings, task, device, form)
+    target, bits = settings.device(device), None if form is None else KMEANS.get(form)
+    executor = Executor(target.runtime, target.precision)
+    baseline = settings.limit_ms(budget) is None
+    trained = results.trained(task, device, budget, baseline=baseline)
+    checkpoint = checkpoints.load(trained / "checkpoint.pt")
+    training = read_json(trained / "config.json")
+
+    weights = weights_of(checkpoint["model"])
+
+    def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> dict[str, Any]:
+        runtime(*executor, target.threads).write(folder, blueprint, weights, shortlist)
+        counted = {} if bits is None else {"bits": bits, "counted_size": counted_size(folder / WEIGHTS).to_dict()}
+        inner = sum(tensor.size for name, tensor in weights.items() if name not in TABLES)
+        return {"parameters_without_embeddings": inner, **counted}
+
+    export = _Export(
+        task=task,
+        device=device,
+        place=results.place(task, device, budget, form),
+        executor=executor,
+        shortlist=deployed_shortlist(settings, results, task, device),
+        architecture=described(training, str(trained / "config.json")),
+        shape=shape or task_shape(settings, results, task, budget if baseline else None),
+    )
+    own = {
+        "baseline" if baseline else "budget": budget,
+        "parameters": training["parameters"],
+        "training": training["identity"],
+    }
+    return _write_folder(settings, results, export, write, own)
+
+
+def export_elastic(settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]) -> Path:
+    """Write ``elastic/model``: the winners of several budgets with inherited weights, which they share.
+
+    The latency of each is that measured of the trained network of the same Architecture.
+
+    Raises:
+        InputError: an artifact is missing or malformed.
+    """
+    target = settings.device(device)
+    parent = results.supertransformer(task)
+    whole = weights_of(checkpoints.load(parent / "checkpoint.pt")["model"])
+    shape = task_shape(settings, results, task)
+    networks, found = [], []
+    for budget in sorted(set(budgets), key=budget_ms):
+        place = results.budget(task, device, budget)
+        winner = read_json(place / "architecture.json")
+        architecture = described(winner, str(place / "architecture.json"))
+        if not isinstance(architecture, Architecture):
+            raise InputError(f"{place / 'architecture.json'}: expected a SubTransformer")
+        found.append(architecture)
+        networks.append(
+            {
+                "name": budget,
+                **describe(architecture, shape),
+                "latency_ms": read_json(place / "latency.json")["latency_ms"],
+                "validation_loss": winner["validation_loss"],
+            }
+        )
+    if not found:
+        raise InputError(f"{task}, {device}: no budgets are given, expected at least one")
+    networks.sort(key=lambda network: float(network["latency_ms"]))
+    largest = envelope(found)
+    weights = inherited_weights(whole, largest, shape)
+    parameters = sum(tensor.size for name, tensor in weights.items() if name not in shared_names(shape))
+    executor = Executor(target.runtime, target.precision)
+    executing = runtime(*executor, target.threads)
+    for architecture in found:
+        if (reason := executing.refusal(architecture, shape)) is not None:
+            raise InputError(f"device {device!r}, runtime {target.runtime!r}: {reason}")
+
+    def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> dict[str, Any]:
+        save_weights(folder / WEIGHTS, weights, shape)
+        if shortlist is not None:
+            shortlist.save(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
+        return {}
+
+    training = read_json(parent / "config.json")["identity"]
+    own = {"networks": networks, "parameters": parameters, "training": training}
+    export = _Export(
+        task=task,
+        device=device,
+        place=results.budget(task, device, "elastic"),
+        executor=executor,
+        shortlist=deployed_shortlist(settings, results, task, device),
+        architecture=largest,
+        shape=shape,
+    )
+    return _write_folder(settings, results, export, write, own)
+
+
+def _write_folder(
+    settings: Settings,
+    results: Results,
+    export: _Export,
+    write: Callable[[Path, Blueprint, Shortlist | None], dict[str, Any]],
+    own: dict[str, Any],
+) -> Path:
+    """Write ``place/model``.
+
+    ``write`` puts the network into a folder and returns what ``model.json`` says of the files; ``own`` is what it says
+    beside that.
+    """
+    chosen, target = settings.task(export.task), settings.device(export.device)
+    folder, data = export.place / "model", results.data(export.task)
+    with only_one(export.place, f"Export to {folder}"):
+        (folder / DESCRIPTION).unlink(missing_ok=True)
+        shutil.rmtree(folder / NETWORK, ignore_errors=True)
+        (folder / NETWORK).mkdir(parents=True)
+        shutil.copyfile(codes_path(data), folder / "codes")
+        tokens = []
+        for language in (chosen.source_language, chosen.target_language):
+            path = dictionary_path(data, language)
+            shutil.copyfile(path, folder / dictionary_file(language))
+            tokens.append(Dictionary.load(path).tokens)
+        blueprint = Blueprint(
+            architecture=export.architecture, shape=export.shape, source_tokens=tokens[0], target_tokens=tokens[1]
+        )
+        description: dict[str, Any] = {
+            "task": export.task,
+            "device": export.device,
+            "source_language": chosen.source_language,
+            "target_language": chosen.target_language,
+            "runtime": export.executor.runtime,
+            "precision": export.executor.precision,
+            "threads": target.threads,
+            **({} if target.accelerator is None else {"accelerator": target.accelerator}),
+            "tokenisation": chosen.tokenisation.model_dump(mode="json"),
+            "shortlist": export.shortlist is not None,
+            **described_network(blueprint, deployed_decoding(chosen, target)),
+            **own,
+            **write(folder / NETWORK, blueprint, export.shortlist),
+        }
+        description["provenance"] = provenance(seed=settings.seed, settings=description)
+        description |= {"data_licence": chosen.data_licence, "files": file_list(folder), "figures": {}}
+        write_text(folder / CARD, card(description))
+        write_json(folder / DESCRIPTION, description)
+    return folder

@@ -1,0 +1,1 @@
+"""Devices: reached, set up, checked, driven by an agent."""

@@ -1,0 +1,268 @@
+"""Setting a device up: an environment there with exactly the pinned Runtime, this package, and nothing else."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hat.artifacts.files import digest
+from hat.config.settings import Settings
+from hat.device.agent import source_digest
+from hat.device.connection import open_ssh
+from hat.device.facts import Text, checked
+from hat.device.paths import device_folder
+from hat.device.requirements import LOCK, PACKAGES, PROJECT, pins
+from hat.device.ssh import NOT_FOUND, Ssh, printable
+from hat.errors import HatError
+
+OLDEST = (3, 11)
+# The oldest glibc that wheels are made for.
+OLDEST_GLIBC = 17
+PROBE_S = 120.0
+# Free space that is asked for before anything is sent; with torch more.
+SPACE_MB = {"torch": 2000, "torch-published": 2000, "onnxruntime": 300, "ctranslate2": 350}
+
+# Runs on the device, with its Python alone: says what it is, and what stands in the folder.
+PROBE = """
+import importlib.util, json, os, platform, shutil, sys
+folder = os.path.join(os.path.expanduser("~"), sys.argv[1])
+link = os.path.join(folder, "venv")
+place = os.readlink(link) if os.path.islink(link) else None
+print(json.dumps({
+    "hat_probe": 1, "python": list(sys.version_info[:3]), "implementation": sys.implementation.name,
+    "machine": platform.machine(), "system": platform.system(), "libc": list(platform.libc_ver()),
+    "venv": importlib.util.find_spec("venv") is not None,
+    "ensurepip": importlib.util.find_spec("ensurepip") is not None,
+    "free_mb": shutil.disk_usage(os.path.expanduser("~")).free >> 20,
+    "installed": place if place and os.path.exists(os.path.join(link, "complete")) else None,
+}))
+"""
+# Runs on the device: makes the environment from what comes as a tar file, and puts it in place once it is complete.
+INSTALL = """
+import fcntl, os, shutil, subprocess, sys, tarfile, venv
+folder, name, offline = os.path.join(os.path.expanduser("~"), sys.argv[1]), sys.argv[2], sys.argv[3] == "offline"
+os.makedirs(folder, exist_ok=True)
+lock = open(os.path.join(folder, "setup.lock"), "w")
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    sys.exit("another hat device setup is at it")
+place, link = os.path.join(folder, name), os.path.join(folder, "venv")
+for left in os.listdir(folder):
+    if left.startswith("env-") and left != (os.readlink(link) if os.path.islink(link) else None):
+        shutil.rmtree(os.path.join(folder, left))
+shutil.rmtree(place, ignore_errors=True)
+try:
+    venv.create(place, symlinks=True, with_pip=not offline)
+    site = os.path.join(place, "lib", "python%d.%d" % sys.version_info[:2], "site-packages")
+    sent = site if offline else os.path.join(place, "sent")
+    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|gz") as archive:
+        if hasattr(tarfile, "data_filter"):
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(sent)
+    if not offline:
+        wheel = [os.path.join(sent, one) for one in os.listdir(sent) if one.endswith(".whl")]
+        subprocess.run(
+            [os.path.join(place, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-input", "--no-compile",
+             "--disable-pip-version-check", "--only-binary=:all:", "-c", os.path.join(sent, "constraints.txt"),
+             *wheel, *sys.argv[4:]],
+            check=True, stdout=sys.stderr,
+        )
+        shutil.rmtree(sent)
+    open(os.path.join(place, "complete"), "w").close()
+    os.sync()
+    if os.path.lexists(link + ".new"):
+        os.unlink(link + ".new")
+    os.symlink(name, link + ".new")
+    before = os.readlink(link) if os.path.islink(link) else None
+    os.replace(link + ".new", link)
+    if before not in (None, name):
+        shutil.rmtree(os.path.join(folder, before), ignore_errors=True)
+except BaseException as error:
+    shutil.rmtree(place, ignore_errors=True)
+    sys.stderr.write((getattr(error, "output", None) or b"").decode(errors="replace"))
+    sys.exit("pip ended with %d" % error.returncode if hasattr(error, "returncode") else str(error))
+"""
+
+
+class Probe(BaseModel):
+    """What :data:`PROBE` prints."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    hat_probe: int
+    python: Annotated[list[int], Field(min_length=3, max_length=3)]
+    implementation: Text
+    machine: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,40}$")]
+    system: Text
+    libc: Annotated[list[Text], Field(min_length=2, max_length=2)]
+    venv: bool
+    ensurepip: bool
+    free_mb: int
+    installed: Text | None
+
+
+def setup_device(settings: Settings, device: str, *, offline: bool) -> dict[str, Any]:
+    """Bring a device's environment up to date; where it is, nothing is done.
+
+    Args:
+        settings: the configuration.
+        device: its name.
+        offline: send all packages from here, because the device reaches no package index.
+
+    Returns:
+        ``device``, ``changed``, and where there is a host, what was found and is installed there.
+
+    Raises:
+        HatError: it cannot be reached, or is not fit; the message says why.
+    """
+    chosen = settings.device(device)
+    if chosen.connection == "local":
+        return {"device": device, "changed": False, "note": "measured in this environment: nothing is needed"}
+    ssh = open_ssh(settings, device)
+    try:
+        probe = _probe(ssh)
+        _check(probe, ssh, offline=offline)
+        wanted = pins()
+        package = PACKAGES[chosen.runtime]
+        version = "{}.{}.{}".format(*probe.python)
+        stamp = digest([source_digest(), wanted, package, version, probe.machine])
+        found = {
+            "device": device,
+            "changed": probe.installed != f"env-{stamp}",
+            "architecture": probe.machine,
+            "python": version,
+            package: wanted[package],
+        }
+        if not found["changed"]:
+            return found
+        if probe.free_mb < SPACE_MB[chosen.runtime]:
+            raise HatError(
+                f"device {device!r}: {probe.free_mb} MB are free in the home folder there, expected at least"
+                f" {SPACE_MB[chosen.runtime]} MB"
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            archive = _archive(Path(folder), probe, f"{package}=={wanted[package]}", offline=offline)
+            _install(ssh, archive, f"env-{stamp}", f"{package}=={wanted[package]}", offline=offline)
+        return found
+    finally:
+        ssh.close()
+
+
+def _probe(ssh: Ssh) -> Probe:
+    python, where = ssh.chosen.python, f"device {ssh.device!r}"
+    words = [python, "-c", PROBE, device_folder(ssh.device)]
+    ran = ssh.run(shlex.join(words), limit_s=PROBE_S)
+    if ran.returncode in NOT_FOUND:
+        raise HatError(
+            f"{where}: there is no {python!r} there; install Python {OLDEST[0]}.{OLDEST[1]} or later, or name it as"
+            f" `python` in {ssh.file}"
+        )
+    for line in reversed(ran.stdout[-(1 << 16) :].splitlines()):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict) and "hat_probe" in found:
+            return checked(Probe, found, where)
+    said = printable(ran.stderr.decode(errors="replace")) or "it says nothing"
+    raise HatError(f"{where}: {python!r} does not run there ({said})")
+
+
+def _check(probe: Probe, ssh: Ssh, *, offline: bool) -> None:
+    where = f"device {ssh.device!r}"
+    if tuple(probe.python[:2]) < OLDEST or probe.implementation != "cpython":
+        raise HatError(
+            f"{where}: {ssh.chosen.python!r} is {probe.implementation} {'.'.join(map(str, probe.python))} there,"
+            f" expected CPython {OLDEST[0]}.{OLDEST[1]} or later; name another one as `python` in {ssh.file}"
+        )
+    if probe.system != "Linux":
+        raise HatError(f"{where}: it runs {probe.system}, expected Linux")
+    if not probe.venv or not (offline or probe.ensurepip):
+        raise HatError(
+            f"{where}: Python cannot make virtual environments there; on Debian install the package python3-venv"
+            + ("" if offline else ", or use --offline")
+        )
+
+
+def _archive(folder: Path, probe: Probe, runtime: str, *, offline: bool) -> Path:
+    """What is sent: the installed packages themselves, or the wheel of this one and what pip there must keep to."""
+    wheel = _wheel(folder)
+    sent = folder / "sent"
+    if offline:
+        _install_for(probe, sent, wheel, runtime)
+    else:
+        sent.mkdir()
+        shutil.copy(wheel, sent)
+        shutil.copy(LOCK, sent / "constraints.txt")
+    path = folder / "sent.tar.gz"
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+        for entry in sorted(sent.iterdir()):
+            archive.add(entry, entry.name, filter=_anonymous)
+    return path
+
+
+def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
+
+
+def _wheel(folder: Path) -> Path:
+    """The wheel of this package, made of a copy of the sources: building writes beside them."""
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, source)
+    shutil.copytree(PROJECT / "hat", source / "hat", ignore=shutil.ignore_patterns("__pycache__"))
+    _pip("wheel", "--no-deps", "--no-build-isolation", "-w", folder, source)
+    (made,) = folder.glob("hat-*.whl")
+    return made
+
+
+def _install_for(probe: Probe, target: Path, wheel: Path, runtime: str) -> None:
+    """Install here what runs there."""
+    name, newest = probe.libc
+    major, _, minor = newest.partition(".")
+    platforms = [f"manylinux2014_{probe.machine}", f"linux_{probe.machine}"]
+    if name == "glibc" and major == "2" and minor.isdigit():
+        made = range(min(int(minor), 100), OLDEST_GLIBC - 1, -1)
+        platforms[:0] = [f"manylinux_2_{number}_{probe.machine}" for number in made]
+    version = "{}.{}".format(*probe.python)
+    _pip(
+        *("install", "--target", target, "--no-compile", "--only-binary=:all:", "--implementation", "cp"),
+        *("--python-version", version, "--abi", "cp{}{}".format(*probe.python), "--abi", "abi3", "--abi", "none"),
+        *(part for platform in platforms for part in ("--platform", platform)),
+        *("--constraint", LOCK, wheel, runtime),
+    )
+
+
+def _pip(*words: str | Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-m", "pip", *words, "--quiet", "--no-input", "--disable-pip-version-check"]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    if ran.returncode:
+        errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR")] or ran.stderr.splitlines()
+        raise HatError(f"pip {words[0]} failed here: {printable(' '.join(errors[:2]))}")
+
+
+def _install(ssh: Ssh, archive: Path, name: str, runtime: str, *, offline: bool) -> None:
+    words = [ssh.chosen.python, "-c", INSTALL, device_folder(ssh.device), name, "offline" if offline else "online"]
+    with open(archive, "rb") as stream:
+        ran = ssh.run(shlex.join([*words, runtime]), stdin=stream)
+    if ran.returncode:
+        said = ran.stderr.decode(errors="replace")
+        where = f"device {ssh.device!r}"
+        if "No space left on device" in said or "Disk quota exceeded" in said:
+            raise HatError(f"{where}: the disk there is full; free some space and run the same command again")
+        errors = [line for line in said.splitlines() if line.startswith("ERROR")] or said.splitlines()[-1:]
+        hint = "" if offline else "; where the device reaches no package index use --offline"
+        raise HatError(f"{where}: setting up failed there ({printable(' '.join(errors))}){hint}")

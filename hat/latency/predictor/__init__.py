@@ -1,0 +1,1 @@
+"""From an Architecture to milliseconds with an upper bound."""

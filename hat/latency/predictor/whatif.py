@@ -1,0 +1,66 @@
+"""What-if: the latency of any Architecture, and what each part of it costs."""
+
+from pathlib import Path
+from typing import Any
+
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.errors import InputError
+from hat.latency.stages import load_predictor
+from hat.space.architecture import Architecture
+from hat.space.files import read_architecture
+from hat.space.search_space import SearchSpace
+
+
+def architecture_argument(text: str) -> Architecture:
+    """An Architecture from JSON text, or from a file as :func:`read_architecture` reads it.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if text.lstrip().startswith("{"):
+        return Architecture.from_json(text, "ARCHITECTURE")
+    return read_architecture(Path(text))
+
+
+def predict_architecture(
+    settings: Settings, results: Results, task: str, device: str, architecture: Architecture
+) -> dict[str, Any]:
+    """Predicted latency of an Architecture, its upper bound, and its components.
+
+    Args:
+        settings: the configuration.
+        results: where the predictor is.
+        task: name of the task.
+        device: name of the device.
+        architecture: the network; one outside the task's space is an extrapolation, which ``outside_space`` says.
+
+    Returns:
+        ``predicted_latency_ms``, ``upper_bound_ms``, ``confidence``, ``guarantee``, ``model``, ``outside_space`` (one
+        sentence for each dimension), ``components``: ``latency_ms`` of each, which add up to the prediction, and
+        ``percent`` of it; ``estimate``: True, since nothing here is measured.
+
+    Raises:
+        InputError: the predictor is missing, or a decoder layer attends to more encoder layers than there are.
+    """
+    predictor = load_predictor(results, task, device)
+    span, layers = max(architecture.decoder_cross_span), architecture.encoder_layers
+    if span > layers:
+        raise InputError(f"Architecture, decoder_cross_span: {span}, expected at most the encoder's {layers} layers")
+    space = SearchSpace(settings.space_on(task, device))
+    predicted = float(predictor.predict([architecture])[0])
+    description = predictor.bound.description()
+    return {
+        "predicted_latency_ms": predicted,
+        "upper_bound_ms": float(predictor.upper_bound([architecture])[0]),
+        "confidence": description["confidence"],
+        "guarantee": description["guarantee"],
+        "model": predictor.regression.kind,
+        "digest": architecture.digest,
+        "outside_space": list(space.violations(architecture)),
+        "components": [
+            {"component": name, "latency_ms": value, "percent": 100 * value / predicted}
+            for name, value in predictor.breakdown(architecture).items()
+        ],
+        "estimate": True,
+    }

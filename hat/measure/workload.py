@@ -1,0 +1,116 @@
+"""What is timed: the sentence lengths, beam and network shape that latency is measured and predicted for."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from hat.artifacts.layout import Results
+from hat.config.lengths import MOST_LENGTHS, LengthPair
+from hat.config.settings import Settings
+from hat.data.task_shape import task_shape
+from hat.errors import InputError
+from hat.measure.lengths import measured_lengths
+from hat.runtime.base import made_sentence
+from hat.runtime.shortlist import Shortlist
+from hat.shortlist.stored import deployed_shortlist
+from hat.space.shape import Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """The sentences that are translated on the device, one at a time.
+
+    ``source_length`` and ``target_length`` are tokens; ``target_length`` is the number of decoding steps;
+    ``candidates`` is the size of the sentence's shortlist, None where there is none. Where sentences of several lengths
+    are timed, ``lengths`` has them: source length, target length, and share of the sentences, which add up to 1; then
+    ``source_length`` and ``target_length`` are their means, rounded.
+    """
+
+    shape: Shape
+    source_length: int
+    target_length: int
+    beam: int
+    candidates: int | None = None
+    lengths: tuple[LengthPair, ...] = ()
+
+    def __post_init__(self) -> None:
+        pairs = self.lengths
+        possible = all(min(source, target) >= 1 and 0 < share < 1 for source, target, share in pairs)
+        if pairs and (
+            not possible
+            or not 2 <= len(pairs) <= MOST_LENGTHS
+            or not math.isclose(math.fsum(share for *_, share in pairs), 1)
+        ):
+            raise InputError(
+                f"workload: lengths is {list(map(list, pairs))}, expected 2 to {MOST_LENGTHS} of source length, target"
+                " length and share, where shares add up to 1"
+            )
+
+    @classmethod
+    def of(cls, shape: Shape, pairs: tuple[LengthPair, ...], beam: int, shortlist: Shortlist | None) -> Self:
+        """The workload of these pairs of lengths.
+
+        The made networks have one shortlist for all lengths, of the mean size over all decoding steps, so that the
+        output projection costs as much as with the sentences' own.
+        """
+
+        def mean(values: list[int], weights: list[float]) -> int:
+            weighted = math.fsum(value * weight for value, weight in zip(values, weights, strict=True))
+            return round(weighted / math.fsum(weights))
+
+        shares = [share for *_, share in pairs]
+        candidates = None
+        if shortlist is not None:
+            sizes = [
+                len(shortlist.candidates(made_sentence(shape.source_vocabulary, source))) for source, _, _ in pairs
+            ]
+            candidates = mean(sizes, [target * share for _, target, share in pairs])
+        return cls(
+            shape=shape,
+            source_length=mean([source for source, _, _ in pairs], shares),
+            target_length=mean([target for _, target, _ in pairs], shares),
+            beam=beam,
+            candidates=candidates,
+            lengths=pairs if len(pairs) > 1 else (),
+        )
+
+    @property
+    def pairs(self) -> tuple[LengthPair, ...]:
+        """Source length, target length and share of all sentences that are timed in turn."""
+        return self.lengths or ((self.source_length, self.target_length, 1.0),)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-like form; without ``lengths`` where there is one."""
+        values = asdict(self)
+        lengths = values.pop("lengths")
+        return values | ({"lengths": [list(pair) for pair in lengths]} if lengths else {})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str) -> Self:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            InputError: a field is missing, unknown or impossible; ``where`` names the file.
+        """
+        try:
+            given = values.get("lengths", ())
+            lengths = tuple((int(source), int(target), float(share)) for source, target, share in given)
+            return cls(**{**values, "shape": Shape(**values["shape"]), "lengths": lengths})
+        except (TypeError, KeyError, ValueError) as error:
+            raise InputError(f"{where}: not a workload ({error})") from None
+
+
+def workload_of(settings: Settings, results: Results, task: str, device: str, baseline: str | None = None) -> Workload:
+    """The workload of a task's SubTransformers, or of a baseline, on a device.
+
+    Raises:
+        InputError: the task's dictionaries, a shortlist that the device wants, or the validation data whose lengths are
+            measured do not exist yet.
+    """
+    return Workload.of(
+        task_shape(settings, results, task, baseline),
+        measured_lengths(settings, results, task),
+        settings.device(device).beam,
+        deployed_shortlist(settings, results, task, device),
+    )

@@ -1,0 +1,346 @@
+"""The tables over all tasks and devices: main results, inherited weights, quantisation, Architectures, and more."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hat.artifacts.files import provenance, read_json
+from hat.artifacts.layout import Results
+from hat.artifacts.missing import Lacking
+from hat.config.settings import Settings
+from hat.config.variants import FORMS
+from hat.data.significance import verdict
+from hat.deploy.folder import DESCRIPTION
+from hat.report.document import NONE, Columns, markdown, without_empty, write_document
+from hat.report.published import read_models
+from hat.report.rows import Place, compared, places, rows_of, significance
+from hat.report.summary import Row
+from hat.space.architecture import Architecture
+
+# The table of costs, with what each stage used.
+COST = "cost.json"
+
+
+def shown(name: str, digits: int) -> Callable[[Row], str]:
+    """A number with so many digits behind the point, or a dash."""
+    return lambda row: NONE if row.get(name) is None else f"{row[name]:.{digits}f}"
+
+
+def text(name: str) -> Callable[[Row], str]:
+    """A text, or a dash."""
+    return lambda row: NONE if row.get(name) is None else str(row[name])
+
+
+def interval(name: str, unit: str, digits: int) -> Callable[[Row], str]:
+    """A value with its 95 % interval, where that is known."""
+
+    def cell(row: Row) -> str:
+        value, low, high = row[f"{name}{unit}"], row.get(f"{name}_low{unit}"), row.get(f"{name}_high{unit}")
+        if value is None:
+            return NONE
+        ends = "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
+        return f"{value:.{digits}f}{ends}"
+
+    return cell
+
+
+WHERE: Columns = {"task": text("task"), "device": text("device"), "model": text("model")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table: its columns, what they say, and where its rows are from.
+
+    Args:
+        title: one line.
+        columns: titles, and what a row shows.
+        legend: what the columns say.
+        rows: gathers the rows.
+        target: what Snakemake has to be asked for where there are none.
+    """
+
+    title: str
+    columns: Columns
+    legend: str
+    rows: Callable[[Settings, Results, Sequence[Row]], list[Row]]
+    target: str
+
+
+def _main(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
+    costs = _costs(results)
+    measured = [
+        row | dict(zip(("carbon_kg", "price_usd"), costs.get(_training(row, settings), (None, None)), strict=True))
+        for row in rows
+        if row["bleu"] is not None or row["latency_ms"] is not None
+    ]
+    chosen = settings.configuration.report
+    if chosen.published_models is None:
+        return measured
+    empty = dict.fromkeys(measured[0]) if measured else {}
+    published = [
+        empty
+        | {key: row[key] for key in ("task", "device", "kind", "latency_ms", "bleu", "flops_g")}
+        | {"model": row["budget"], "source": "published", "params_without_embeddings_m": row["params_m"]}
+        for row in read_models(Path(chosen.published_models))
+    ]
+    return measured + published
+
+
+def _training(row: Row, settings: Settings) -> str:
+    """The stage that trained a model, as the table of costs calls it: as its log."""
+    if row["model"] in settings.baselines:
+        return f"{row['task']}/baselines/{row['model']}"
+    return f"{row['task']}/{row['device']}/{row['model']}/subtransformer"
+
+
+def _costs(results: Results) -> dict[str, tuple[float | None, float | None]]:
+    """Estimated carbon and price of each stage, where the table of costs was made."""
+    path = results.tables / COST
+    stages = read_json(path).get("stages", []) if path.exists() else []
+    return {str(one["stage"]): (one.get("carbon_kg"), one.get("price_usd")) for one in stages}
+
+
+def _inherited(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["inherited_loss"] is not None and row["validation_loss"] is not None]
+
+
+def _architectures(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
+    found = []
+    for row in rows:
+        place = Place(settings, results, row["task"], row["device"])
+        architecture = place.architecture(row["model"])
+        if isinstance(architecture, Architecture):
+            found.append({key: row[key] for key in ("task", "device", "model", "digest")} | _flat(architecture))
+    return found
+
+
+def _flat(architecture: Architecture) -> dict[str, Any]:
+    return {
+        key: " ".join(map(str, value)) if isinstance(value, list) else value
+        for key, value in architecture.to_dict().items()
+    }
+
+
+def _quantisation(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
+    """Each deployed model and its other forms that were scored, with the change of BLEU."""
+    found: list[Row] = []
+    for row in rows:
+        folder = results.budget(row["task"], row["device"], row["model"])
+        named = (results.place(row["task"], row["device"], row["model"], form) for form in FORMS)
+        scored = [place for place in named if (place / "score.json").exists()]
+        if not scored or row["bleu"] is None:
+            continue
+        forms = (folder, *scored)
+        tested = compared(
+            Place(settings, results, row["task"], row["device"]),
+            {form.name: form for form in forms},
+            f"{row['model']}-forms",
+        )
+        chance = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == folder.name}
+        for place in forms:
+            score, model = read_json(place / "score.json"), read_json(place / "model" / DESCRIPTION)
+            files = (path for path in (place / "model").rglob("*") if path.is_file())
+            found.append(
+                {
+                    **{key: row[key] for key in ("task", "device", "model")},
+                    "precision": f"{model['runtime']} {model['precision']}",
+                    "folder_mb": sum(path.stat().st_size for path in files) / 1e6,
+                    "bleu": score["bleu"],
+                    "bleu_change": None if place == folder else score["bleu"] - row["bleu"],
+                    "p_value": chance.get(place.name),
+                    "chrf": score["chrf"],
+                }
+            )
+    return found
+
+
+def _predictors(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
+    found = []
+    for place in places(settings, results):
+        path = results.predictor(place.task, place.device) / "errors.json"
+        if path.exists():
+            errors = read_json(path)
+            names = ("rows", "held_out_rows", "rmse_ms", "mape_percent", "kendall_tau")
+            floor = errors.get("noise_floor") or {}
+            found.append(
+                {"task": place.task, "device": place.device}
+                | {name: errors.get(name) for name in names}
+                | {"noise_mape_percent": floor.get("mape_percent")}
+            )
+    return found
+
+
+def _significance(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
+    found = []
+    for task, device in dict.fromkeys((row["task"], row["device"]) for row in rows):
+        tested = significance(Place(settings, results, task, device), settings.configuration.report.budgets)
+        found += [{"task": task, "device": device, **pair, "verdict": verdict(pair)} for pair in tested["pairs"]]
+    return found
+
+
+def _benchmarks(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
+    """What Snakemake noted of every job."""
+    root = results.root / "benchmarks"
+    found = []
+    for path in sorted(root.rglob("*.tsv")):
+        frame = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+        if not frame.empty:
+            last = frame.iloc[-1]
+            found.append(
+                {
+                    "job": path.relative_to(root).with_suffix("").as_posix(),
+                    "seconds": _number(last.get("s")),
+                    "processor_s": _number(last.get("cpu_time")),
+                    "max_rss_mb": _number(last.get("max_rss")),
+                }
+            )
+    return found
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
+
+
+TABLES: Mapping[str, Table] = {
+    "main": Table(
+        title="Main results",
+        columns={
+            **WHERE,
+            "kind": text("kind"),
+            "source": text("source"),
+            "latency, ms": interval("latency", "_ms", 1),
+            "energy, J": shown("energy_j", 3),
+            "BLEU": interval("bleu", "", 1),
+            "chrF": shown("chrf", 1),
+            "parameters, M": shown("params_without_embeddings_m", 2),
+            "FLOPs, G": shown("flops_g", 3),
+            "training, s": shown("training_s", 0),
+            "kg CO2e": shown("carbon_kg", 3),
+            "USD": shown("price_usd", 2),
+        },
+        legend="Brackets: 95 % intervals, of the median latency and of BLEU by bootstrap. Parameters and FLOPs are"
+        " without embeddings and output projection, FLOPs of a sentence at the task's measured length. Published rows"
+        f" were not measured here. Carbon and price are estimates of the model's own training, from {COST} where that"
+        " was made; the search is in that table.",
+        rows=_main,
+        target="results/TASK/DEVICE/BUDGET/bleu.txt",
+    ),
+    "inherited": Table(
+        title="Inherited weights and training",
+        columns={
+            **WHERE,
+            "loss, inherited": shown("inherited_loss", 3),
+            "loss, trained": shown("validation_loss", 3),
+            "trained from": text("initial_weights"),
+            "BLEU": interval("bleu", "", 1),
+        },
+        legend="Validation losses, nats a token: with the SuperTransformer's weights, and after training from these"
+        " (inherited) or from scratch (random).",
+        rows=_inherited,
+        target="results/TASK/DEVICE/BUDGET/bleu.txt",
+    ),
+    "significance": Table(
+        title="Differences of BLEU",
+        columns={
+            "task": text("task"),
+            "device": text("device"),
+            "comparison": text("verdict"),
+            "difference": shown("difference", 2),
+            "p": shown("p_value", 3),
+        },
+        legend="Paired bootstrap resampling of test sentences; p is the probability of such a difference by chance.",
+        rows=_significance,
+        target="results/TASK/DEVICE/BUDGET/bleu.txt",
+    ),
+    "quantisation": Table(
+        title="Quantisation",
+        columns={
+            **WHERE,
+            "weights": text("precision"),
+            "folder, MB": shown("folder_mb", 2),
+            "BLEU": shown("bleu", 2),
+            "change": shown("bleu_change", 2),
+            "p": shown("p_value", 3),
+            "chrF": shown("chrf", 2),
+        },
+        legend="p: probability of such a change by chance (paired bootstrap)."
+        " Sizes against Transformer-Big: results/tables/TASK-DEVICE-compression.md.",
+        rows=_quantisation,
+        target="results/TASK/DEVICE/BUDGET/quantized-4bit/bleu.txt",
+    ),
+    "architectures": Table(
+        title="Architectures",
+        columns={
+            **WHERE,
+            "encoder width": text("encoder_embed_dim"),
+            "encoder FFN": text("encoder_ffn_dim"),
+            "encoder heads": text("encoder_heads"),
+            "decoder width": text("decoder_embed_dim"),
+            "decoder FFN": text("decoder_ffn_dim"),
+            "self heads": text("decoder_self_heads"),
+            "cross heads": text("decoder_cross_heads"),
+            "cross span": text("decoder_cross_span"),
+        },
+        legend="Lists have one entry a layer, the first next to the embedding. Cross span: last encoder layers that"
+        " are attended to.",
+        rows=_architectures,
+        target="results/TASK/DEVICE/BUDGET/architecture.json",
+    ),
+    "predictors": Table(
+        title="Latency predictors",
+        columns={
+            "task": text("task"),
+            "device": text("device"),
+            "measured": text("rows"),
+            "held out": text("held_out_rows"),
+            "RMSE, ms": shown("rmse_ms", 2),
+            "MAPE, %": shown("mape_percent", 2),
+            "Kendall's tau": shown("kendall_tau", 3),
+            "noise, MAPE %": shown("noise_mape_percent", 2),
+        },
+        legend="On Architectures that the predictor was not fitted to. Noise: what a perfect predictor would show.",
+        rows=_predictors,
+        target="results/TASK/DEVICE/predictor/errors.json",
+    ),
+    "benchmarks": Table(
+        title="Run time of jobs",
+        columns={
+            "job": text("job"),
+            "seconds": shown("seconds", 1),
+            "processor seconds": shown("processor_s", 1),
+            "memory, MB": shown("max_rss_mb", 0),
+        },
+        legend="As Snakemake measured the last run of each job.",
+        rows=_benchmarks,
+        target="",
+    ),
+}
+
+
+def make_tables(settings: Settings, results: Results) -> dict[str, list[Row]]:
+    """Rows of every table, from what there is; a table may have none."""
+    chosen = settings.configuration.report
+    rows = [row for place in places(settings, results) for row in rows_of(place, chosen.budgets)]
+    return {name: without_empty(table.rows(settings, results, rows)) for name, table in TABLES.items()}
+
+
+def write_tables(settings: Settings, results: Results) -> tuple[list[Path], list[Lacking]]:
+    """Write results/tables/NAME.{csv,md,json} of every table that has rows.
+
+    Returns:
+        The files, and what the other tables lack.
+    """
+    written, lacking = [], []
+    made = provenance(seed=None, settings=settings.configuration.report.model_dump(mode="json"))
+    for name, rows in make_tables(settings, results).items():
+        table, path = TABLES[name], results.tables / name
+        if not rows:
+            lacking.append(Lacking(f"{path}: a row of the table", table.target))
+            continue
+        body = markdown(table.title, table.columns, rows, [table.legend])
+        write_document(path, {"title": table.title, "rows": rows, "provenance": made}, body)
+        written += [Path(f"{path}.{kind}") for kind in ("csv", "md", "json")]
+    return written, lacking

@@ -1,0 +1,1 @@
+"""Networks as CTranslate2 models."""

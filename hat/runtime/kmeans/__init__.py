@@ -1,0 +1,1 @@
+"""Weights clustered by k-means."""

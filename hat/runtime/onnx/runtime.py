@@ -1,0 +1,153 @@
+"""The onnxruntime Runtime: ONNX graphs that are written here, in fp32, int8 or int4."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hat.artifacts.files import digest, disk_error
+from hat.runtime.base import Blueprint, Decoding, Hypothesis, Weights, made_decoding, made_sentence
+from hat.runtime.beam import beam_search
+from hat.runtime.onnx.evolved import add_evolved_encoder, add_evolved_step, past_heads, windows
+from hat.runtime.onnx.graph import ConstantFile, Graph
+from hat.runtime.onnx.layers import padded_head_dim
+from hat.runtime.onnx.network import add_encoder, add_search, add_step, projection_of, search_model
+from hat.runtime.onnx.sessions import Sessions
+from hat.runtime.onnx.stepper import Embedding, OnnxNetwork, OnnxStepper, Pools
+from hat.runtime.onnx.tables import Table, make_tables, table_names
+from hat.runtime.shortlist import FILE, Shortlist
+from hat.space.evolved import EvolvedArchitecture
+from hat.space.shape import Shape
+
+if TYPE_CHECKING:
+    from hat.space.kinds import AnyArchitecture
+
+ENCODER, STEP, CONSTANTS = "encoder.onnx", "step.onnx", "constants.bin"
+
+
+class OnnxRuntime:
+    """Writes and loads networks for ONNX Runtime on a CPU.
+
+    Args:
+        precision: ``fp32``; ``int8``: weights and activations; ``int4``: weights, with int8 tables and projection.
+        threads: CPU threads of a sentence.
+        parallel: sentences that are translated side by side.
+    """
+
+    name = package = "onnxruntime"
+
+    def __init__(self, precision: str, threads: int, parallel: int = 1) -> None:
+        self.precision, self.threads, self.parallel = precision, threads, parallel
+
+    def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
+        """Nothing is refused."""
+        return None
+
+    def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
+        """See :class:`hat.runtime.base.Runtime`."""
+        architecture, shape = blueprint.architecture, blueprint.shape
+        tables = make_tables(architecture, shape, weights, self.precision)
+        name = table_names(architecture, shape)["projection"]
+        projection = (folder, name, tables[name])
+        rows = None if shortlist is None else projection
+        try:
+            for table_name, table in tables.items():
+                table.save(folder, table_name)
+            with open(folder / CONSTANTS, "wb") as stream:
+                constants = ConstantFile(stream, CONSTANTS)
+                encoder, step = (Graph(part, self.precision, constants) for part in ("encoder", "step"))
+                if isinstance(architecture, EvolvedArchitecture):
+                    add_evolved_encoder(encoder, architecture, shape, weights, rows)
+                    hidden = add_evolved_step(step, architecture, shape, weights)
+                else:
+                    add_encoder(encoder, architecture, shape, weights, rows)
+                    hidden = add_step(step, architecture, shape, weights)
+                if shortlist is None:
+                    add_search(step, hidden, projection_of(step, *projection))
+                else:
+                    output = step.output("hidden", "float32", [1, "beam", architecture.decoder_embed_dim])
+                    step.node("Identity", hidden, outputs=[output])
+            properties = self._properties(blueprint, shortlist is not None)
+            for name, graph in ((ENCODER, encoder), (STEP, step)):
+                (folder / name).write_bytes(graph.model(properties))
+        except OSError as error:
+            if (failure := disk_error(error, folder)) is not None:
+                raise failure from error
+            raise
+        if shortlist is not None:
+            shortlist.save(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
+
+    def load(self, folder: Path, blueprint: Blueprint) -> "OnnxModel":
+        """See :class:`hat.runtime.base.Runtime`."""
+        architecture, shape = blueprint.architecture, blueprint.shape
+        shortlist = Shortlist.load(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
+        names = table_names(architecture, shape)
+        sides = [
+            ("source", shape.source_vocabulary, architecture.encoder_embed_dim),
+            ("target", shape.target_vocabulary, architecture.decoder_embed_dim),
+        ]
+        if shortlist is not None:
+            sides.append(("projection", shape.target_vocabulary, architecture.decoder_embed_dim))
+        tables = {side: Table.load(folder, names[side], self.precision, (rows, dim)) for side, rows, dim in sides}
+        sessions, properties = Sessions(self.threads, self.parallel), self._properties(blueprint, shortlist is not None)
+        encoder, step = (sessions.load(folder / name, properties) for name in (ENCODER, STEP))
+        if isinstance(architecture, EvolvedArchitecture):
+            own_heads, seen = past_heads(architecture), windows(architecture)
+        else:
+            own_heads, seen = list(architecture.decoder_self_heads), []
+        network = OnnxNetwork(
+            heads=[(heads, padded_head_dim(shape.qkv_dim, heads)) for heads in own_heads],
+            windows=seen,
+            sessions=sessions,
+            encoder=encoder,
+            step=step,
+            search=search_model(self.precision, architecture.decoder_embed_dim),
+            source=Embedding(tables["source"], shape.super_encoder_dim, shape),
+            target=Embedding(tables["target"], shape.super_decoder_dim, shape),
+            shortlist=shortlist,
+        )
+        return OnnxModel(network, self.parallel)
+
+    def _properties(self, blueprint: Blueprint, shortlist: bool) -> dict[str, str]:
+        """What the graphs say that they are graphs of."""
+        return {
+            "network": digest([blueprint.architecture.to_dict(), asdict(blueprint.shape)]),
+            "precision": self.precision,
+            "shortlist": "yes" if shortlist else "no",
+        }
+
+
+class OnnxModel:
+    """A network that translates on this machine; several threads may use it at once.
+
+    Args:
+        network: the network.
+        parallel: sentences that are translated side by side.
+    """
+
+    def __init__(self, network: OnnxNetwork, parallel: int) -> None:
+        self.network = network
+        self.executor = ThreadPoolExecutor(parallel) if parallel > 1 else None
+        self.local = threading.local()
+
+    def search(self, source: list[int], decoding: Decoding) -> list[Hypothesis]:
+        """All finished hypotheses of a source (token numbers, end symbol last), best first."""
+        if not hasattr(self.local, "pools"):
+            self.local.pools = Pools(self.network.heads)
+        stepper = OnnxStepper(self.network, self.local.pools, source, decoding.beam)
+        return beam_search(stepper, [len(source)], decoding)[0]
+
+    def translate(self, sources: list[list[int]], decoding: Decoding) -> list[Hypothesis]:
+        """Best hypothesis of each source, decoded one by one, or side by side."""
+        if self.executor is None or len(sources) < 2:
+            return [self.search(source, decoding)[0] for source in sources]
+        # Longest first, so that none is left alone at the end.
+        order = sorted(range(len(sources)), key=lambda number: -len(sources[number]))
+        futures = {number: self.executor.submit(self.search, sources[number], decoding) for number in order}
+        return [futures[number].result()[0] for number in range(len(sources))]
+
+    def run_sentence(self, source_length: int, target_length: int, beam: int) -> None:
+        """See :class:`hat.runtime.base.LoadedModel`."""
+        made = made_sentence(self.network.source.vocabulary, source_length)
+        self.search(made, made_decoding(target_length, beam))

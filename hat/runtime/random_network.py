@@ -1,0 +1,74 @@
+"""Networks with random weights, for measuring: made in a moment, with NumPy alone."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from hat.data.text.special_tokens import SPECIALS
+from hat.errors import InputError
+from hat.runtime.base import Blueprint, LoadedModel, Runtime, Weights
+from hat.runtime.shortlist import Shortlist
+from hat.space.shape import Shape, shared_names
+from hat.space.tensors import weight_shapes
+
+if TYPE_CHECKING:
+    from hat.space.kinds import AnyArchitecture
+
+
+def random_weights(architecture: "AnyArchitecture", shape: Shape, seed: int) -> Weights:
+    """Xavier-uniform matrices, embeddings of variance 1 / width, zero biases, norms of one."""
+    rng = np.random.default_rng(seed)
+    shared, weights = shared_names(shape), dict[str, npt.NDArray[np.float32]]()
+    for name, size in weight_shapes(architecture, shape):
+        if len(size) == 1:
+            weights[name] = np.full(size, float(name.endswith("norm.weight")), np.float32)
+            continue
+        if name in shared:
+            weights[name] = weights[shared[name]]
+            continue
+        bound = (
+            (3 / size[1]) ** 0.5 if name.endswith(("embedding.weight", "projection.weight")) else (6 / sum(size)) ** 0.5
+        )
+        matrix = rng.random(size, np.float32)
+        matrix -= 0.5
+        matrix *= 2 * bound
+        weights[name] = matrix
+    return weights
+
+
+def build(
+    runtime: Runtime, architecture: "AnyArchitecture", shape: Shape, *, seed: int, candidates: int | None = None
+) -> LoadedModel:
+    """A network with random weights, for measuring.
+
+    Args:
+        runtime: what it is built for.
+        architecture: its dimensions.
+        shape: what it shares with others of its task.
+        seed: of the weights.
+        candidates: target tokens of every sentence's shortlist; no shortlist where absent.
+
+    Raises:
+        InputError: the Runtime cannot express it.
+    """
+    if (reason := runtime.refusal(architecture, shape)) is not None:
+        raise InputError(f"runtime {runtime.name!r}: {reason}")
+    blueprint = blueprint_of(architecture, shape)
+    # Padding, one of the first tokens, is no candidate.
+    shortlist = None if candidates is None else Shortlist(range(min(candidates + 1, shape.target_vocabulary)), {})
+    with tempfile.TemporaryDirectory() as folder:
+        runtime.write(Path(folder), blueprint, random_weights(architecture, shape, seed), shortlist)
+        return runtime.load(Path(folder), blueprint)
+
+
+def blueprint_of(architecture: "AnyArchitecture", shape: Shape) -> Blueprint:
+    """A blueprint with made tokens."""
+    source, target = (_made_tokens(count) for count in (shape.source_vocabulary, shape.target_vocabulary))
+    return Blueprint(architecture=architecture, shape=shape, source_tokens=source, target_tokens=target)
+
+
+def _made_tokens(count: int) -> list[str]:
+    return [*SPECIALS, *(f"token{number}" for number in range(len(SPECIALS), count))]

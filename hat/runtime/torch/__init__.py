@@ -1,0 +1,1 @@
+"""Networks executed by PyTorch."""

@@ -1,0 +1,128 @@
+"""Search of the whole front of loss and latency: NSGA-II (Deb et al., 2002), by pymoo, over categorical choices."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hat.config.search import Search
+from hat.search.algorithms.genetic import SAMPLED
+from hat.search.algorithms.start import spread_start
+from hat.search.problem import Candidate, Problem, Proposal
+from hat.space.architecture import Architecture
+from hat.space.encoding import Genes, Rows
+
+START, BRED = "start", "nsga2"
+# A generation is this part of all evaluations, and has at least and at most so many.
+GENERATION_PART, FEWEST, MOST = 0.125, 8, 50
+# Rounds in a row without anything new within the budget after which Architectures are drawn at random, and matings
+# after which a round has to do with the children that are there.
+DRY_ROUNDS = 8
+MATINGS = 10
+# Both objectives of what is not evaluated since it is not feasible; pymoo ranks it by its violation alone.
+NEVER = 1e9
+
+
+class ParetoSearch:
+    """NSGA-II over validation loss and latency, with uniform crossover and mutation by drawing a choice again.
+
+    Args:
+        problem: space and budgets; what is above the largest is refused.
+        settings: how many Architectures are evaluated.
+        seed: the search is a function of it and of the losses it is told.
+    """
+
+    def __init__(self, problem: Problem, settings: Search, seed: int) -> None:
+        self.problem = problem
+        self.planned = settings.evaluations
+        self._losses: dict[Architecture, float] = {}
+        self._genes = Genes(problem.space)
+        size = int(np.clip(round(GENERATION_PART * self.planned), FEWEST, MOST))
+        self._rng = random.Random(seed)
+        start = spread_start(problem, min(size, self.planned), (), self._rng)
+        self._started = self._dry = False
+        self._population: Any = None
+        self._points: list[Architecture] = []
+        self._algorithm = self._nsga2(start, seed)
+
+    def _nsga2(self, start: Sequence[Architecture], seed: int) -> Any:
+        from pymoo.algorithms.moo.nsga2 import NSGA2
+        from pymoo.core.duplicate import DuplicateElimination
+        from pymoo.core.mutation import Mutation
+        from pymoo.core.problem import Problem as PymooProblem
+        from pymoo.core.termination import NoTermination
+        from pymoo.operators.crossover.ux import UniformCrossover
+
+        genes, counts, evaluated = self._genes, self._genes.counts, self._losses
+
+        class Redraw(Mutation):  # type: ignore[misc]
+            """Draws each choice again with the probability of one change in a row."""
+
+            def _do(self, problem: Any, X: Rows, *_: Any, random_state: Any = None, **__: Any) -> Rows:
+                drawn = np.floor(random_state.random(X.shape) * counts).astype(int)
+                changed: Rows = np.where(random_state.random(X.shape) < 2 / len(counts), drawn, X)
+                return changed
+
+        class Same(DuplicateElimination):  # type: ignore[misc]
+            """Drops what is evaluated already, and what stands before it among the children."""
+
+            def _do(self, pop: Any, other: Any, is_duplicate: Rows) -> Rows:
+                taken = set() if other is None else {genes.architecture(row) for row in other.get("X")}
+                for place, row in enumerate(pop.get("X")):
+                    point = genes.architecture(row)
+                    is_duplicate[place] |= point in taken or point in evaluated
+                    taken.add(point)
+                return is_duplicate
+
+        algorithm = NSGA2(
+            pop_size=len(start),
+            sampling=np.array([genes.row(point) for point in start]),
+            crossover=UniformCrossover(),
+            mutation=Redraw(),
+            eliminate_duplicates=Same(),
+        )
+        algorithm.mating.n_max_iterations = MATINGS
+        described = PymooProblem(n_var=len(counts), n_obj=2, n_ieq_constr=1, xl=0, xu=counts - 1, vtype=int)
+        algorithm.setup(described, termination=NoTermination(), seed=seed, verbose=False)
+        return algorithm
+
+    def ask(self) -> list[Proposal]:
+        """The new Architectures of the next generation; none when all evaluations are used."""
+        left = self.planned - len(self._losses)
+        if left <= 0:
+            return []
+        for _ in range(0 if self._dry else DRY_ROUNDS):
+            self._population = self._algorithm.ask()
+            if self._population is None or not len(self._population):
+                # Nothing that differs from the population and from all that was evaluated.
+                break
+            self._points = [self._genes.architecture(row) for row in self._population.get("X")]
+            if new := self.problem.feasible(self._points)[:left]:
+                origin = BRED if self._started else START
+                self._started = True
+                return [Proposal(point, origin) for point in new]
+            self._tell()
+        # Breeding finds nothing new any more: what is left is drawn, and the population stays as it is.
+        self._dry, self._population = True, None
+        drawn = spread_start(self.problem, min(left, FEWEST), self._losses, self._rng)
+        return [Proposal(point, SAMPLED) for point in drawn]
+
+    def tell(self, candidates: Sequence[Candidate]) -> None:
+        """Select the next population."""
+        self._losses.update((candidate.architecture, candidate.validation_loss) for candidate in candidates)
+        if self._population is not None:
+            self._tell()
+
+    def _tell(self) -> None:
+        from pymoo.core.evaluator import Evaluator
+        from pymoo.problems.static import StaticProblem
+
+        latencies = self.problem.constrained(self._points)
+        losses = [self._losses.get(point, NEVER) for point in self._points]
+        # What is outside a limit or not evaluated any more violates, too.
+        unknown = np.array([float(point not in self._losses) for point in self._points])
+        objectives = np.column_stack([losses, latencies])
+        violation = np.maximum(latencies - self.problem.budgets_ms[-1], unknown)[:, None]
+        Evaluator().eval(StaticProblem(self._algorithm.problem, F=objectives, G=violation), self._population)
+        self._algorithm.tell(infills=self._population)

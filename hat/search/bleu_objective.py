@@ -1,0 +1,73 @@
+"""BLEU of inherited weights: as an objective, and how well the validation loss tells it."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.binary.batches import length_batches
+from hat.data.task_shape import task_shape
+from hat.data.validation_texts import ValidationTexts
+from hat.model.base import EncoderDecoder
+from hat.model.supertransformer import SuperTransformer
+from hat.runtime.base import Decoding
+from hat.runtime.beam import BATCH_TOKENS, BEAM, compared_decoding
+from hat.runtime.torch.runtime import TorchModel
+from hat.space.architecture import Architecture
+from hat.space.search_space import SearchSpace
+from hat.train import checkpoints
+
+
+class BleuOfInherited:
+    """100 - BLEU of translations of the validation subset, with inherited weights; one block, which is the whole.
+
+    Args:
+        settings: the configuration; beam 5, lengths as the task scores.
+        results: where the SuperTransformer and the data are.
+        task: name of the task.
+        gpu: number of the GPU that translates; the processor where absent, with one thread.
+
+    Raises:
+        InputError: the checkpoint or the data are missing or malformed.
+    """
+
+    blocks = 1
+
+    def __init__(self, settings: Settings, results: Results, task: str, gpu: int | None = None) -> None:
+        chosen = settings.task(task)
+        torch.set_num_threads(1)
+        self._device = torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
+        self._parent = SuperTransformer(SearchSpace(settings.space_of(task)), task_shape(settings, results, task))
+        self._parent.load_state_dict(checkpoints.load(results.supertransformer(task) / "checkpoint.pt")["model"])
+        self._texts = ValidationTexts(settings, results, task, chosen.search.validation_sentences)
+        self._decoding = compared_decoding(chosen.scoring)
+
+    def bleu(self, architecture: Architecture) -> float:
+        """BLEU of the translations against the raw references."""
+        model = self._parent.extract(architecture).to(self._device)
+        return validation_bleu(model, self._texts, self._decoding)
+
+    def sums(self, requests: Sequence[tuple[Architecture, int, int]]) -> Iterator[tuple[list[float], list[float]]]:
+        """100 - BLEU, and 1, of each request, in order."""
+        for architecture, _, _ in requests:
+            yield [100 - self.bleu(architecture)], [1.0]
+
+
+def validation_bleu(model: EncoderDecoder, texts: ValidationTexts, decoding: Decoding) -> float:
+    """BLEU of a network's translations of validation sentences against the raw references.
+
+    Args:
+        model: the network.
+        texts: the sentences.
+        decoding: how they are translated.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    translator = TorchModel(model)
+    made: dict[int, Sequence[int]] = {}
+    for batch in length_batches(texts.split, BATCH_TOKENS // BEAM, texts.numbers):
+        found = translator.translate([texts.split.source[number].tolist() for number in batch], decoding)
+        made |= {int(number): best.tokens for number, best in zip(batch, found, strict=True)}
+    lines = texts.decoded([made[int(number)] for number in texts.numbers])
+    return float(BLEU(trg_lang=texts.language).corpus_score(lines, [texts.references]).score)

@@ -1,0 +1,152 @@
+"""The choices for every dimension: size, sampling, mutation, crossover, membership."""
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import fields
+from itertools import product
+from typing import Any
+
+from hat.config.networks import Space
+from hat.errors import InputError
+from hat.space.architecture import DECODER_LISTS, ENCODER_LISTS, Architecture
+
+
+class SearchSpace:
+    """The choices for every dimension: size, sampling, mutation, crossover, membership.
+
+    Sampling draws every dimension uniformly, as published; dimensions of inactive layers do not exist.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    @property
+    def size(self) -> int:
+        """Number of different Architectures."""
+        space = self.space
+        encoder = len(space.encoder_ffn_dim) * len(space.encoder_heads)
+        decoder = math.prod(len(getattr(space, name)) for name in DECODER_LISTS)
+        size: int = (
+            len(space.encoder_embed_dim)
+            * len(space.decoder_embed_dim)
+            * sum(encoder**depth for depth in space.encoder_layers)
+            * sum(decoder**depth for depth in space.decoder_layers)
+        )
+        return size
+
+    def __contains__(self, architecture: object) -> bool:
+        return isinstance(architecture, Architecture) and not any(True for _ in self.violations(architecture))
+
+    def violations(self, architecture: Architecture) -> Iterator[str]:
+        """One sentence for every dimension of the Architecture that the space does not allow."""
+        for name in ("encoder_layers", "decoder_layers", *(field.name for field in fields(Architecture))):
+            value, allowed = getattr(architecture, name), getattr(self.space, name)
+            if not set(value if isinstance(value, tuple) else (value,)) <= set(allowed):
+                yield f"{name} is {value}, expected of {list(allowed)}"
+
+    def check(self, architecture: Architecture, where: str) -> None:
+        """Refuse an Architecture outside the space.
+
+        Raises:
+            InputError: names every dimension that is outside.
+        """
+        if wrong := list(self.violations(architecture)):
+            raise InputError(f"{where}: outside the space: {'; '.join(wrong)}")
+
+    @property
+    def largest(self) -> Architecture:
+        """The Architecture with the largest choice everywhere: the SuperTransformer's own shape.
+
+        The span of cross-attention, which costs no weights, is the smallest.
+        """
+        return self._extreme(max)
+
+    @property
+    def smallest(self) -> Architecture:
+        """The Architecture with the smallest choice everywhere."""
+        return self._extreme(min)
+
+    def _extreme(self, pick: Any) -> Architecture:
+        space = self.space
+        encoder, decoder = pick(space.encoder_layers), pick(space.decoder_layers)
+        lists = {name: (pick(getattr(space, name)),) * encoder for name in ENCODER_LISTS}
+        lists |= {name: (pick(getattr(space, name)),) * decoder for name in DECODER_LISTS}
+        lists["decoder_cross_span"] = (min(space.decoder_cross_span),) * decoder
+        return Architecture(
+            encoder_embed_dim=pick(space.encoder_embed_dim), decoder_embed_dim=pick(space.decoder_embed_dim), **lists
+        )
+
+    def sample(self, rng: random.Random) -> Architecture:
+        """Draw every dimension uniformly.
+
+        In the order of the research code's ``sample_configs``, spans also for layers that are not there: with
+        ``random.Random(n)`` and choices in its order, what it trains in update n, counted from 0.
+        """
+        space = self.space
+        encoder_dim, decoder_dim = rng.choice(space.encoder_embed_dim), rng.choice(space.decoder_embed_dim)
+        depths = [rng.choice(space.encoder_layers), rng.choice(space.decoder_layers)]
+        lists: dict[str, tuple[int, ...]] = {}
+        for depth, names in zip(depths, (ENCODER_LISTS, DECODER_LISTS[:-1]), strict=True):
+            layers = [[rng.choice(getattr(space, name)) for name in names] for _ in range(depth)]
+            lists |= dict(zip(names, zip(*layers, strict=True), strict=True))
+        spans = [rng.choice(space.decoder_cross_span) for _ in range(max(space.decoder_layers))]
+        lists["decoder_cross_span"] = tuple(spans[: depths[1]])
+        return Architecture(encoder_embed_dim=encoder_dim, decoder_embed_dim=decoder_dim, **lists)
+
+    def mutate(self, parent: Architecture, probability: float, rng: random.Random) -> Architecture:
+        """Draw every dimension again with the given probability; keep the parent's value otherwise.
+
+        Dimensions of layers that the parent does not have are always drawn.
+        """
+
+        def choose(name: str, layer: int | None) -> int:
+            drawn = rng.choice(getattr(self.space, name))
+            kept = _gene(parent, name, layer)
+            return drawn if kept is None or rng.random() < probability else kept
+
+        return self._assemble(choose)
+
+    def crossover(self, first: Architecture, second: Architecture, rng: random.Random) -> Architecture:
+        """Take every dimension from either parent with equal probability, from the one that has it otherwise."""
+
+        def choose(name: str, layer: int | None) -> int:
+            genes = [gene for gene in (_gene(first, name, layer), _gene(second, name, layer)) if gene is not None]
+            # Both parents lack no layer that the child can have: its depth is one of theirs.
+            return rng.choice(genes)
+
+        return self._assemble(choose)
+
+    def _assemble(self, choose: Any) -> Architecture:
+        encoder, decoder = choose("encoder_layers", None), choose("decoder_layers", None)
+        lists = {name: tuple(choose(name, layer) for layer in range(encoder)) for name in ENCODER_LISTS}
+        lists |= {name: tuple(choose(name, layer) for layer in range(decoder)) for name in DECODER_LISTS}
+        return Architecture(
+            encoder_embed_dim=choose("encoder_embed_dim", None),
+            decoder_embed_dim=choose("decoder_embed_dim", None),
+            **lists,
+        )
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Every Architecture once, in a fixed order; for spaces small enough to walk through."""
+        space = self.space
+        encoder_layer = list(product(*(getattr(space, name) for name in ENCODER_LISTS)))
+        decoder_layer = list(product(*(getattr(space, name) for name in DECODER_LISTS)))
+        for encoder_dim, decoder_dim in product(space.encoder_embed_dim, space.decoder_embed_dim):
+            for encoder in (
+                layers for depth in space.encoder_layers for layers in product(encoder_layer, repeat=depth)
+            ):
+                for decoder in (
+                    layers for depth in space.decoder_layers for layers in product(decoder_layer, repeat=depth)
+                ):
+                    lists = dict(zip(ENCODER_LISTS, zip(*encoder, strict=True), strict=True))
+                    lists |= dict(zip(DECODER_LISTS, zip(*decoder, strict=True), strict=True))
+                    yield Architecture(encoder_embed_dim=encoder_dim, decoder_embed_dim=decoder_dim, **lists)
+
+
+def _gene(architecture: Architecture, name: str, layer: int | None) -> int | None:
+    """A dimension of an Architecture, None where it has no such layer."""
+    value = getattr(architecture, name)
+    if layer is None:
+        return int(value)
+    return value[layer] if layer < len(value) else None

@@ -1,0 +1,117 @@
+"""Names and shapes of a network's tensors."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hat.space.evolved import (
+    DECODER_FINAL,
+    DECODER_LEFT,
+    DECODER_RIGHT,
+    ENCODER_CONVOLUTION,
+    ENCODER_SEPARABLE,
+    FFN_FACTOR,
+    EvolvedArchitecture,
+)
+from hat.space.shape import Shape
+
+if TYPE_CHECKING:
+    from hat.space.kinds import AnyArchitecture
+
+
+# Names and shapes of tensors.
+_Tensors = Iterator[tuple[str, tuple[int, ...]]]
+
+
+def weight_shapes(architecture: "AnyArchitecture", shape: Shape) -> _Tensors:
+    """Names and shapes of a network's tensors, as the networks of :mod:`hat.model.networks` have them."""
+    encoder, decoder, share = architecture.encoder_embed_dim, architecture.decoder_embed_dim, shape.share_embeddings
+    source = (shape.source_vocabulary, max(encoder, decoder) if share == "all" else encoder)
+    target = source if share == "all" else (shape.target_vocabulary, decoder)
+    yield "source_embedding.weight", source
+    yield "target_embedding.weight", target
+    yield "projection.weight", (shape.target_vocabulary, decoder) if share == "none" else target
+    if isinstance(architecture, EvolvedArchitecture):
+        for number in range(architecture.encoder_cells):
+            yield from _encoder_cell(f"encoder.{number}", architecture.width)
+        for number in range(architecture.decoder_cells):
+            yield from _decoder_cell(f"decoder.{number}", architecture.width)
+    else:
+        for number, ffn in enumerate(architecture.encoder_ffn_dim):
+            yield from _layer(f"encoder.{number}", encoder, ffn, shape.qkv_dim)
+        for number, ffn in enumerate(architecture.decoder_ffn_dim):
+            yield from _layer(f"decoder.{number}", decoder, ffn, shape.qkv_dim, memory=encoder)
+    if shape.norm != "post":
+        yield from _norm("encoder_norm", encoder)
+        yield from _norm("decoder_norm", decoder)
+
+
+def _linear(name: str, inner: int, outer: int, *, bias: bool = True) -> _Tensors:
+    yield f"{name}.weight", (outer, inner)
+    if bias:
+        yield f"{name}.bias", (outer,)
+
+
+def _norm(name: str, dim: int) -> _Tensors:
+    yield f"{name}.weight", (dim,)
+    yield f"{name}.bias", (dim,)
+
+
+def _attention(name: str, dim: int, qkv: int, *, memory: int | None = None, bias: bool = True) -> _Tensors:
+    """Attention to itself, or to a memory of so many features."""
+    if memory is None:
+        yield from _linear(f"{name}.qkv", dim, 3 * qkv, bias=bias)
+    else:
+        yield from _linear(f"{name}.query", dim, qkv, bias=bias)
+        yield from _linear(f"{name}.key_value", memory, 2 * qkv, bias=bias)
+    yield from _linear(f"{name}.out", qkv, dim, bias=bias)
+
+
+def _layer(name: str, dim: int, ffn: int, qkv: int, *, memory: int | None = None) -> _Tensors:
+    """A layer of a Transformer; one of the decoder attends to a memory of so many features."""
+    yield from _attention(f"{name}.attention", dim, qkv)
+    yield from _norm(f"{name}.attention_residual.norm", dim)
+    if memory is not None:
+        yield from _attention(f"{name}.cross_attention", dim, qkv, memory=memory)
+        yield from _norm(f"{name}.cross_attention_residual.norm", dim)
+    yield from _linear(f"{name}.ffn.inner", dim, ffn)
+    yield from _linear(f"{name}.ffn.out", ffn, dim)
+    yield from _norm(f"{name}.ffn_residual.norm", dim)
+
+
+def _separable(name: str, dim: int, outer: int, kernel: int) -> _Tensors:
+    yield f"{name}.filters", (dim, kernel)
+    yield from _linear(f"{name}.linear", dim, outer)
+
+
+def _encoder_cell(name: str, dim: int) -> _Tensors:
+    """A cell of an Evolved Transformer's encoder."""
+    wide = FFN_FACTOR * dim
+    for sublayer in ("unit", "branches", "attention", "ffn"):
+        yield from _norm(f"{name}.{sublayer}_residual.norm", dim)
+    yield from _linear(f"{name}.unit.values", dim, dim)
+    yield from _linear(f"{name}.unit.gates", dim, dim)
+    yield from _linear(f"{name}.branches.left", dim, wide)
+    yield from _linear(f"{name}.branches.right.linear", ENCODER_CONVOLUTION * dim, dim // 2)
+    yield from _norm(f"{name}.branches.norm", wide)
+    yield from _separable(f"{name}.branches.out", wide, dim // 2, ENCODER_SEPARABLE)
+    yield from _attention(f"{name}.attention", dim, dim, bias=False)
+    yield from _linear(f"{name}.ffn.inner", dim, wide)
+    yield from _linear(f"{name}.ffn.out", wide, dim)
+
+
+def _decoder_cell(name: str, dim: int) -> _Tensors:
+    """A cell of an Evolved Transformer's decoder."""
+    wide = FFN_FACTOR * dim
+    for sublayer in ("wide", "branches", "attention", "cross", "ffn"):
+        yield from _norm(f"{name}.{sublayer}_residual.norm", dim)
+    for attention in ("wide_attention", "attention"):
+        yield from _attention(f"{name}.{attention}", dim, dim, bias=False)
+    for attention in ("first_cross_attention", "second_cross_attention"):
+        yield from _attention(f"{name}.{attention}", dim, dim, memory=dim, bias=False)
+    yield from _separable(f"{name}.branches.left", dim, 2 * dim, DECODER_LEFT)
+    yield from _separable(f"{name}.branches.right", dim, dim // 2, DECODER_RIGHT)
+    yield from _norm(f"{name}.branches.norm", 2 * dim)
+    yield from _separable(f"{name}.branches.out", 2 * dim, dim, DECODER_FINAL)
+    yield from _linear(f"{name}.ffn.inner", dim, wide)
+    yield from _norm(f"{name}.ffn.norm", wide)
+    yield from _linear(f"{name}.ffn.out", wide, dim)

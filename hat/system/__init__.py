@@ -1,0 +1,1 @@
+"""Console, logs, progress, processes and machines."""

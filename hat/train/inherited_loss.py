@@ -1,0 +1,109 @@
+"""Validation loss of networks as they are: with inherited weights, and with random ones."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hat.artifacts.layout import Results
+from hat.config.settings import Settings
+from hat.data.binary.batches import Batch, PairedSplit, length_batches, spread_numbers, validation_batches
+from hat.data.task_shape import task_shape
+from hat.data.text.special_tokens import PAD
+from hat.model.networks import build_network
+from hat.model.supertransformer import SuperTransformer
+from hat.space.architecture import Architecture
+from hat.space.kinds import AnyArchitecture
+from hat.space.search_space import SearchSpace
+from hat.train import checkpoints
+from hat.train.objective import Objective, validate
+
+# Blocks of the validation subset: sums of them are what is kept of an evaluation.
+BLOCKS = 54
+ORDER_SEED = 0
+
+
+class InheritedLoss:
+    """Evaluates Architectures on a fixed subset of the validation split, block by block.
+
+    The subset is put in a fixed random order and cut into blocks, so that the first blocks are a random sample of it.
+
+    Args:
+        settings: the configuration.
+        results: where the SuperTransformer and the data are.
+        task: name of the task.
+        gpu: number of the GPU that evaluates; the processor where absent, with one thread: its sums are the same
+            whatever else the machine does.
+
+    Raises:
+        InputError: the checkpoint or the data are missing or malformed.
+    """
+
+    def __init__(self, settings: Settings, results: Results, task: str, gpu: int | None = None) -> None:
+        chosen = settings.task(task)
+        training = chosen.supertransformer
+        torch.set_num_threads(1)
+        self._device = torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
+        model = SuperTransformer(SearchSpace(settings.space_of(task)), task_shape(settings, results, task))
+        model.load_state_dict(checkpoints.load(results.supertransformer(task) / "checkpoint.pt")["model"])
+        self._model = model.to(self._device)
+        self._objective = Objective(model, training).eval()
+        self._split = PairedSplit(results.data(task), chosen, "validation")
+        self._batch_tokens = training.batch_tokens
+        numbers = spread_numbers(len(self._split), chosen.search.validation_sentences)
+        order = np.random.default_rng(ORDER_SEED).permutation(len(numbers))
+        self._blocks = np.array_split(numbers[order], min(BLOCKS, len(numbers)))
+        self._batches: dict[tuple[int, int], list[tuple[Batch, npt.NDArray[np.int64]]]] = {}
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks of the subset."""
+        return len(self._blocks)
+
+    def sums(self, requests: Sequence[tuple[Architecture, int, int]]) -> Iterator[tuple[list[float], list[float]]]:
+        """Nll (nats) and target tokens of the blocks ``first`` to ``last`` - 1 of each request, in order."""
+        for architecture, first, last in requests:
+            self._model.select(architecture)
+            nll, tokens = torch.zeros(last - first, dtype=torch.float64), torch.zeros(last - first, dtype=torch.float64)
+            for batch, owners in self._batches_of(first, last):
+                places = torch.from_numpy(owners)
+                nll.index_add_(0, places, self._objective.sentence_nll(batch).cpu())
+                tokens.index_add_(0, places, (batch.target != PAD).sum(1).cpu().double())
+            yield nll.tolist(), tokens.tolist()
+
+    def _batches_of(self, first: int, last: int) -> list[tuple[Batch, npt.NDArray[np.int64]]]:
+        """Batches of some blocks, each with the place of every sentence's block among them."""
+        if (first, last) not in self._batches:
+            chosen = self._blocks[first:last]
+            owner = {int(number): place for place, block in enumerate(chosen) for number in block}
+            self._batches[first, last] = [
+                (self._split.batch(rows).to(self._device), np.array([owner[int(number)] for number in rows]))
+                for rows in length_batches(self._split, self._batch_tokens, np.concatenate(chosen))
+            ]
+        return self._batches[first, last]
+
+    def __call__(self, architecture: Architecture) -> float:
+        """Negative log-likelihood in nats a token, on the whole subset."""
+        nll, tokens = next(self.sums([(architecture, 0, self.blocks)]))
+        return sum(nll) / sum(tokens)
+
+
+def untrained_loss(
+    settings: Settings, results: Results, task: str, architecture: AnyArchitecture, baseline: str | None = None
+) -> float:
+    """Negative log-likelihood of a network with random weights on the validation split, nats a token.
+
+    Args:
+        settings: the configuration.
+        results: where the data are.
+        task: name of the task.
+        architecture: of the network.
+        baseline: name of the baseline that it is of, if it is.
+    """
+    chosen = settings.task(task)
+    torch.manual_seed(settings.seed)
+    model = build_network(architecture, task_shape(settings, results, task, baseline))
+    split = PairedSplit(results.data(task), chosen, "validation")
+    training = chosen.subtransformer
+    return validate(Objective(model, training), list(validation_batches(split, training.batch_tokens))).nll

@@ -1,0 +1,162 @@
+"""What the workflow is asked for: targets with unknown names are refused before anything runs."""
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from hat.artifacts.layout import OF_A_DEVICE, OF_A_TASK, RANDOM_SEARCH, SEARCH, Results
+from hat.config.runtimes import UNCONFINED
+from hat.config.settings import Settings
+from hat.config.variants import FORMS, in_form
+from hat.errors import InputError
+from hat.runtime import runtime
+from hat.space.kinds import architecture_of, shape_of
+
+BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
+OF_A_SEARCH = frozenset({"architecture.json", SEARCH, RANDOM_SEARCH})
+# Folders of a budget that are no form.
+OF_A_BUDGET = frozenset({"model", "subtransformer", "partial"})
+COMPRESSION = "-compression"
+SHARED = frozenset({"published", "downloads", "figures", "tables", "logs", "benchmarks", "usage", "report.html"})
+
+
+def pattern(names: Iterable[str]) -> str:
+    """Regular expression that matches exactly these names."""
+    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+
+
+def command_line_targets() -> list[str]:
+    """Targets of the running ``snakemake`` command, which tells a Snakefile of them only after reading it."""
+    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
+        return []
+    from snakemake.cli import get_argument_parser
+
+    targets: list[str] = get_argument_parser().parse_args(sys.argv[1:]).targets
+    return list(targets)
+
+
+def requested(target: str, results: Results) -> tuple[str, str | None, str | None] | None:
+    """Task, device and budget that a target path names; None where it is no artifact of a task.
+
+    The name of a baseline stands for the budget, without a device where the target is of its training.
+    """
+    try:
+        parts = PurePosixPath(target).relative_to(results.root.as_posix()).parts
+    except ValueError:
+        return None
+    if not parts or parts[0] in SHARED:
+        return None
+    if parts[1:2] == ("baselines",):
+        return parts[0], None, parts[2] if len(parts) > 2 else None
+    device = parts[1] if len(parts) > 1 and parts[1] not in OF_A_TASK else None
+    budget = parts[2] if device and len(parts) > 2 and parts[2] not in OF_A_DEVICE else None
+    return parts[0], device, budget
+
+
+def check_targets(targets: Iterable[str], settings: Settings, results: Results, *, will_run: bool) -> None:
+    """Refuse targets that name an unknown task, device, budget, baseline or form, or an unreachable device.
+
+    Args:
+        targets: paths and rule names that Snakemake is asked for.
+        settings: the configuration.
+        results: where the artifacts are.
+        will_run: whether jobs will be run, so that a device that must be measured needs an address.
+
+    Raises:
+        InputError: says what is known.
+    """
+    for target in targets:
+        if (names := requested(target, results)) is not None:
+            task, device, budget = names
+            settings.task(task)
+            if device is not None:
+                settings.device(device)
+            if budget is not None and device is None:
+                settings.baseline(budget)
+            elif budget is not None and settings.limit_ms(budget) is None and PurePosixPath(target).name in OF_A_SEARCH:
+                raise InputError(
+                    f"{target}: a baseline is not searched; {settings.folder}/baselines/{budget}.yaml is it"
+                )
+            form = _form(target, results) if budget is not None and device is not None else None
+            if budget in settings.baselines and device is not None:
+                _check_expressible(in_form(settings, task, device, form), task, device, budget)
+            # A baseline is trained, and a form of it exported and scored, without the device.
+            if will_run and device is not None and not (form and budget in settings.baselines):
+                _check_reachable(settings, results, task, device, budget)
+        elif (report := reported(target, settings, results)) is not None and will_run:
+            _check_reachable(settings, results, *report)
+
+
+def reported(target: str, settings: Settings, results: Results) -> tuple[str, str] | None:
+    """Task and device that a figure or table is about; None where the target is neither, or is that of costs.
+
+    Raises:
+        InputError: the names are unknown.
+    """
+    if not target.startswith((f"{results.tables}/", f"{results.figures}/")) or is_cost(target):
+        return None
+    pairs = {f"{task}-{device}": (task, device) for task in settings.tasks for device in settings.devices}
+    name = PurePosixPath(target).relative_to(results.root.as_posix()).parts[1].split(".")[0]
+    if name not in pairs and is_compression(target):
+        name = name.removesuffix(COMPRESSION)
+    if name not in pairs:
+        raise InputError(
+            f"{target}: expected TASK-DEVICE with a task of {', '.join(settings.tasks)}"
+            f" and a device of {', '.join(settings.devices)}"
+        )
+    return pairs[name]
+
+
+def is_cost(target: str) -> bool:
+    """Whether a table is that of costs, which is about all tasks and devices."""
+    return PurePosixPath(target).stem == "cost"
+
+
+def is_compression(target: str) -> bool:
+    """Whether a table is that of compression, and not the summary."""
+    return PurePosixPath(target).stem.endswith(COMPRESSION)
+
+
+def _check_expressible(settings: Settings, task: str, device: str, baseline: str) -> None:
+    """Refuse a baseline that the device's Runtime cannot execute, before it is trained for nothing."""
+    chosen, network = settings.device(device), settings.baseline(baseline).network
+    # Whatever the vocabulary.
+    shape = shape_of(network, settings.task(task).network, 8, 8)
+    executing = runtime(chosen.runtime, chosen.precision, chosen.threads)
+    if (reason := executing.refusal(architecture_of(network), shape)) is not None:
+        able = [name for name, one in settings.devices.items() if one.runtime in UNCONFINED]
+        raise InputError(
+            f"baseline {baseline!r} on device {device!r}, runtime {chosen.runtime!r}: {reason}; expected a device with"
+            f" runtime {' or '.join(UNCONFINED)} ({', '.join(able) or 'there is none yet'})"
+        )
+
+
+def _form(target: str, results: Results) -> str | None:
+    """The form of a network that a target is of; None where it is of what is deployed.
+
+    Raises:
+        InputError: there is no such form.
+    """
+    place = PurePosixPath(target).relative_to(results.root.as_posix()).parts[3:-1]
+    if not place or place[0] in OF_A_BUDGET:
+        return None
+    if place[0] not in FORMS:
+        raise InputError(f"{target}: {place[0]!r} is unknown, expected {', '.join(FORMS[:-1])} or {FORMS[-1]}")
+    return place[0]
+
+
+def _check_reachable(settings: Settings, results: Results, task: str, device: str, budget: str | None = None) -> None:
+    chosen = settings.device(device)
+    measured = (
+        results.budget(task, device, budget) / "latency.json"
+        if budget in settings.baselines
+        else results.latency(task, device) / "dataset.parquet"
+    ).exists()
+    if chosen.latency is not None and not Path(chosen.latency).exists():
+        raise InputError(f"{settings.folder}/devices/{device}.yaml, latency: {chosen.latency}: no such file")
+    if chosen.connection == "ssh" and chosen.host is None and chosen.latency is None and not measured:
+        raise InputError(
+            f"{settings.folder}/devices/{device}.yaml, host: no host is configured for {device};"
+            " it is reached by ssh, so set host there to an alias of your OpenSSH configuration"
+        )
