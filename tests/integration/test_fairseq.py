@@ -157,7 +157,6 @@ def test_fairseq_preprocess_writes_what_we_write(made):
 
 def test_hat_imports_nothing_of_fairseq():
     code = (
-        "import sys, hat.cli, hat.published.fairseq;"
-        " sys.exit(any(name.startswith('fairseq') for name in sys.modules))"
+        "import sys, hat.cli, hat.published.fairseq; sys.exit(any(name.startswith('fairseq') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
