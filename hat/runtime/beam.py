@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from hat.config.task import Scoring
 from hat.data.text.special_tokens import END
 from hat.runtime.base import Decoding, Hypothesis, max_lengths
+
+if TYPE_CHECKING:
+    from hat.config.task import Scoring
 
 
 class Stepper(Protocol):
@@ -120,7 +122,7 @@ def beam_search(stepper: Stepper, source_lengths: list[int], decoding: Decoding)
 BEAM = 5
 
 
-def compared_decoding(scoring: Scoring) -> Decoding:
+def compared_decoding(scoring: "Scoring") -> Decoding:
     """Beam search that sizes are compared with: the lengths of the task."""
     return Decoding(
         beam=BEAM,

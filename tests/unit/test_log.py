@@ -9,7 +9,7 @@ from hat.system import progress
 
 SCRIPT = """
 import sys
-from hat import progress
+from hat.system import progress
 from hat.cli.app import app, data
 from hat.system.console import print_table
 from hat.errors import HatError
