@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hat.cli.artifacts import artifacts
-from hat.cli.context import USAGE, AsJson, Budgets, results_of, settings_of, usage_file
+from hat.cli.context import (
+    USAGE,
+    AsJson,
+    Budgets,
+    budget_scope,
+    device_scope,
+    results_of,
+    settings_of,
+    task_scope,
+    usage_file,
+)
 from hat.cli.device import device
 from hat.cli.files import config, convert, profile
 from hat.cli.latency import register as register_latency
@@ -20,6 +30,7 @@ from hat.cli.published import fairseq, models
 from hat.cli.report import VERBS as REPORT_VERBS
 from hat.cli.search import search, search_front, search_objectives, search_random
 from hat.cli.serve import serve
+from hat.config.scope import BudgetScope, TaskScope
 from hat.errors import InputError
 from hat.system.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.system.machines import reports
@@ -128,7 +139,7 @@ def _data_fetch(context: typer.Context, task: TaskName) -> None:
     """Download what the task's text is made from."""
     from hat.data.stages import fetch_sources
 
-    fetch_sources(settings_of(context), results_of(context), task)
+    fetch_sources(task_scope(context, task))
 
 
 @data.command("extract")
@@ -136,7 +147,7 @@ def _data_extract(context: typer.Context, task: TaskName, as_json: AsJson = Fals
     """Write the raw text of each split, and its counts and overlap."""
     from hat.data.stages import extract_corpus
 
-    extract_corpus(settings_of(context), results_of(context), task)
+    extract_corpus(task_scope(context, task))
     _show_file(results_of(context).data(task) / "counts.json", f"Text of {task}", as_json=as_json)
 
 
@@ -145,7 +156,7 @@ def _data_tokenise(context: typer.Context, task: TaskName) -> None:
     """Tokenise, learn byte-pair codes on the training split, apply them."""
     from hat.data.stages import tokenise_corpus
 
-    tokenise_corpus(settings_of(context), results_of(context), task)
+    tokenise_corpus(task_scope(context, task))
 
 
 @data.command("binarise")
@@ -153,7 +164,7 @@ def _data_binarise(context: typer.Context, task: TaskName, as_json: AsJson = Fal
     """Make the dictionary and the memory-mapped splits."""
     from hat.data.stages import binarise_corpus
 
-    binarise_corpus(settings_of(context), results_of(context), task)
+    binarise_corpus(task_scope(context, task))
     _show_file(results_of(context).data(task) / "binary" / "counts.json", f"Tokens of {task}", as_json=as_json)
 
 
@@ -202,7 +213,7 @@ def _supertransformer_train(context: typer.Context, task: TaskName, threads: Thr
     settings = settings_of(context)
     resources = _training_resources(context, settings.task(task).supertransformer, threads, gpus)
     if resources is not None:
-        train_supertransformer(settings, results_of(context), task, resources)
+        train_supertransformer(TaskScope(settings, results_of(context), task), resources)
 
 
 @app.command("shortlist")
@@ -212,7 +223,7 @@ def _shortlist(context: typer.Context, task: TaskName, as_json: AsJson = False) 
     from hat.shortlist.sizes import size_table
     from hat.shortlist.stages import make_task_shortlist
 
-    content = read_json(make_task_shortlist(settings_of(context), results_of(context), task))
+    content = read_json(make_task_shortlist(task_scope(context, task)))
     print_json(content) if as_json else print_table(f"Shortlist of {task}", *size_table(content))
 
 
@@ -221,7 +232,7 @@ def _latency_choose(context: typer.Context, task: TaskName, device: DeviceName) 
     """Draw the Architectures that are measured."""
     from hat.latency.stages import choose_architectures
 
-    choose_architectures(settings_of(context), results_of(context), task, device)
+    choose_architectures(device_scope(context, task, device))
 
 
 @latency.command("sample")
@@ -237,7 +248,7 @@ def _latency_sample(
     """Measure one shard of the Architectures on the device."""
     from hat.latency.stages import sample_shard
 
-    sample_shard(settings_of(context), results_of(context), task, device, shard, target_error)
+    sample_shard(device_scope(context, task, device), shard, target_error)
 
 
 @latency.command("collect")
@@ -245,7 +256,7 @@ def _latency_collect(context: typer.Context, task: TaskName, device: DeviceName)
     """Put all shards into one dataset."""
     from hat.latency.stages import collect_dataset
 
-    collect_dataset(settings_of(context), results_of(context), task, device)
+    collect_dataset(device_scope(context, task, device))
 
 
 @latency.command("measure")
@@ -258,9 +269,9 @@ def _latency_measure(
     as_json: AsJson = False,
 ) -> None:
     """Measure the deployed model, or another form of it, on the device."""
-    from hat.latency.stages import measure_model
+    from hat.latency.deployed import measure_model
 
-    path = measure_model(settings_of(context), results_of(context), task, device, budget, form)
+    path = measure_model(budget_scope(context, task, device, budget), form)
     _show_file(path, f"Latency of {task} on {device} for {budget}", as_json=as_json)
 
 
@@ -270,7 +281,7 @@ def _budgets(context: typer.Context, task: TaskName, device: DeviceName, as_json
     from hat.latency.stages import choose_budgets
 
     results = results_of(context)
-    choose_budgets(settings_of(context), results, task, device)
+    choose_budgets(device_scope(context, task, device))
     _show_file(results.budgets(task, device), f"Budgets of {task} on {device}", as_json=as_json)
 
 
@@ -284,7 +295,7 @@ def _subtransformer_translate(
 
     settings = settings_of(context)
     resources = _resources(context, settings.task(task).subtransformer, threads, gpus)
-    translate_training(settings, results_of(context), task, resources)
+    translate_training(TaskScope(settings, results_of(context), task), resources)
 
 
 @subtransformer.command("train")
@@ -303,7 +314,7 @@ def _subtransformer_train(
     settings = settings_of(context)
     resources = _training_resources(context, settings.task(task).subtransformer, threads, gpus)
     if resources is not None:
-        train_subtransformer(settings, results_of(context), task, device, budget, resources)
+        train_subtransformer(BudgetScope(settings, results_of(context), task, device, budget), resources)
 
 
 @baseline.command("train")
@@ -317,7 +328,7 @@ def _baseline_train(
     settings = settings_of(context)
     resources = _training_resources(context, settings.baseline_training(task, baseline), threads, gpus)
     if resources is not None:
-        train_baseline(settings, results_of(context), task, baseline, resources)
+        train_baseline(TaskScope(settings, results_of(context), task), baseline, resources)
 
 
 @app.command("export")
@@ -325,7 +336,7 @@ def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: 
     """Write the folder that is deployed, or another form of it."""
     from hat.deploy.export import export_model
 
-    export_model(settings_of(context), results_of(context), task, device, budget, form)
+    export_model(budget_scope(context, task, device, budget), form)
 
 
 @app.command("export-elastic")
@@ -333,7 +344,7 @@ def _export_elastic(context: typer.Context, task: TaskName, device: DeviceName, 
     """Write one folder with the networks of several budgets, which share the SuperTransformer's weights."""
     from hat.deploy.export import export_elastic
 
-    export_elastic(settings_of(context), results_of(context), task, device, budgets or [])
+    export_elastic(device_scope(context, task, device), budgets or [])
 
 
 @app.command("score")
@@ -348,7 +359,7 @@ def _score(
     """Translate the test split and score it."""
     from hat.evaluate.stages import score
 
-    path = score(settings_of(context), results_of(context), task, device, budget, form)
+    path = score(budget_scope(context, task, device, budget), form)
     _show_file(path, f"Score of {task} on {device} for {budget}", as_json=as_json)
 
 

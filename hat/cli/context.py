@@ -9,11 +9,12 @@ import typer
 
 if TYPE_CHECKING:
     from hat.artifacts.layout import Results
+    from hat.config.scope import BudgetScope, DeviceScope, TaskScope
     from hat.config.settings import Settings
 
 OVERRIDES = "HAT_OVERRIDES"
 # Where a verb finds what is noted of its use of the machine.
-USAGE = "hat.system.usage"
+USAGE = "hat.usage"
 Budgets = Annotated[
     list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that the workflow made by default.")
 ]
@@ -34,6 +35,23 @@ def results_of(context: typer.Context) -> "Results":
     from hat.artifacts.layout import Results
 
     return Results(context.obj[3])
+
+
+def task_scope(context: typer.Context, task: str) -> "TaskScope":
+    """A task, with the configuration and results of this call."""
+    from hat.config.scope import TaskScope
+
+    return TaskScope(settings_of(context), results_of(context), task)
+
+
+def device_scope(context: typer.Context, task: str, device: str) -> "DeviceScope":
+    """A task on a device, with the configuration and results of this call."""
+    return task_scope(context, task).on(device)
+
+
+def budget_scope(context: typer.Context, task: str, device: str, budget: str) -> "BudgetScope":
+    """A budget or baseline of a task on a device, with the configuration and results of this call."""
+    return device_scope(context, task, device).of(budget)
 
 
 def usage_file(log: Path | None, results: Path) -> Path | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hat.cli.context import AsJson, results_of, settings_of
+from hat.cli.context import AsJson, device_scope, results_of
 from hat.system.console import print_figures, print_json, print_table
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
@@ -18,7 +18,7 @@ def fit(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJ
     from hat.latency.stages import fit_predictor
 
     results = results_of(context)
-    fit_predictor(settings_of(context), results, task, device)
+    fit_predictor(device_scope(context, task, device))
     errors = read_json(results.predictor(task, device) / "errors.json")
     print_figures(f"Predictor of {task} on {device}", errors, as_json=as_json)
 
@@ -27,7 +27,7 @@ def possible(context: typer.Context, task: TaskName, device: DeviceName, as_json
     """Say what is possible: the fastest, the median and the slowest predicted Architecture."""
     from hat.latency.stages import latency_range
 
-    figures = latency_range(settings_of(context), results_of(context), task, device)
+    figures = latency_range(device_scope(context, task, device))
     print_figures(f"Predicted latency of {task} on {device}", figures, as_json=as_json)
 
 
@@ -44,7 +44,7 @@ def predict(
     from hat.latency.predictor.whatif import architecture_argument, predict_architecture
 
     chosen = architecture_argument(architecture)
-    found = predict_architecture(settings_of(context), results_of(context), task, device, chosen)
+    found = predict_architecture(device_scope(context, task, device), chosen)
     for sentence in found["outside_space"]:
         print(f"outside the space of {task} on {device}, so an extrapolation: {sentence}", file=sys.stderr)
     if as_json:
@@ -62,7 +62,7 @@ def figure(context: typer.Context, task: TaskName, device: DeviceName) -> None:
     """Draw predicted against measured latency and the learning curve, beside the predictor."""
     from hat.report.predictor import draw_accuracy
 
-    for path in draw_accuracy(results_of(context), task, device):
+    for path in draw_accuracy(device_scope(context, task, device)):
         print(path)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hat.cli.context import AsJson, results_of, settings_of
+from hat.cli.context import AsJson, results_of, settings_of, task_scope
 from hat.system.console import print_figures, print_json, print_table
 
 models = typer.Typer(no_args_is_help=True, help="The networks that were published with the paper.")
@@ -53,7 +53,7 @@ def _models_data(
     """Unpack the splits of a task that were published with the networks, in results/published/data/TASK."""
     from hat.published.stages import make_data
 
-    print(make_data(settings_of(context), results_of(context), task))
+    print(make_data(task_scope(context, task)))
 
 
 @models.command("export")
@@ -96,7 +96,7 @@ def _fairseq_data(
     """Put the binarised splits of a task into a folder under fairseq's names."""
     from hat.published.fairseq import write_data
 
-    names = write_data(settings_of(context), results_of(context), task, out)
+    names = write_data(task_scope(context, task), out)
     print_json(names) if as_json else print("\n".join(names))
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hat.cli.context import AsJson, Budgets, results_of, settings_of
+from hat.cli.context import AsJson, Budgets, device_scope, results_of, settings_of
+from hat.config.scope import DeviceScope
 from hat.errors import InputError
 from hat.system.console import print_json, print_table
 
@@ -32,7 +33,7 @@ def figures(
     elif device is None:
         raise InputError(f"figures {task}: name a device too, one of {', '.join(settings.devices)}, or no task")
     else:
-        galleries = [draw_figures(settings, results, task, device, budgets or [])]
+        galleries = [draw_figures(DeviceScope(settings, results, task, device), budgets or [])]
         if not galleries[0].drawn:
             raise InputError(galleries[0].sentences()[0])
     written = [str(path) for gallery in galleries for path in gallery.files]
@@ -54,7 +55,9 @@ def table(
 
     settings = settings_of(context)
     demo = settings.configuration.demo
-    summary = write_summary(settings, results_of(context), task or demo.task, device or demo.device, budgets or [])
+    summary = write_summary(
+        DeviceScope(settings, results_of(context), task or demo.task, device or demo.device), budgets or []
+    )
     print_json(summary) if as_json else print_summary(summary)
 
 
@@ -79,7 +82,7 @@ def compression(
     """Print size and scores per precision against Transformer-Big, and write them to results/tables."""
     from hat.report.compression import print_compression, write_compression
 
-    made = write_compression(settings_of(context), results_of(context), task, device, budgets or [])
+    made = write_compression(device_scope(context, task, device), budgets or [])
     print_json(made) if as_json else print_compression(made)
 
 
@@ -111,7 +114,7 @@ def status(
     shown: list[tuple[str, ...]]
     rows: list[dict[str, Any]]
     if budgets and task and device:
-        rows = [dict(row) for row in detail(settings, results, task, device, budgets)]
+        rows = [dict(row) for row in detail(DeviceScope(settings, results, task, device), budgets)]
         header = ("artifact", "made", "state")
         shown = [(row["file"], row["made"] or "-", row["state"]) for row in rows]
         title = f"{task} on {device}: {', '.join(budgets)}"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hat.cli.context import AsJson, results_of, settings_of
+from hat.cli.context import AsJson, budget_scope, device_scope, task_scope
 from hat.system.console import print_figures
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
@@ -19,7 +19,7 @@ def search(
     from hat.artifacts.files import read_json
     from hat.search.stages import search as run
 
-    path = run(settings_of(context), results_of(context), task, device, budget)
+    path = run(budget_scope(context, task, device, budget))
     print_figures(f"Architecture of {task} on {device} for {budget}", read_json(path), as_json=as_json)
 
 
@@ -30,7 +30,7 @@ def search_random(
     from hat.search.random_stage import random_search
     from hat.search.tables import read_candidates
 
-    path = random_search(settings_of(context), results_of(context), task, device, budget)
+    path = random_search(budget_scope(context, task, device, budget))
     found = read_candidates(path)
     figures = {"evaluated": len(found), "validation_loss": min(candidate.validation_loss for candidate in found)}
     print_figures(f"Random search of {task} on {device} for {budget}", figures, as_json=as_json)
@@ -41,7 +41,7 @@ def search_front(context: typer.Context, task: TaskName, device: DeviceName, as_
     from hat.artifacts.files import read_json
     from hat.search.front_stage import search_front as run
 
-    path = run(settings_of(context), results_of(context), task, device)
+    path = run(device_scope(context, task, device))
     print_figures(f"Search of {task} on {device}", read_json(path), as_json=as_json)
 
 
@@ -55,5 +55,5 @@ def search_objectives(
     from hat.artifacts.files import read_json
     from hat.search.compare_objectives import compare_objectives
 
-    path = compare_objectives(settings_of(context), results_of(context), task, count)
+    path = compare_objectives(task_scope(context, task), count)
     print_figures(f"Objectives of {task}", read_json(path), as_json=as_json)

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import only_one, provenance, read_json, write_json, write_text
-from hat.artifacts.layout import Results
 from hat.config.archives import ArchiveCorpus
-from hat.config.settings import Settings
+from hat.config.scope import TaskScope
 from hat.config.task import Task
 from hat.data.binary.binarise import UsedTokens, count_used, write_split
 from hat.data.corpora import corpus
@@ -59,32 +58,30 @@ def codec(data: Path, task: Task, language: str) -> TextCodec:
     return TextCodec(language, codes_path(data), task.tokenisation)
 
 
-def fetch_sources(settings: Settings, results: Results, task: str) -> list[Path]:
+def fetch_sources(scope: TaskScope) -> list[Path]:
     """Download every source of the task's text that is not there yet; where they lie.
 
     Raises:
         HatError: a download failed.
         InputError: a source of kind ``file`` is missing.
     """
-    chosen = settings.task(task)
+    chosen = scope.task_settings
     found = configured_sources(chosen)
     if isinstance(chosen.corpus, ArchiveCorpus) and not chosen.data.preprocessed:
         found += official_sources(chosen.corpus, (chosen.source_language, chosen.target_language)).values()
-    return [fetch(source, results.downloads) for source in found]
+    return [fetch(source, scope.results.downloads) for source in found]
 
 
-def extract_corpus(settings: Settings, results: Results, task: str) -> dict[str, Any]:
+def extract_corpus(scope: TaskScope) -> dict[str, Any]:
     """Write ``raw/`` and ``counts.json``, and return the latter; see ``hat.data.corpora.corpus``."""
-    return corpus.extract_corpus(settings.task(task), results.downloads, results.data(task))
+    return corpus.extract_corpus(scope.task_settings, scope.results.downloads, scope.data)
 
 
-def tokenise_corpus(settings: Settings, results: Results, task: str, *, processes: int | None = None) -> None:
+def tokenise_corpus(scope: TaskScope, *, processes: int | None = None) -> None:
     """Write ``words/``, ``tokens/`` and ``codes`` from ``raw/``; what is finished and still fits is kept.
 
     Args:
-        settings: the configuration.
-        results: where artifacts stand.
-        task: name of the task.
+        scope: the task.
         processes: worker processes; as many as this process may use cores where absent.
 
     Raises:
@@ -92,7 +89,7 @@ def tokenise_corpus(settings: Settings, results: Results, task: str, *, processe
         InputError: the raw text is missing.
     """
     processes = processes or len(os.sched_getaffinity(0))
-    chosen, data = settings.task(task), results.data(task)
+    chosen, data = scope.task_settings, scope.data
     with only_one(data, "Tokenising"):
         counts = read_json(data / "counts.json")
         lines: dict[str, int] = counts["pairs"]
@@ -159,16 +156,14 @@ def _codes(task: Task, data: Path, text: str, processes: int) -> None:
     stamps.record(codes, stamp)
 
 
-def binarise_corpus(settings: Settings, results: Results, task: str, *, processes: int | None = None) -> dict[str, Any]:
+def binarise_corpus(scope: TaskScope, *, processes: int | None = None) -> dict[str, Any]:
     """Write the dictionaries, ``binary/`` and ``binary/counts.json`` from ``tokens/``, and return the latter.
 
     Training pairs outside the limits of ``tokenisation`` on length and ratio are left out and counted; validation
     pairs are all kept.
 
     Args:
-        settings: the configuration.
-        results: where artifacts stand.
-        task: name of the task.
+        scope: the task.
         processes: worker processes; as many as this process may use cores where absent.
 
     Raises:
@@ -176,7 +171,7 @@ def binarise_corpus(settings: Settings, results: Results, task: str, *, processe
         InputError: the tokens are missing, or the limits leave no training pair.
     """
     processes = processes or len(os.sched_getaffinity(0))
-    chosen, data = settings.task(task), results.data(task)
+    chosen, data = scope.task_settings, scope.data
     languages = (chosen.source_language, chosen.target_language)
     # The splits that are given binarised have been cleaned, and pairs whose words were counted too.
     limited = chosen.tokenisation.limits == "tokens" and not chosen.data.preprocessed
@@ -189,7 +184,7 @@ def binarise_corpus(settings: Settings, results: Results, task: str, *, processe
             raise InputError(
                 f"{texts['train'][0]}: min_length, max_length and max_ratio of the tokenisation leave no training pair"
             )
-        dictionaries = _given_dictionaries(chosen, results.downloads, data) or _built_dictionaries(chosen, used)
+        dictionaries = _given_dictionaries(chosen, scope.results.downloads, data) or _built_dictionaries(chosen, used)
         for language, dictionary in zip(languages, dictionaries, strict=True):
             dictionary.save(dictionary_path(data, language))
         counts: dict[str, Any] = {

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import TaskScope
 from hat.data.binary.batches import PairedSplit, spread_numbers
 from hat.data.corpora.splits import raw_path
 from hat.data.stages import codec, dictionary_path
@@ -18,17 +17,15 @@ class ValidationTexts:
     ``split`` is the whole split, ``numbers`` are those of the sentences, ``references`` their raw translations.
 
     Args:
-        settings: the configuration.
-        results: where the data are.
-        task: name of the task.
+        scope: the task.
         sentences: how many; all where there are no more.
 
     Raises:
         InputError: a file is missing or malformed.
     """
 
-    def __init__(self, settings: Settings, results: Results, task: str, sentences: int) -> None:
-        chosen, data = settings.task(task), results.data(task)
+    def __init__(self, scope: TaskScope, sentences: int) -> None:
+        chosen, data = scope.task_settings, scope.data
         self.language = chosen.target_language
         self.split = PairedSplit(data, chosen, "validation")
         self.numbers = spread_numbers(len(self.split), sentences)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hat.artifacts.files import only_one, provenance, read_json, write_json, write_text
-from hat.artifacts.layout import Results
 from hat.config.device import Device
-from hat.config.settings import Settings, budget_ms
+from hat.config.scope import BudgetScope, DeviceScope
+from hat.config.settings import budget_ms
 from hat.config.task import Task
-from hat.config.variants import KMEANS, in_form
+from hat.config.variants import KMEANS
 from hat.data.stages import codes_path, dictionary_path
 from hat.data.task_shape import task_shape
 from hat.data.text.dictionary import Dictionary
@@ -41,10 +41,9 @@ class Executor(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _Export:
-    """What is exported: for which task and device, below which folder, executed by what, with which candidates."""
+    """What is exported: for which task and device, below which folder, executed by what, with which shortlist."""
 
-    task: str
-    device: str
+    scope: DeviceScope
     place: Path
     executor: Executor
     shortlist: Shortlist | None
@@ -64,11 +63,7 @@ def deployed_decoding(task: Task, device: Device) -> Decoding:
 
 
 def export_model(
-    settings: Settings,
-    results: Results,
-    task: str,
-    device: str,
-    budget: str,
+    scope: BudgetScope,
     form: str | None = None,
     *,
     shape: Shape | None = None,
@@ -76,11 +71,7 @@ def export_model(
     """Write the folder of a budget or baseline: runtime files, tokeniser, card, ``model.json``, written last.
 
     Args:
-        settings: the configuration.
-        results: where the artifacts are.
-        task: name of the task.
-        device: name of the device.
-        budget: the budget, or name of a baseline.
+        scope: the task, the device and the budget, or the name of a baseline.
         form: one of :data:`hat.config.variants.FORMS`, beside what is deployed; what is deployed where absent.
         shape: that of the network, where it is not the task's.
 
@@ -88,11 +79,11 @@ def export_model(
         InputError: the budget is neither a budget nor a baseline, the trained network or the shortlist is missing or
             malformed, or there is no such form.
     """
-    settings = in_form(settings, task, device, form)
-    target, bits = settings.device(device), None if form is None else KMEANS.get(form)
+    scope = scope.in_form(form)
+    target, bits = scope.device_settings, None if form is None else KMEANS.get(form)
     executor = Executor(target.runtime, target.precision)
-    baseline = settings.limit_ms(budget) is None
-    trained = results.trained(task, device, budget, baseline=baseline)
+    baseline = scope.settings.limit_ms(scope.budget) is None
+    trained = scope.trained
     checkpoint = checkpoints.load(trained / "checkpoint.pt")
     training = read_json(trained / "config.json")
 
@@ -105,23 +96,22 @@ def export_model(
         return {"parameters_without_embeddings": inner, **counted}
 
     export = _Export(
-        task=task,
-        device=device,
-        place=results.place(task, device, budget, form),
+        scope=scope,
+        place=scope.form_folder(form),
         executor=executor,
-        shortlist=deployed_shortlist(settings, results, task, device),
+        shortlist=deployed_shortlist(scope),
         architecture=described(training, str(trained / "config.json")),
-        shape=shape or task_shape(settings, results, task, budget if baseline else None),
+        shape=shape or task_shape(scope, scope.budget if baseline else None),
     )
     own = {
-        "baseline" if baseline else "budget": budget,
+        "baseline" if baseline else "budget": scope.budget,
         "parameters": training["parameters"],
         "training": training["identity"],
     }
-    return _write_folder(settings, results, export, write, own)
+    return _write_folder(export, write, own)
 
 
-def export_elastic(settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]) -> Path:
+def export_elastic(scope: DeviceScope, budgets: Sequence[str]) -> Path:
     """Write ``elastic/model``: the winners of several budgets with inherited weights, which they share.
 
     The latency of each is that measured of the trained network of the same Architecture.
@@ -129,13 +119,13 @@ def export_elastic(settings: Settings, results: Results, task: str, device: str,
     Raises:
         InputError: an artifact is missing or malformed.
     """
-    target = settings.device(device)
-    parent = results.supertransformer(task)
+    target = scope.device_settings
+    parent = scope.supertransformer
     whole = weights_of(checkpoints.load(parent / "checkpoint.pt")["model"])
-    shape = task_shape(settings, results, task)
+    shape = task_shape(scope)
     networks, found = [], []
     for budget in sorted(set(budgets), key=budget_ms):
-        place = results.budget(task, device, budget)
+        place = scope.of(budget).folder
         winner = read_json(place / "architecture.json")
         architecture = described(winner, str(place / "architecture.json"))
         if not isinstance(architecture, Architecture):
@@ -150,7 +140,7 @@ def export_elastic(settings: Settings, results: Results, task: str, device: str,
             }
         )
     if not found:
-        raise InputError(f"{task}, {device}: no budgets are given, expected at least one")
+        raise InputError(f"{scope.task}, {scope.device}: no budgets are given, expected at least one")
     networks.sort(key=lambda network: float(network["latency_ms"]))
     largest = envelope(found)
     weights = inherited_weights(whole, largest, shape)
@@ -159,7 +149,7 @@ def export_elastic(settings: Settings, results: Results, task: str, device: str,
     executing = runtime(*executor, target.threads)
     for architecture in found:
         if (reason := executing.refusal(architecture, shape)) is not None:
-            raise InputError(f"device {device!r}, runtime {target.runtime!r}: {reason}")
+            raise InputError(f"device {scope.device!r}, runtime {target.runtime!r}: {reason}")
 
     def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> dict[str, Any]:
         save_weights(folder / WEIGHTS, weights, shape)
@@ -170,20 +160,17 @@ def export_elastic(settings: Settings, results: Results, task: str, device: str,
     training = read_json(parent / "config.json")["identity"]
     own = {"networks": networks, "parameters": parameters, "training": training}
     export = _Export(
-        task=task,
-        device=device,
-        place=results.budget(task, device, "elastic"),
+        scope=scope,
+        place=scope.of("elastic").folder,
         executor=executor,
-        shortlist=deployed_shortlist(settings, results, task, device),
+        shortlist=deployed_shortlist(scope),
         architecture=largest,
         shape=shape,
     )
-    return _write_folder(settings, results, export, write, own)
+    return _write_folder(export, write, own)
 
 
 def _write_folder(
-    settings: Settings,
-    results: Results,
     export: _Export,
     write: Callable[[Path, Blueprint, Shortlist | None], dict[str, Any]],
     own: dict[str, Any],
@@ -193,8 +180,9 @@ def _write_folder(
     ``write`` puts the network into a folder and returns what ``model.json`` says of the files; ``own`` is what it says
     beside that.
     """
-    chosen, target = settings.task(export.task), settings.device(export.device)
-    folder, data = export.place / "model", results.data(export.task)
+    scope = export.scope
+    chosen, target = scope.task_settings, scope.device_settings
+    folder, data = export.place / "model", scope.data
     with only_one(export.place, f"Export to {folder}"):
         (folder / DESCRIPTION).unlink(missing_ok=True)
         shutil.rmtree(folder / NETWORK, ignore_errors=True)
@@ -209,8 +197,8 @@ def _write_folder(
             architecture=export.architecture, shape=export.shape, source_tokens=tokens[0], target_tokens=tokens[1]
         )
         description: dict[str, Any] = {
-            "task": export.task,
-            "device": export.device,
+            "task": scope.task,
+            "device": scope.device,
             "source_language": chosen.source_language,
             "target_language": chosen.target_language,
             "runtime": export.executor.runtime,
@@ -223,7 +211,7 @@ def _write_folder(
             **own,
             **write(folder / NETWORK, blueprint, export.shortlist),
         }
-        description["provenance"] = provenance(seed=settings.seed, settings=description)
+        description["provenance"] = provenance(seed=scope.settings.seed, settings=description)
         description |= {"data_licence": chosen.data_licence, "files": file_list(folder), "figures": {}}
         write_text(folder / CARD, card(description))
         write_json(folder / DESCRIPTION, description)

@@ -16,8 +16,7 @@ from hat.artifacts.files import (
     write_json,
     write_text,
 )
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import BudgetScope
 from hat.config.task import Task
 from hat.data.binary.indexed import IndexedDataset
 from hat.data.stages import binary_prefix, dictionary_path
@@ -34,11 +33,7 @@ from hat.train.inherited_loss import untrained_loss
 
 
 def score(
-    settings: Settings,
-    results: Results,
-    task: str,
-    device: str,
-    budget: str,
+    scope: BudgetScope,
     form: str | None = None,
     *,
     losses: bool = True,
@@ -50,11 +45,7 @@ def score(
     Translations made before a kill are kept. Losses are those of the trained network, and not reported of another form.
 
     Args:
-        settings: the configuration.
-        results: where the artifacts are.
-        task: name of the task.
-        device: name of the device.
-        budget: the budget, or name of a baseline.
+        scope: the task, the device and the budget, or the name of a baseline.
         form: the one of :data:`hat.config.variants.FORMS` that is scored; what is deployed where absent.
         losses: report the losses of the network too, for which it must have been trained here.
 
@@ -64,18 +55,21 @@ def score(
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
-    chosen, scoring = settings.task(task), settings.task(task).scoring
-    raw, place = results.data(task) / "raw", results.place(task, device, budget, form)
+    chosen, scoring = scope.task_settings, scope.task_settings.scoring
+    raw, place = (
+        scope.data / "raw",
+        scope.form_folder(form),
+    )
     pairs = list(read_pairs(raw / f"test.{chosen.source_language}", raw / f"test.{chosen.target_language}"))[
         : scoring.max_sentences
     ]
     sources, references = [source for source, _ in pairs], [reference for _, reference in pairs]
-    with only_one(place, f"Scoring for {budget}"):
+    with only_one(place, f"Scoring for {scope.budget}"):
         # Neither threads nor other sentences change a translation.
         translator = Translator.from_folder(
             place / "model", beam=scoring.beam, threads=1, parallel=len(os.sched_getaffinity(0))
         )
-        words = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {budget}")
+        words = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {scope.budget}")
         hypotheses = [translator.text(line) for line in words]
         bleu, chrf = BLEU(trg_lang=chosen.target_language), CHRF()
         bleu_score, chrf_score = (
@@ -89,29 +83,29 @@ def score(
             "bleu_signature": signature,
             "chrf": chrf_score.score,
             "chrf_signature": str(chrf.get_signature()),
-            **(_tokenised(chosen, results.data(task), words, references) if scoring.tokenised != "none" else {}),
+            **(_tokenised(chosen, scope.data, words, references) if scoring.tokenised != "none" else {}),
             "sentences": len(pairs),
             "decoding": asdict(translator.decoding),
             "decoding_as_measured": translator.decoding.beam == translator.description["decoding"]["beam"],
             "parameters": translator.description["parameters"],
-            **(_losses(settings, results, task, device, budget) if losses and form is None else {}),
-            "provenance": provenance(seed=settings.seed, settings=resolved),
+            **(_losses(scope) if losses and form is None else {}),
+            "provenance": provenance(seed=scope.settings.seed, settings=resolved),
         }
         write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
         write_json(place / "score.json", content)
         words_too = ("bleu_of_words", "bleu_of_words_signature")
         shown = ("bleu", "bleu_signature", *words_too, "chrf", "chrf_signature", "sentences")
         add_figures(place / "model", **{key: content[key] for key in shown if key in content})
-        note = _note(settings, results, task, device, budget) if losses and form is None else None
+        note = _note(scope) if losses and form is None else None
         write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n" + (f"{note}\n" if note else ""))
     return place / "score.json"
 
 
-def _note(settings: Settings, results: Results, task: str, device: str, budget: str) -> str | None:
+def _note(scope: BudgetScope) -> str | None:
     """What is to be said of a winner that is not known to meet its budget."""
-    if settings.limit_ms(budget) is None:
+    if scope.settings.limit_ms(scope.budget) is None:
         return None
-    return verdict_note(read_json(results.budget(task, device, budget) / "architecture.json"))
+    return verdict_note(read_json(scope.folder / "architecture.json"))
 
 
 def _tokenised(task: Task, data: Path, words: list[str], references: list[str]) -> dict[str, Any]:
@@ -149,11 +143,11 @@ def _translate(translator: Translator, sources: list[str], batch_tokens: int, pl
     return [done.get(number, "") for number in range(len(sources))]
 
 
-def _losses(settings: Settings, results: Results, task: str, device: str, budget: str) -> dict[str, float]:
+def _losses(scope: BudgetScope) -> dict[str, float]:
     """Validation losses, nats a token: trained, inherited (but of a baseline), untrained, unigram model."""
-    chosen, data = settings.task(task), results.data(task)
-    baseline = settings.limit_ms(budget) is None
-    trained = results.trained(task, device, budget, baseline=baseline)
+    chosen, data = scope.task_settings, scope.data
+    baseline = scope.settings.limit_ms(scope.budget) is None
+    trained = scope.trained
     config = trained / "config.json"
     architecture = described(read_json(config), str(config))
     train, validation = (
@@ -162,7 +156,7 @@ def _losses(settings: Settings, results: Results, task: str, device: str, budget
     dictionary = Dictionary.load(dictionary_path(data, chosen.target_language))
     found = {"validation_loss": read_json(config)["validation"]["nll"]}
     if not baseline:
-        winner = read_json(results.budget(task, device, budget) / "architecture.json")
+        winner = read_json(scope.folder / "architecture.json")
         found["inherited_loss"] = winner["validation_loss"]
-    untrained = untrained_loss(settings, results, task, architecture, budget if baseline else None)
+    untrained = untrained_loss(scope, architecture, scope.budget if baseline else None)
     return found | {"untrained_loss": untrained, "unigram_loss": unigram_loss(train, validation, dictionary)}

@@ -12,7 +12,7 @@ from hat.config.latency import Latency
 from hat.device.connection import Conditions, Connection
 from hat.errors import InputError
 from hat.measure.measurement import Measurement
-from hat.measure.visits import PlainVisit, Visits, pooled_noise
+from hat.measure.visits import Visits, pooled_noise
 from hat.measure.workload import Workload
 from hat.space.architecture import Architecture
 from hat.system.progress import Tracker
@@ -209,36 +209,6 @@ def _merged(visits: Visits[LatencySample], noise: float | None) -> LatencySample
         drift=max((sample.drift for sample in counted if sample.drift is not None), default=None),
         visit=None,
     )
-
-
-def measure_folder(
-    connection: Connection, folder: Path, workload: Workload, rules: Latency, repeats: int, tracker: Tracker
-) -> Measurement:
-    """Measure a deployed folder by the rules of the samples; at each visit it is loaded anew.
-
-    Args:
-        connection: the device.
-        folder: the deployed folder.
-        workload: lengths, beam and shape.
-        rules: the protocol.
-        repeats: sentences of each length timed at a visit.
-        tracker: told of every sentence.
-
-    Returns:
-        The timings of the visits that count.
-    """
-    visits: Visits[PlainVisit] = Visits(rules)
-    sentences = repeats * len(workload.pairs)
-    while not visits.enough(None):
-        before = sentences * len(visits.made)
-
-        def shifted(completed: int, note: str = "", before: int = before) -> None:
-            tracker(before + completed, note)
-
-        measured = connection.measure_deployed(folder, workload, rules.warmup, repeats, shifted)
-        visits.made.append(PlainVisit(measured))
-    tracker(sentences * rules.passes)
-    return visits.measurement()
 
 
 def write_rows(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -8,12 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hat.artifacts.files import digest, only_one, provenance, read_json, read_jsonl, write_json, write_text
-from hat.artifacts.layout import Results
-from hat.artifacts.missing import Lacking, absent
-from hat.config.settings import Settings
-from hat.config.variants import in_form
-from hat.deploy.card import add_figures
-from hat.deploy.folder import DESCRIPTION
+from hat.artifacts.missing import absent
+from hat.config.scope import DeviceScope
 from hat.device.connection import Conditions, check_reachable, connect
 from hat.errors import InputError
 from hat.latency.budgets import predicted_range, spread_budgets
@@ -23,14 +19,12 @@ from hat.latency.predictor.accuracy import held_out_errors
 from hat.latency.predictor.features import rows_of
 from hat.latency.predictor.learning_curve import Assessment, assess, sample_until, target_percent
 from hat.latency.predictor.predictor import LatencyPredictor
-from hat.latency.samples import LatencySample, SampleFile, measure_folder, measure_missing, write_rows
+from hat.latency.samples import LatencySample, SampleFile, measure_missing, write_rows
 from hat.latency.schema import validated
 from hat.latency.selection import RANDOM, draw_architectures
-from hat.measure.measurement import Measurement
 from hat.measure.power import unread
 from hat.measure.workload import Workload, workload_of
 from hat.space.architecture import Architecture
-from hat.space.kinds import architecture_of, describe
 from hat.space.search_space import SearchSpace
 from hat.system.progress import progress
 
@@ -38,35 +32,33 @@ from hat.system.progress import progress
 RANGE_COUNT = 10_000
 # Samples measured between two looks at the error.
 SAMPLE_STEP = 10
-# A deployed model is measured with so many times the sentences of a visit.
-DEPLOYED_REPEATS = 5
 
 
-def choose_architectures(settings: Settings, results: Results, task: str, device: str) -> Path:
+def choose_architectures(scope: DeviceScope) -> Path:
     """Write latency/architectures.jsonl: a header row, then one row for each Architecture to measure.
 
     Raises:
         HatError: the device cannot be measured on.
     """
-    check_reachable(settings, device)
-    latency = settings.task(task).latency
+    check_reachable(scope.settings, scope.device)
+    latency = scope.task_settings.latency
     wanted = latency.samples
-    space = SearchSpace(settings.measured_space_on(task, device))
+    space = SearchSpace(scope.measured_space)
     if space.size < wanted:
-        name = settings.task(task).latency.space or settings.task(task).space
+        name = scope.task_settings.latency.space or scope.task_settings.space
         print(
             f"space {name!r} has {space.size} Architectures, fewer than latency.samples"
             f" ({wanted}), so all are measured",
             file=sys.stderr,
         )
-    folder = results.latency(task, device)
+    folder = scope.latency
     with only_one(folder, "Choosing Architectures"):
-        chosen = draw_architectures(space, wanted, settings.seed, latency.choice)
+        chosen = draw_architectures(space, wanted, scope.settings.seed, latency.choice)
         made_from = {"space": space.space.model_dump(mode="json"), "samples": wanted, "choice": latency.choice}
         header = {
             "kind": FIRST_ROW,
             "count": len(chosen),
-            "provenance": provenance(seed=settings.seed, settings=made_from),
+            "provenance": provenance(seed=scope.settings.seed, settings=made_from),
         }
         rows = (
             {"digest": point.digest, "architecture": point.to_dict(), "origin": origin}
@@ -97,9 +89,7 @@ def _representative(path: Path, digests: list[str]) -> npt.NDArray[np.bool_]:
     return np.array([origins.get(name, RANDOM) == RANDOM for name in digests], dtype=np.bool_)
 
 
-def sample_shard(
-    settings: Settings, results: Results, task: str, device: str, shard: int, target_error: str | None = None
-) -> Path:
+def sample_shard(scope: DeviceScope, shard: int, target_error: str | None = None) -> Path:
     """Measure every ``shards``-th Architecture, from number ``shard`` on, and write latency/samples/SHARD.jsonl.
 
     Each measurement is kept in latency/partial/SHARD.jsonl as it is made; a stage that was interrupted goes on
@@ -111,7 +101,7 @@ def sample_shard(
         HatError: the device cannot be measured on.
         InputError: there is no such shard, or the target error is none.
     """
-    chosen = settings.task(task).latency
+    chosen = scope.task_settings.latency
     wanted_error = chosen.target_error if target_error is None else target_error
     target = None if wanted_error is None else target_percent(wanted_error)
     if target is not None and chosen.shards != 1:
@@ -121,21 +111,21 @@ def sample_shard(
         )
     if not 0 <= shard < chosen.shards:
         raise InputError(f"shard {shard}: expected 0 to {chosen.shards - 1} (latency.shards is {chosen.shards})")
-    check_reachable(settings, device)
-    folder = results.latency(task, device)
+    check_reachable(scope.settings, scope.device)
+    folder = scope.latency
     path = folder / "samples" / f"{shard}.jsonl"
     # Shards share the device, so they exclude each other too.
-    with only_one(folder, f"Measuring on {device}"), connect(settings, device) as connection:
+    with only_one(folder, f"Measuring on {scope.device}"), connect(scope.settings, scope.device) as connection:
         wanted = read_architectures(folder / "architectures.jsonl")[shard :: chosen.shards]
-        workload = workload_of(settings, results, task, device)
+        workload = workload_of(scope)
         with progress(
-            f"Measuring on {device}, shard {shard}", chosen.passes * len(wanted), background=False
+            f"Measuring on {scope.device}, shard {shard}", chosen.passes * len(wanted), background=False
         ) as tracker:
 
             def measured(count: int) -> tuple[Conditions, list[LatencySample]]:
                 return measure_missing(
                     wanted=wanted[:count],
-                    reference=SearchSpace(settings.measured_space_on(task, device)).largest,
+                    reference=SearchSpace(scope.measured_space).largest,
                     connection=connection,
                     workload=workload,
                     rules=chosen,
@@ -147,7 +137,7 @@ def sample_shard(
                 points = [sample.architecture for sample in found[1]]
                 latencies = np.array([sample.measurement.latency_ms for sample in found[1]])
                 drawn = _representative(folder / "architectures.jsonl", [point.digest for point in points])
-                return assess(rows_of(points, workload, found[0].precision), latencies, drawn, seed=settings.seed)
+                return assess(rows_of(points, workload, found[0].precision), latencies, drawn, seed=scope.settings.seed)
 
             stopped = None
             if target is None:
@@ -157,7 +147,10 @@ def sample_shard(
                     measured, judged, target_percent=target, most=len(wanted), step=SAMPLE_STEP
                 )
         fingerprint = connection.fingerprint()
-        for sentence in (stopped and stopped.sentence, unread(device, [sample.measurement for sample in samples])):
+        for sentence in (
+            stopped and stopped.sentence,
+            unread(scope.device, [sample.measurement for sample in samples]),
+        ):
             if sentence is not None:
                 print(sentence, file=sys.stderr)
         header = {
@@ -165,13 +158,13 @@ def sample_shard(
             "conditions": conditions.to_dict(),
             "fingerprint": fingerprint,
             "stopped": None if stopped is None else stopped.to_dict(),
-            "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
+            "provenance": provenance(seed=scope.settings.seed, settings=conditions.to_dict()),
         }
         write_text(path, write_rows([header, *(sample.to_dict() for sample in samples)]))
     return path
 
 
-def collect_dataset(settings: Settings, results: Results, task: str, device: str) -> Path:
+def collect_dataset(scope: DeviceScope) -> Path:
     """Write latency/dataset.parquet from the shards.
 
     A device that has a file of latencies in place of a host gets its dataset from there.
@@ -180,12 +173,12 @@ def collect_dataset(settings: Settings, results: Results, task: str, device: str
         InputError: a shard is missing, empty, or was measured under other conditions than the first; or the file is
             missing or malformed.
     """
-    folder = results.latency(task, device)
-    if settings.device(device).latency is not None:
-        return _collect_brought(settings, results, task, device)
+    folder = scope.latency
+    if scope.device_settings.latency is not None:
+        return _collect_brought(scope)
     with only_one(folder, "Collecting samples"):
         samples, conditions, fingerprint = [], None, None
-        for shard in range(settings.task(task).latency.shards):
+        for shard in range(scope.task_settings.latency.shards):
             path = folder / "samples" / f"{shard}.jsonl"
             header, found = read_shard(path)
             if conditions not in (None, header["conditions"]):
@@ -197,19 +190,19 @@ def collect_dataset(settings: Settings, results: Results, task: str, device: str
         if conditions is None or not samples:
             raise InputError(f"{folder}/samples: no samples there")
         path = folder / "dataset.parquet"
-        made = provenance(seed=settings.seed, settings=conditions)
+        made = provenance(seed=scope.settings.seed, settings=conditions)
         frame = validated(table(samples, conditions, fingerprint), str(folder))
         write_parquet(path, frame, {"conditions": conditions, "fingerprint": fingerprint, "provenance": made})
     return path
 
 
-def _collect_brought(settings: Settings, results: Results, task: str, device: str) -> Path:
+def _collect_brought(scope: DeviceScope) -> Path:
     """Write latency/dataset.parquet from the file that the device has in place of a host."""
-    chosen, folder = settings.device(device), results.latency(task, device)
+    chosen, folder = scope.device_settings, scope.latency
     file = Path(str(chosen.latency))
-    said = {"device": device, "runtime": chosen.runtime, "precision": chosen.precision, "threads": chosen.threads}
+    said = {"device": scope.device, "runtime": chosen.runtime, "precision": chosen.precision, "threads": chosen.threads}
     with only_one(folder, "Collecting samples"):
-        space, workload = settings.space_on(task, device), workload_of(settings, results, task, device)
+        space, workload = scope.device_space, workload_of(scope)
         frame = read_brought(file, space, workload, said)
         if frame.attrs["representative"]:
             print(
@@ -217,31 +210,31 @@ def _collect_brought(settings: Settings, results: Results, task: str, device: st
                 " what depends on the order of layers cannot be learnt from it",
                 file=sys.stderr,
             )
-        made = provenance(seed=settings.seed, settings=frame.attrs["brought"])
+        made = provenance(seed=scope.settings.seed, settings=frame.attrs["brought"])
         frame.attrs["provenance"] = made
         write_parquet(folder / "dataset.parquet", frame, {})
     return folder / "dataset.parquet"
 
 
-def fit_predictor(settings: Settings, results: Results, task: str, device: str) -> Path:
+def fit_predictor(scope: DeviceScope) -> Path:
     """Write predictor/predictor.json, fitted to all samples, and predictor/errors.json, held-out errors.
 
     Raises:
         InputError: the dataset is missing or has fewer than two rows.
     """
-    path = results.latency(task, device) / "dataset.parquet"
+    path = scope.latency / "dataset.parquet"
     frame = read_parquet(path)
     architectures = architectures_of(frame, str(path))
     workload = Workload.from_dict(frame.attrs["conditions"]["workload"], str(path))
-    latency = settings.task(task).latency
+    latency = scope.task_settings.latency
     options: dict[str, Any] = {
         "precision": str(frame.attrs["conditions"]["precision"]),
         "models": latency.models,
         "confidence": latency.confidence,
-        "seed": settings.seed,
+        "seed": scope.settings.seed,
         "representative": _representative(path.parent / "architectures.jsonl", frame["digest"].tolist()),
     }
-    folder = results.predictor(task, device)
+    folder = scope.predictor
     with only_one(folder, "Fitting the predictor"):
         errors = held_out_errors(workload, architectures, frame, held_out=latency.held_out, **options)
         # The choice among regressions has been made on all rows there.
@@ -251,119 +244,47 @@ def fit_predictor(settings: Settings, results: Results, task: str, device: str) 
         errors["reference_drift_percent"] = 100 * float((reference.max() - reference.min()) / reference.median())
         chosen_by = {"held_out": latency.held_out, "models": latency.models, "confidence": latency.confidence}
         made_from = {"dataset": frame.attrs, "rows": digest(latencies), **chosen_by}
-        made = {"provenance": provenance(seed=settings.seed, settings=made_from)}
+        made = {"provenance": provenance(seed=scope.settings.seed, settings=made_from)}
         write_json(folder / "errors.json", errors | made)
         write_json(folder / "predictor.json", predictor.to_dict() | {"rows": len(frame)} | made)
     return folder / "predictor.json"
 
 
-def load_predictor(results: Results, task: str, device: str) -> LatencyPredictor:
+def load_predictor(scope: DeviceScope) -> LatencyPredictor:
     """The predictor of a task on a device.
 
     Raises:
         InputError: it is missing or of another version.
     """
-    path = results.predictor(task, device) / "predictor.json"
+    path = scope.predictor / "predictor.json"
     return LatencyPredictor.from_dict(read_json(path), str(path))
 
 
-def latency_range(
-    settings: Settings, results: Results, task: str, device: str, count: int = RANGE_COUNT
-) -> dict[str, Any]:
+def latency_range(scope: DeviceScope, count: int = RANGE_COUNT) -> dict[str, Any]:
     """Fastest, median and slowest predicted Architecture; see :func:`hat.latency.budgets.predicted_range`.
 
     Raises:
         InputError: the predictor is missing.
     """
-    space = SearchSpace(settings.space_on(task, device))
-    return predicted_range(space, load_predictor(results, task, device), count=count, seed=settings.seed)
+    space = SearchSpace(scope.device_space)
+    return predicted_range(space, load_predictor(scope), count=count, seed=scope.settings.seed)
 
 
-def choose_budgets(settings: Settings, results: Results, task: str, device: str) -> Path:
+def choose_budgets(scope: DeviceScope) -> Path:
     """Write budgets.json: ``budgets``, names that can all be met, and the ``range`` they were read off.
 
     Raises:
         InputError: the predictor is missing.
         HatError: the space spans too little for budgets to differ.
     """
-    count = settings.configuration.demo.count
-    found = latency_range(settings, results, task, device)
-    errors = read_json(results.predictor(task, device) / "errors.json")
+    count = scope.settings.configuration.demo.count
+    found = latency_range(scope)
+    errors = read_json(scope.predictor / "errors.json")
     # A search keeps to networks whose upper bound is within the budget.
     fastest, slowest = found["safe_budgets_ms"]
-    path = results.budgets(task, device)
+    path = scope.budgets
     with only_one(path.parent, "Choosing budgets"):
         budgets = spread_budgets(fastest, slowest, count, errors["mape_percent"])
-        made = provenance(seed=settings.seed, settings={"count": count, "range": found})
+        made = provenance(seed=scope.settings.seed, settings={"count": count, "range": found})
         write_json(path, {"budgets": budgets, "range": found, "provenance": made})
     return path
-
-
-def shown_figures(measured: Measurement) -> dict[str, Any]:
-    """What a model card says of a measurement."""
-    figures: dict[str, Any] = {"latency_ms": measured.latency_ms, "spread_ms": measured.spread_ms}
-    if measured.energy_j is not None:
-        figures |= {"energy_j": measured.energy_j, "meter": measured.meter}
-    return figures
-
-
-def measure_model(
-    settings: Settings, results: Results, task: str, device: str, budget: str, form: str | None = None
-) -> Path:
-    """Measure what is deployed by the protocol of the samples; write BUDGET/latency.json.
-
-    For a baseline, by whose name ``budget`` may be given, there is nothing that was promised or predicted, nor for
-    another form than what is deployed (one of :data:`hat.config.variants.FORMS`), which is measured beside it.
-
-    Raises:
-        HatError: the device cannot be measured on.
-        InputError: the budget is neither a budget nor a baseline, there is no such form, or a file is missing.
-    """
-    settings = in_form(settings, task, device, form)
-    limit_ms = settings.limit_ms(budget)
-    check_reachable(settings, device)
-    chosen = settings.task(task).latency
-    repeats = DEPLOYED_REPEATS * chosen.repeats
-    place = results.place(task, device, budget, form)
-    model = place / "model"
-    winner = None if limit_ms is None else read_json(results.budget(task, device, budget) / "architecture.json")
-    workload = workload_of(settings, results, task, device, budget if winner is None else None)
-    if not model.is_dir():
-        raise Lacking(model, model / DESCRIPTION)
-    with only_one(results.latency(task, device), f"Measuring on {device}"), connect(settings, device) as connection:
-        conditions = connection.conditions(workload, chosen.warmup, repeats)
-        title = f"Measuring the model for {budget} on {device}"
-        total = repeats * len(workload.pairs) * chosen.passes
-        with progress(title, total, background=False) as tracker:
-            measured = measure_folder(connection, model, workload, chosen, repeats, tracker)
-        fingerprint = connection.fingerprint()
-    content: dict[str, Any] = measured.to_dict()
-    if winner is None or limit_ms is None:
-        architecture = architecture_of(settings.baseline(budget).network)
-        content = {"baseline": budget, **content, "digest": architecture.digest}
-        content |= describe(architecture, workload.shape)
-    elif form is not None:
-        content |= {"budget": budget, "digest": winner["digest"], "architecture": winner["architecture"]}
-    else:
-        predicted = float(winner["predicted_latency_ms"])
-        content = {
-            "budget": budget,
-            "budget_ms": limit_ms,
-            "within_budget": measured.latency_ms <= limit_ms,
-            **content,
-            "predicted_latency_ms": predicted,
-            "prediction_error_percent": 100 * (predicted - measured.latency_ms) / measured.latency_ms,
-            "digest": winner["digest"],
-            "architecture": winner["architecture"],
-        }
-    content |= {
-        **({} if form is None else {"form": form}),
-        "conditions": conditions.to_dict(),
-        "fingerprint": fingerprint,
-        "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
-    }
-    if (missing := unread(device, [measured])) is not None:
-        print(missing, file=sys.stderr)
-    add_figures(model, **shown_figures(measured), latency_conditions=content["conditions"])
-    write_json(place / "latency.json", content)
-    return place / "latency.json"

@@ -4,9 +4,8 @@ from math import fsum
 
 import numpy as np
 
-from hat.artifacts.layout import Results
 from hat.config.lengths import LengthPair
-from hat.config.settings import Settings
+from hat.config.scope import TaskScope
 from hat.data.binary.indexed import IndexedDataset
 from hat.data.stages import binary_prefix
 from hat.errors import InputError
@@ -15,16 +14,16 @@ from hat.errors import InputError
 PARTS = 5
 
 
-def measured_lengths(settings: Settings, results: Results, task: str) -> tuple[LengthPair, ...]:
+def measured_lengths(scope: TaskScope) -> tuple[LengthPair, ...]:
     """Pairs of source and target length, rising, each once and with its share of the sentences; shares add up to 1.
 
     Raises:
         InputError: they are to be those of the validation data, which are not there yet or are empty.
     """
-    chosen = settings.task(task).latency
+    chosen = scope.task_settings.latency
     if chosen.lengths == "average":
         return ((chosen.source_length, chosen.target_length, 1.0),)
-    pairs = _validation(settings, results, task) if chosen.lengths == "validation" else chosen.lengths
+    pairs = _validation(scope) if chosen.lengths == "validation" else chosen.lengths
     weights: dict[tuple[int, int], float] = {}
     for source, target, weight in pairs:
         weights[source, target] = weights.get((source, target), 0.0) + weight
@@ -32,18 +31,18 @@ def measured_lengths(settings: Settings, results: Results, task: str) -> tuple[L
     return tuple((source, target, weight / total) for (source, target), weight in sorted(weights.items()))
 
 
-def _validation(settings: Settings, results: Results, task: str) -> list[LengthPair]:
+def _validation(scope: TaskScope) -> list[LengthPair]:
     """Validation pairs in parts of equal size by target length, each at its mean; end symbols count.
 
     Latency is almost linear in both lengths, so the mean of a part stands for it better than its middle.
     """
-    chosen = settings.task(task)
+    chosen = scope.task_settings
     source, target = (
-        IndexedDataset(binary_prefix(results.data(task), "validation", chosen, language)).sizes
+        IndexedDataset(binary_prefix(scope.data, "validation", chosen, language)).sizes
         for language in (chosen.source_language, chosen.target_language)
     )
     if not len(source):
-        raise InputError(f"task {task!r}: latency.lengths is 'validation', but its validation split is empty")
+        raise InputError(f"task {scope.task!r}: latency.lengths is 'validation', but its validation split is empty")
     parts = np.array_split(np.lexsort((source, target)), min(PARTS, len(source)))
     return [
         (max(1, round(float(source[part].mean()))), max(1, round(float(target[part].mean()))), float(len(part)))

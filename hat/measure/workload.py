@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from hat.artifacts.layout import Results
 from hat.config.lengths import MOST_LENGTHS, LengthPair
-from hat.config.settings import Settings
+from hat.config.scope import DeviceScope
 from hat.data.task_shape import task_shape
 from hat.errors import InputError
 from hat.measure.lengths import measured_lengths
@@ -101,7 +100,7 @@ class Workload:
             raise InputError(f"{where}: not a workload ({error})") from None
 
 
-def workload_of(settings: Settings, results: Results, task: str, device: str, baseline: str | None = None) -> Workload:
+def workload_of(scope: DeviceScope, baseline: str | None = None) -> Workload:
     """The workload of a task's SubTransformers, or of a baseline, on a device.
 
     Raises:
@@ -109,8 +108,8 @@ def workload_of(settings: Settings, results: Results, task: str, device: str, ba
             measured do not exist yet.
     """
     return Workload.of(
-        task_shape(settings, results, task, baseline),
-        measured_lengths(settings, results, task),
-        settings.device(device).beam,
-        deployed_shortlist(settings, results, task, device),
+        task_shape(scope, baseline),
+        measured_lengths(scope),
+        scope.device_settings.beam,
+        deployed_shortlist(scope),
     )

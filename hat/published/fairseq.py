@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import digest, disk_error, provenance, read_json, write_json
-from hat.artifacts.layout import Results
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.data.binary.indexed import IndexedDataset
 from hat.data.corpora.preprocessed import SPLIT_NAMES
@@ -30,7 +30,7 @@ from hat.train import checkpoints
 PREFIX = "network."
 
 
-def write_data(settings: Settings, results: Results, task: str, out: Path) -> list[str]:
+def write_data(scope: TaskScope, out: Path) -> list[str]:
     """Put a task's binarised splits into a folder under fairseq's names, without copying them where that is possible.
 
     Returns:
@@ -39,7 +39,7 @@ def write_data(settings: Settings, results: Results, task: str, out: Path) -> li
     Raises:
         InputError: the data has not been binarised, or a file of another content is in the way.
     """
-    chosen, data = settings.task(task), results.data(task)
+    chosen, data = scope.task_settings, scope.data
     languages = (chosen.source_language, chosen.target_language)
     files = {f"dict.{language}.txt": dictionary_path(data, language) for language in languages}
     for split in PREPARED_SPLITS:

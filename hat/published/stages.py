@@ -1,53 +1,86 @@
 """From a published network to its score and its latency on a device: everything below results/published/NAME."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts.files import only_one, provenance, read_json, write_json
+from hat.artifacts.files import only_one, read_json, write_json
 from hat.artifacts.layout import Results
-from hat.artifacts.missing import Lacking
+from hat.config.scope import BudgetScope, TaskScope
 from hat.config.settings import Settings
 from hat.data import stages
 from hat.data.sources.download import fetch
 from hat.data.text.dictionary import Dictionary
-from hat.deploy.card import add_figures
 from hat.deploy.export import export_model
-from hat.deploy.folder import DESCRIPTION
-from hat.device.connection import connect
 from hat.errors import InputError
 from hat.evaluate.stages import score
-from hat.latency.samples import measure_folder
-from hat.latency.stages import DEPLOYED_REPEATS, shown_figures
+from hat.latency.deployed import measure_deployed
 from hat.measure.lengths import measured_lengths
-from hat.measure.power import unread
 from hat.measure.workload import Workload
 from hat.published.catalogue import PublishedModel, published_model
 from hat.published.convert import import_checkpoint
 from hat.space.shape import Shape
-from hat.system.progress import progress
 
 FOLDER = "published"
 
 
-class PublishedResults(Results):
-    """Paths of artifacts of one published network; it has no budget, and any device's stand in the same folder.
+class _PublishedData(TaskScope):
+    """A task with the splits that the research code published as its data."""
 
-    The data are the splits that the research code published, since the network has their dictionaries.
+    @property
+    def data(self) -> Path:
+        """The published splits of the task, unpacked."""
+        return self.results.root / FOLDER / "data" / self.task
+
+
+@dataclass(frozen=True)
+class PublishedScope(_PublishedData, BudgetScope):
+    """A published network on a device; all devices share its folder. Its dictionaries are those of the published data.
+
+    Args:
+        entry: the network.
     """
 
-    def __init__(self, root: Path | str, name: str | None = None) -> None:
-        super().__init__(root)
-        self._name = name
+    entry: PublishedModel
 
-    def data(self, task: str) -> Path:
-        """The published splits of a task, unpacked."""
-        return self.root / FOLDER / "data" / task
+    @classmethod
+    def of_network(cls, settings: Settings, results: Results, name: str, device: str) -> "PublishedScope":
+        """The published SubTransformer of that name.
 
-    def budget(self, task: str, device: str, budget: str) -> Path:
+        Raises:
+            InputError: there is none, or the configuration of its task names no archive of splits.
+        """
+        entry = published_model(name)
+        if entry.kind == "super":
+            raise InputError(
+                f"{name}: is a SuperTransformer; only SubTransformers are scored. `hat models get` fetches it"
+            )
+        budget = entry.name.partition("@")[2].partition("_")[0]
+        settings = of_published_splits(settings, entry.task)
+        return cls(settings, results, entry.task, device, budget, entry)
+
+    @property
+    def folder(self) -> Path:
         """Folder of everything of the network."""
-        assert self._name is not None, "named where it is asked for"
-        return self.root / FOLDER / self._name
+        return self.results.root / FOLDER / self.entry.name
+
+    def shape(self) -> Shape:
+        """That of the checkpoint.
+
+        Raises:
+            InputError: the dictionaries of the data do not fit it.
+        """
+        config = folder(self.results, self.entry) / "config.json"
+        shape = Shape(**read_json(config)["shape"])
+        for language, expected in (
+            (self.task_settings.source_language, shape.source_vocabulary),
+            (self.task_settings.target_language, shape.target_vocabulary),
+        ):
+            path = stages.dictionary_path(self.data, language)
+            if (found := len(Dictionary.load(path))) != expected:
+                raise InputError(f"{path}: {found} tokens, but {config} says that the network has {expected}")
+        return shape
 
 
 def get(results: Results, name: str) -> dict[str, Any]:
@@ -88,19 +121,19 @@ def of_published_splits(settings: Settings, task: str) -> Settings:
     return settings.changed(changes)
 
 
-def make_data(settings: Settings, results: Results, task: str) -> Path:
+def make_data(scope: TaskScope) -> Path:
     """Unpack the published splits of a task into ``results/published/data/TASK``.
 
     Raises:
         HatError: the download failed; says where a file may be put by hand.
         InputError: the archive is not of such splits.
     """
-    settings, place = of_published_splits(settings, task), PublishedResults(results.root)
-    stages.fetch_sources(settings, place, task)
-    stages.extract_corpus(settings, place, task)
-    stages.tokenise_corpus(settings, place, task)
-    stages.binarise_corpus(settings, place, task)
-    return place.data(task)
+    published = _PublishedData(of_published_splits(scope.settings, scope.task), scope.results, scope.task)
+    stages.fetch_sources(published)
+    stages.extract_corpus(published)
+    stages.tokenise_corpus(published)
+    stages.binarise_corpus(published)
+    return published.data
 
 
 def export(settings: Settings, results: Results, name: str, device: str) -> Path:
@@ -109,9 +142,8 @@ def export(settings: Settings, results: Results, name: str, device: str) -> Path
     Raises:
         InputError: the network or the data are missing, do not fit each other, or the device cannot execute it.
     """
-    entry, place = _subtransformer(name), PublishedResults(results.root, name)
-    settings = of_published_splits(settings, entry.task)
-    return export_model(settings, place, entry.task, device, _budget(entry), shape=_shape(settings, place, entry))
+    scope = PublishedScope.of_network(settings, results, name, device)
+    return export_model(scope, shape=scope.shape())
 
 
 def measure(settings: Settings, results: Results, name: str, device: str) -> Path:
@@ -120,35 +152,19 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
     Raises:
         HatError: the device cannot be measured on, or the network has not been exported.
     """
-    entry, place = _subtransformer(name), PublishedResults(results.root, name)
-    settings = of_published_splits(settings, entry.task)
-    chosen = settings.task(entry.task).latency
-    out = place.budget(entry.task, device, name)
-    if not (out / "model").is_dir():
-        raise Lacking(out / "model", out / "model" / DESCRIPTION)
-    lengths = measured_lengths(settings, place, entry.task)
-    workload = Workload.of(_shape(settings, place, entry), lengths, settings.device(device).beam, None)
-    repeats = DEPLOYED_REPEATS * chosen.repeats
-    lock = only_one(results.latency(entry.task, device), f"Measuring on {device}")
-    with lock, connect(settings, device) as connection:
-        conditions = connection.conditions(workload, chosen.warmup, repeats)
-        total = repeats * len(lengths) * chosen.passes
-        with progress(f"Measuring {name} on {device}", total, background=False) as tracker:
-            measured = measure_folder(connection, out / "model", workload, chosen, repeats, tracker)
+    scope = PublishedScope.of_network(settings, results, name, device)
+    workload = Workload.of(scope.shape(), measured_lengths(scope), scope.device_settings.beam, None)
+    found = measure_deployed(scope, scope.model, workload, f"Measuring {name} on {device}")
     content: dict[str, Any] = {
         "published": name,
-        "published_latency_ms": entry.latency_ms,
-        "published_hardware": entry.hardware,
+        "published_latency_ms": scope.entry.latency_ms,
+        "published_hardware": scope.entry.hardware,
         "device": device,
-        **measured.to_dict(),
-        "conditions": conditions.to_dict(),
-        "provenance": provenance(seed=settings.seed, settings=conditions.to_dict()),
+        **found.measured.to_dict(),
+        **found.made,
     }
-    if (missing := unread(device, [measured])) is not None:
-        print(missing, file=sys.stderr)
-    add_figures(out / "model", **shown_figures(measured), latency_conditions=content["conditions"])
-    write_json(out / "latency.json", content)
-    return out / "latency.json"
+    write_json(scope.folder / "latency.json", content)
+    return scope.folder / "latency.json"
 
 
 def score_published(settings: Settings, results: Results, name: str, device: str) -> Path:
@@ -157,38 +173,9 @@ def score_published(settings: Settings, results: Results, name: str, device: str
     Raises:
         InputError: the network has not been exported, or the data are missing.
     """
-    entry, place = _subtransformer(name), PublishedResults(results.root, name)
-    settings = of_published_splits(settings, entry.task)
-    path = score(settings, place, entry.task, device, _budget(entry), losses=False)
+    scope = PublishedScope.of_network(settings, results, name, device)
+    path = score(scope, losses=False)
     content = read_json(path)
-    content |= {"published": name, "published_bleu_of_words": entry.bleu, "published_bleu": entry.sacrebleu}
+    content |= {"published": name, "published_bleu_of_words": scope.entry.bleu, "published_bleu": scope.entry.sacrebleu}
     write_json(path, content)
     return path
-
-
-def _subtransformer(name: str) -> PublishedModel:
-    entry = published_model(name)
-    if entry.kind == "super":
-        raise InputError(
-            f"{name}: is a SuperTransformer, of which a SubTransformer is scored; `hat models get` fetches it"
-        )
-    return entry
-
-
-def _budget(entry: PublishedModel) -> str:
-    return entry.name.partition("@")[2].partition("_")[0]
-
-
-def _shape(settings: Settings, place: PublishedResults, entry: PublishedModel) -> Shape:
-    """That of the checkpoint, which the dictionaries of the data must fit."""
-    config = folder(place, entry) / "config.json"
-    shape = Shape(**read_json(config)["shape"])
-    task = settings.task(entry.task)
-    for language, expected in (
-        (task.source_language, shape.source_vocabulary),
-        (task.target_language, shape.target_vocabulary),
-    ):
-        path = stages.dictionary_path(place.data(entry.task), language)
-        if (found := len(Dictionary.load(path))) != expected:
-            raise InputError(f"{path}: {found} tokens, but {config} says that the network has {expected}")
-    return shape

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import provenance, read_json
-from hat.artifacts.layout import OF_A_DEVICE, Results
-from hat.config.settings import Settings
+from hat.artifacts.layout import OF_A_DEVICE
+from hat.config.scope import BudgetScope, DeviceScope, TaskScope
 from hat.config.variants import FORMS
 from hat.data.task_shape import task_shape
 from hat.deploy.folder import DESCRIPTION, NETWORK
 from hat.errors import InputError
 from hat.report.document import NONE, Columns, cells, markdown, write_document
-from hat.report.rows import Place, compared
+from hat.report.rows import compared
 from hat.report.summary import Row
 from hat.space.architecture import Architecture
 from hat.space.kinds import architecture_of
@@ -52,16 +52,11 @@ LEGEND = (
 )
 
 
-def write_compression(
-    settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]
-) -> dict[str, Any]:
+def write_compression(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, Any]:
     """Write results/tables/TASK-DEVICE-compression.{csv,md,json}.
 
     Args:
-        settings: the configuration.
-        results: where the artifacts are.
-        task: name of the task.
-        device: name of the device.
+        scope: the task and the device.
         budgets: budgets and baselines of the table; all that have been scored in several forms where empty.
 
     Returns:
@@ -70,17 +65,16 @@ def write_compression(
     Raises:
         InputError: an artifact is missing, or nothing has been scored in several forms.
     """
-    settings.task(task)
-    settings.device(device)
-    reference = _reference(settings, results, task)
-    shown = _shown(settings, results, task, device, budgets)
-    rows = [row for budget in shown for row in _rows(settings, results, task, device, budget, reference)]
+    scope.check()
+    reference = _reference(scope)
+    shown = _shown(scope, budgets)
+    rows = [row for budget in shown for row in _rows(scope.of(budget), reference)]
     made = provenance(seed=None, settings={"budgets": shown})
-    table = {"task": task, "device": device, "reference": reference, "rows": rows, "provenance": made}
+    table = {"task": scope.task, "device": scope.device, "reference": reference, "rows": rows, "provenance": made}
     signatures = sorted({f"`{row['bleu_signature']}`, `{row['chrf_signature']}`" for row in rows})
     below = [legend(table), "", f"{rows[0]['sentences']} test sentences, {'; '.join(signatures)}."]
     text = markdown(_title(table), COLUMNS, rows, below)
-    write_document(results.tables / f"{task}-{device}-compression", table, text)
+    write_document(scope.results.tables / f"{scope.task}-{scope.device}-compression", table, text)
     return table
 
 
@@ -102,12 +96,12 @@ def print_compression(table: dict[str, Any]) -> None:
     print(legend(table))
 
 
-def _reference(settings: Settings, results: Results, task: str) -> dict[str, Any]:
+def _reference(scope: TaskScope) -> dict[str, Any]:
     """Parameters of Transformer-Big with the task's dictionaries."""
-    architecture = architecture_of(settings.baseline(REFERENCE).network)
+    architecture = architecture_of(scope.settings.baseline(REFERENCE).network)
     if not isinstance(architecture, Architecture):
-        raise InputError(f"{settings.folder}/baselines/{REFERENCE}.yaml, network.kind: expected 'transformer'")
-    profile = Profile.of(architecture, task_shape(settings, results, task, REFERENCE), length=1)
+        raise InputError(f"{scope.settings.folder}/baselines/{REFERENCE}.yaml, network.kind: expected 'transformer'")
+    profile = Profile.of(architecture, task_shape(scope, REFERENCE), length=1)
     return {
         "name": REFERENCE,
         "params": profile.params,
@@ -115,14 +109,14 @@ def _reference(settings: Settings, results: Results, task: str) -> dict[str, Any
     }
 
 
-def _shown(settings: Settings, results: Results, task: str, device: str, named: Sequence[str]) -> list[str]:
+def _shown(scope: DeviceScope, named: Sequence[str]) -> list[str]:
     """The budgets by size, then the baselines by name."""
 
     def order(budget: str) -> tuple[float, str]:
-        limit = settings.limit_ms(budget)
+        limit = scope.settings.limit_ms(budget)
         return float("inf") if limit is None else limit, budget
 
-    folder = results.root / task / device
+    folder = scope.device_folder
     scored = (path.parent for path in folder.glob("*/*/score.json"))
     found = {place.parent.name for place in scored if place.name in FORMS} - OF_A_DEVICE
     if not named and not found:
@@ -132,18 +126,21 @@ def _shown(settings: Settings, results: Results, task: str, device: str, named: 
     return sorted(set(named) or found, key=order)
 
 
-def _rows(
-    settings: Settings, results: Results, task: str, device: str, budget: str, reference: dict[str, Any]
-) -> list[Row]:
+def _rows(scope: BudgetScope, reference: dict[str, Any]) -> list[Row]:
     """Rows of one budget: what is deployed, then its other forms that have been scored."""
-    forms = [results.place(task, device, budget, form) for form in FORMS]
-    deployed = results.budget(task, device, budget)
+    forms = [scope.form_folder(form) for form in FORMS]
+    deployed = scope.folder
     places = [deployed, *(place for place in forms if (place / "score.json").exists())]
     # What is deployed comes first; the others are compared with it.
-    tested = compared(Place(settings, results, task, device), {one.name: one for one in places}, f"{budget}-forms")
+    tested = compared(
+        DeviceScope(scope.settings, scope.results, scope.task, scope.device),
+        {one.name: one for one in places},
+        f"{scope.budget}-forms",
+    )
     chance = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == deployed.name}
     return [
-        _row(place, budget, read_json(place / "model" / DESCRIPTION), reference) | {"p_value": chance.get(place.name)}
+        _row(place, scope.budget, read_json(place / "model" / DESCRIPTION), reference)
+        | {"p_value": chance.get(place.name)}
         for place in places
     ]
 

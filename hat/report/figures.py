@@ -8,6 +8,7 @@ from typing import Any
 from hat.artifacts.files import write_json, write_text
 from hat.artifacts.layout import Results
 from hat.artifacts.missing import Lacking
+from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.report.drawings.cost import cost_of
@@ -18,7 +19,7 @@ from hat.report.drawings.search import search_of
 from hat.report.drawings.training import training_of
 from hat.report.drawings.workflow import workflow_of
 from hat.report.published import LENGTH, latency_files, read_latencies, read_models
-from hat.report.rows import Place, places, rows_of
+from hat.report.rows import model_names, places, rows_of
 from hat.report.style import KINDS, Drawing, save, styled
 from hat.space.architecture import Architecture
 from hat.workflow.snakemake import SNAKEFILE, rule_graph
@@ -74,14 +75,11 @@ class Gallery:
         ]
 
 
-def draw_figures(settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]) -> Gallery:
+def draw_figures(scope: DeviceScope, budgets: Sequence[str]) -> Gallery:
     """Draw the figures of a task on a device into results/figures/TASK-DEVICE.
 
     Args:
-        settings: the configuration.
-        results: where the artifacts are.
-        task: name of the task.
-        device: name of the device.
+        scope: the task and the device.
         budgets: budgets and baselines shown; all that were made where empty.
 
     Returns:
@@ -90,14 +88,13 @@ def draw_figures(settings: Settings, results: Results, task: str, device: str, b
     Raises:
         InputError: a name is unknown, or an artifact is malformed.
     """
-    settings.task(task)
-    settings.device(device)
+    scope.check()
     for budget in budgets:
-        settings.limit_ms(budget)
-    place = Place(settings, results, task, device)
-    among = (*budgets, *settings.baselines) if budgets else ()
-    names, rows = place.names(among), rows_of(place, among)
-    gallery = Gallery(results.figures / f"{task}-{device}")
+        scope.settings.limit_ms(budget)
+    place = DeviceScope(scope.settings, scope.results, scope.task, scope.device)
+    among = (*budgets, *scope.settings.baselines) if budgets else ()
+    names, rows = model_names(place, among), rows_of(place, among)
+    gallery = Gallery(scope.results.figures / f"{scope.task}-{scope.device}")
     gallery.add("latency-dimensions", lambda: dimensions_of(place))
     gallery.add("predictor", lambda: predictor_of(place))
     gallery.add("trade-off", lambda: trade_off_of(place, rows))
@@ -120,7 +117,7 @@ def draw_all(settings: Settings, results: Results) -> list[Gallery]:
     """
     chosen = settings.configuration.report
     found = places(settings, results)
-    galleries = [draw_figures(settings, results, one.task, one.device, chosen.budgets) for one in found]
+    galleries = [draw_figures(DeviceScope(settings, results, one.task, one.device), chosen.budgets) for one in found]
     shared = Gallery(results.figures / "overall")
     if SNAKEFILE.exists():
         demo = settings.configuration.demo

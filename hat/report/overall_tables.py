@@ -10,13 +10,14 @@ import pandas as pd
 from hat.artifacts.files import provenance, read_json
 from hat.artifacts.layout import Results
 from hat.artifacts.missing import Lacking
+from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.config.variants import FORMS
 from hat.data.significance import verdict
 from hat.deploy.folder import DESCRIPTION
 from hat.report.document import NONE, Columns, markdown, without_empty, write_document
 from hat.report.published import read_models
-from hat.report.rows import Place, compared, places, rows_of, significance
+from hat.report.rows import compared, known_architecture, places, rows_of, significance
 from hat.report.summary import Row
 from hat.space.architecture import Architecture
 
@@ -110,8 +111,8 @@ def _inherited(settings: Settings, results: Results, rows: Sequence[Row]) -> lis
 def _architectures(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
     found = []
     for row in rows:
-        place = Place(settings, results, row["task"], row["device"])
-        architecture = place.architecture(row["model"])
+        place = DeviceScope(settings, results, row["task"], row["device"])
+        architecture = known_architecture(place.of(row["model"]))
         if isinstance(architecture, Architecture):
             found.append({key: row[key] for key in ("task", "device", "model", "digest")} | _flat(architecture))
     return found
@@ -135,7 +136,7 @@ def _quantisation(settings: Settings, results: Results, rows: Sequence[Row]) -> 
             continue
         forms = (folder, *scored)
         tested = compared(
-            Place(settings, results, row["task"], row["device"]),
+            DeviceScope(settings, results, row["task"], row["device"]),
             {form.name: form for form in forms},
             f"{row['model']}-forms",
         )
@@ -176,7 +177,7 @@ def _predictors(settings: Settings, results: Results, rows: Sequence[Row]) -> li
 def _significance(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
     found = []
     for task, device in dict.fromkeys((row["task"], row["device"]) for row in rows):
-        tested = significance(Place(settings, results, task, device), settings.configuration.report.budgets)
+        tested = significance(DeviceScope(settings, results, task, device), settings.configuration.report.budgets)
         found += [{"task": task, "device": device, **pair, "verdict": verdict(pair)} for pair in tested["pairs"]]
     return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hat.artifacts.files import write_text
 from hat.artifacts.layout import Results
+from hat.config.scope import BudgetScope, DeviceScope
 from hat.config.settings import Settings
 from hat.data.significance import verdict
 from hat.errors import InputError
@@ -18,7 +19,7 @@ from hat.report.document import with_data
 from hat.report.figures import Gallery, draw_all
 from hat.report.overall_tables import TABLES, make_tables
 from hat.report.published import read_models
-from hat.report.rows import Place, significance
+from hat.report.rows import known_architecture, significance
 from hat.report.summary import Row
 from hat.space.architecture import Architecture
 from hat.space.profile import PUBLISHED_SHAPE
@@ -120,7 +121,7 @@ def summary(settings: Settings, results: Results, tables: dict[str, list[Row]]) 
             met = sum(row["within_budget"] for row in judged)
             line += f"; {met} of {len(judged)} were measured within their budget"
         lines.append(f"{line}.")
-        tested = significance(Place(settings, results, task, device), settings.configuration.report.budgets)
+        tested = significance(DeviceScope(settings, results, task, device), settings.configuration.report.budgets)
         names = [row["model"] for row in rows]
         following = set(pairwise(names))
         lines += [f"{verdict(pair)}." for pair in tested["pairs"] if (pair["first"], pair["second"]) in following]
@@ -141,7 +142,7 @@ def _models(settings: Settings, results: Results, rows: Sequence[Row]) -> Iterat
             continue
         measured = row["source"] == "measured"
         if measured:
-            found = Place(settings, results, row["task"], row["device"]).architecture(row["model"])
+            found = known_architecture(BudgetScope(settings, results, row["task"], row["device"], row["model"]))
         else:
             found = drawn.get((row["task"], row["device"], row["model"]))
         architecture = found if isinstance(found, Architecture) else None

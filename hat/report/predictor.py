@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from hat.artifacts.files import atomic, read_json, write_text
-from hat.artifacts.layout import Results
+from hat.config.scope import DeviceScope
 
 MEASURED, BOUND, FLOOR = "#0072B2", "#D55E00", "#009E73"
 
 
-def draw_accuracy(results: Results, task: str, device: str) -> list[Path]:
+def draw_accuracy(scope: DeviceScope) -> list[Path]:
     """Write predictor/accuracy.pdf, .png and .csv (the held-out pairs).
 
     Raises:
@@ -21,12 +21,12 @@ def draw_accuracy(results: Results, task: str, device: str) -> list[Path]:
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    folder = results.predictor(task, device)
+    folder = scope.predictor
     errors = read_json(folder / "errors.json")
     pairs, curve = pd.DataFrame(errors["held_out"]), pd.DataFrame(errors["learning_curve"])
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.set_title(f"Latency predictor ({errors['model']}), {task} on {device}", fontsize=11)
+    left.set_title(f"Latency predictor ({errors['model']}), {scope.task} on {scope.device}", fontsize=11)
     ends = (0.95 * pairs["measured_ms"].min(), 1.05 * pairs["measured_ms"].max())
     left.plot(ends, ends, color="0.6", linewidth=1, label="equal")
     bounded = pairs.dropna(subset="upper_bound_ms")

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from hat.artifacts.layout import Results
 from hat.config.baseline import Baseline
 from hat.config.networks import EvolvedNetwork, Network, TransformerNetwork
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings, describe
 from hat.data.task_shape import task_shape
 from hat.errors import InputError
@@ -124,7 +125,7 @@ def _shape(
     if name is None:
         return PUBLISHED_SHAPE
     # Published dictionaries of WMT are the same for both languages.
-    return task_shape(settings(), results, name, missing=PUBLISHED_SHAPE.source_vocabulary)
+    return task_shape(TaskScope(settings(), results, name), missing=PUBLISHED_SHAPE.source_vocabulary)
 
 
 def task_of(path: Path, results: Results) -> str | None:

@@ -5,13 +5,13 @@ Unlike :mod:`hat.report.summary`, which wants the budgets of a finished run, thi
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import digest, read_json, write_json
 from hat.artifacts.layout import OF_A_DEVICE, OF_A_TASK, Results
 from hat.artifacts.missing import needed
+from hat.config.scope import BudgetScope, DeviceScope, TaskScope
 from hat.config.settings import BUDGET, Settings, budget_ms
 from hat.data.significance import compare
 from hat.data.task_shape import task_shape
@@ -26,47 +26,34 @@ KINDS = {"transformer": "Transformer", "evolved": "Evolved Transformer"}
 HAT = "HAT"
 
 
-@dataclass(frozen=True)
-class Place:
-    """A task on a device."""
+def model_names(scope: DeviceScope, among: Sequence[str] = ()) -> list[str]:
+    """Names of the models that a task has on a device: budgets by size, then baselines.
 
-    settings: Settings
-    results: Results
-    task: str
-    device: str
-
-    @property
-    def folder(self) -> Path:
-        """Folder of its artifacts."""
-        return self.results.root / self.task / self.device
-
-    @property
-    def where(self) -> str:
-        """Name for people."""
-        return f"{self.task} on {self.device}"
-
-    def names(self, among: Sequence[str] = ()) -> list[str]:
-        """Budgets by size, then baselines, of which there is anything; only those ``among``, where given."""
-        if not self.folder.is_dir():
-            return []
-        inside = {path.name for path in self.folder.iterdir() if path.is_dir()} - OF_A_DEVICE
-        if among:
-            inside &= set(among)
-        budgets = sorted((name for name in inside if BUDGET.match(name)), key=budget_ms)
-        return budgets + [name for name in self.settings.baselines if name in inside]
-
-    def architecture(self, name: str) -> AnyArchitecture | None:
-        """The network of a budget or baseline; None where it is not known yet."""
-        if name in self.settings.baselines:
-            return architecture_of(self.settings.baseline(name).network)
-        path = self.results.budget(self.task, self.device, name) / "architecture.json"
-        if not path.exists():
-            return None
-        content = read_json(path)
-        return Architecture.from_dict(content["architecture"], str(path)) if "architecture" in content else None
+    Args:
+        scope: the task and the device.
+        among: only these, if any are given.
+    """
+    if not scope.device_folder.is_dir():
+        return []
+    inside = {path.name for path in scope.device_folder.iterdir() if path.is_dir()} - OF_A_DEVICE
+    if among:
+        inside &= set(among)
+    budgets = sorted((name for name in inside if BUDGET.match(name)), key=budget_ms)
+    return budgets + [name for name in scope.settings.baselines if name in inside]
 
 
-def places(settings: Settings, results: Results) -> list[Place]:
+def known_architecture(scope: BudgetScope) -> AnyArchitecture | None:
+    """The network of a budget or baseline; None if no search has found it yet."""
+    if scope.budget in scope.settings.baselines:
+        return architecture_of(scope.settings.baseline(scope.budget).network)
+    path = scope.folder / "architecture.json"
+    if not path.exists():
+        return None
+    content = read_json(path)
+    return Architecture.from_dict(content["architecture"], str(path)) if "architecture" in content else None
+
+
+def places(settings: Settings, results: Results) -> list[DeviceScope]:
     """Tasks and devices that the report covers and that have artifacts.
 
     Raises:
@@ -78,21 +65,23 @@ def places(settings: Settings, results: Results) -> list[Place]:
         settings.task(task)
     for device in devices:
         settings.device(device)
-    found = [Place(settings, results, task, device) for task in tasks if task not in OF_A_TASK for device in devices]
-    return [place for place in found if place.folder.is_dir()]
+    found = [
+        DeviceScope(settings, results, task, device) for task in tasks if task not in OF_A_TASK for device in devices
+    ]
+    return [place for place in found if place.device_folder.is_dir()]
 
 
-def rows_of(place: Place, among: Sequence[str] = ()) -> list[Row]:
+def rows_of(place: DeviceScope, among: Sequence[str] = ()) -> list[Row]:
     """One row for each budget and baseline of a place; what is not known is None.
 
     Latencies have the 95 % interval of their median, BLEU that of bootstrap resampling, where translations are there.
     """
     tested = significance(place, among)
-    return [_row(place, name, tested["systems"].get(name, {})) for name in place.names(among)]
+    return [_row(place, name, tested["systems"].get(name, {})) for name in model_names(place, among)]
 
 
-def _row(place: Place, name: str, tested: dict[str, float]) -> Row:
-    folder = place.results.budget(place.task, place.device, name)
+def _row(place: DeviceScope, name: str, tested: dict[str, float]) -> Row:
+    folder = place.of(name).folder
     baseline = name in place.settings.baselines
     found, score, latency, model = (
         _optional(path)
@@ -103,9 +92,9 @@ def _row(place: Place, name: str, tested: dict[str, float]) -> Row:
             folder / "model" / DESCRIPTION,
         )
     )
-    trained = place.results.trained(place.task, place.device, name, baseline=baseline)
+    trained = place.of(name).trained
     training = _optional(trained / "config.json").get("training", {})
-    architecture = place.architecture(name)
+    architecture = known_architecture(place.of(name))
     params = score.get("parameters") or model.get("parameters")
     metrics = trained / "metrics.jsonl"
     return {
@@ -140,27 +129,27 @@ def _optional(path: Path) -> dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
-def _counted(place: Place, name: str, architecture: AnyArchitecture | None) -> dict[str, float | None]:
+def _counted(place: DeviceScope, name: str, architecture: AnyArchitecture | None) -> dict[str, float | None]:
     """FLOPs at the length that is measured, and parameters, without what depends on the dictionary alone."""
     if architecture is None:
         return {"params_without_embeddings_m": None, "flops_g": None}
     baseline = name if name in place.settings.baselines else None
     missing = PUBLISHED_SHAPE.source_vocabulary
-    shape = task_shape(place.settings, place.results, place.task, baseline, missing=missing)
-    profile = Profile.of(architecture, shape, place.settings.task(place.task).latency.source_length)
+    shape = task_shape(TaskScope(place.settings, place.results, place.task), baseline, missing=missing)
+    profile = Profile.of(architecture, shape, place.task_settings.latency.source_length)
     return {
         "params_without_embeddings_m": profile.params_without_embeddings / 1e6,
         "flops_g": profile.flops_without_last_layer / 1e9,
     }
 
 
-def significance(place: Place, among: Sequence[str] = ()) -> dict[str, Any]:
+def significance(place: DeviceScope, among: Sequence[str] = ()) -> dict[str, Any]:
     """BLEU intervals of the models of a place and their paired comparisons, as :func:`compared`."""
-    folders = {name: place.results.budget(place.task, place.device, name) for name in place.names(among)}
+    folders = {name: place.of(name).folder for name in model_names(place, among)}
     return compared(place, folders, "models")
 
 
-def compared(place: Place, folders: Mapping[str, Path], what: str) -> dict[str, Any]:
+def compared(place: DeviceScope, folders: Mapping[str, Path], what: str) -> dict[str, Any]:
     """BLEU intervals and paired comparisons of what was scored; kept, since resampling takes seconds.
 
     Those that are not scored, or on fewer sentences than the first, are left out.
@@ -173,8 +162,8 @@ def compared(place: Place, folders: Mapping[str, Path], what: str) -> dict[str, 
     Returns:
         As :func:`hat.data.significance.compare`, empty where no translations are there.
     """
-    chosen = place.settings.task(place.task)
-    raw = place.results.data(place.task) / "raw"
+    chosen = place.task_settings
+    raw = place.data / "raw"
     files = [raw / f"test.{language}" for language in (chosen.source_language, chosen.target_language)]
     texts: dict[str, list[str]] = {}
     for name, folder in folders.items():
@@ -198,7 +187,7 @@ def compared(place: Place, folders: Mapping[str, Path], what: str) -> dict[str, 
     return found
 
 
-def samples(place: Place) -> Iterator[Row]:
+def samples(place: DeviceScope) -> Iterator[Row]:
     """The measured Architectures of a place: dimensions, FLOPs, latency with its interval.
 
     Raises:
@@ -206,11 +195,11 @@ def samples(place: Place) -> Iterator[Row]:
     """
     import pandas as pd
 
-    path = needed(place.results.latency(place.task, place.device) / "dataset.parquet")
-    shape = task_shape(place.settings, place.results, place.task, missing=PUBLISHED_SHAPE.source_vocabulary)
+    path = needed(place.latency / "dataset.parquet")
+    shape = task_shape(TaskScope(place.settings, place.results, place.task), missing=PUBLISHED_SHAPE.source_vocabulary)
     for row in pd.read_parquet(path).to_dict("records"):
         architecture = Architecture.from_dict(json.loads(row["architecture"]), str(path))
-        length = int(row.get("source_length") or place.settings.task(place.task).latency.source_length)
+        length = int(row.get("source_length") or place.task_settings.latency.source_length)
         yield {
             "digest": architecture.digest,
             "latency_ms": row["latency_ms"],

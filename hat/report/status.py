@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from hat.artifacts.layout import Results
+from hat.config.scope import DeviceScope, TaskScope
 from hat.config.settings import Settings
-from hat.report.rows import Place, places
+from hat.report.rows import model_names, places
 from hat.report.summary import Row
 from hat.workflow.snakemake import state
 
@@ -35,25 +36,25 @@ def overview(settings: Settings, results: Results, task: str | None = None, devi
         own = [place for place in places(settings, results) if place.task == name and device in (None, place.device)]
         rows += [row for place in own for row in _place(place)]
         if not own and results.data(name).exists():
-            rows.append({"task": name, "device": device or "", "model": ""} | _task(results, name))
+            rows.append({"task": name, "device": device or "", "model": ""} | _task(TaskScope(settings, results, name)))
     return rows
 
 
-def _task(results: Results, task: str) -> Row:
+def _task(scope: TaskScope) -> Row:
     return {
-        "data": (results.data(task) / "binary" / "counts.json").exists(),
-        "supertransformer": (results.supertransformer(task) / "checkpoint.pt").exists(),
+        "data": (scope.data / "binary" / "counts.json").exists(),
+        "supertransformer": (scope.supertransformer / "checkpoint.pt").exists(),
     }
 
 
-def _place(place: Place) -> list[Row]:
+def _place(place: DeviceScope) -> list[Row]:
     results = place.results
-    common = _task(results, place.task) | {
+    common = _task(place) | {
         "latency": (results.latency(place.task, place.device) / "dataset.parquet").exists(),
         "predictor": (results.predictor(place.task, place.device) / "predictor.json").exists(),
     }
     found = []
-    for name in place.names() or [""]:
+    for name in model_names(place) or [""]:
         row: Row = {"task": place.task, "device": place.device, "model": name} | common
         if name:
             folder = results.budget(place.task, place.device, name)
@@ -65,16 +66,11 @@ def _place(place: Place) -> list[Row]:
     return found
 
 
-def detail(
-    settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]
-) -> list[dict[str, str]]:
+def detail(scope: DeviceScope, budgets: Sequence[str]) -> list[dict[str, str]]:
     """State of every artifact behind the scores and latencies of budgets, as Snakemake sees it.
 
     Args:
-        settings: the configuration.
-        results: where the artifacts are.
-        task: name of the task.
-        device: name of the device.
+        scope: the task and the device.
         budgets: budgets or baselines.
 
     Returns:
@@ -83,10 +79,9 @@ def detail(
     Raises:
         InputError: a name is unknown, or there is no Snakefile here.
     """
-    settings.task(task)
-    settings.device(device)
+    scope.check()
     targets = []
     for budget in budgets:
-        settings.limit_ms(budget)
-        targets += [str(results.budget(task, device, budget) / name) for name in ("bleu.txt", "latency.json")]
+        scope.settings.limit_ms(budget)
+        targets += [str(scope.of(budget).folder / name) for name in ("bleu.txt", "latency.json")]
     return state(targets)

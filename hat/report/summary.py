@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import read_json, read_jsonl
-from hat.artifacts.layout import Results
-from hat.config.settings import BUDGET, Settings, budget_ms
+from hat.config.scope import BudgetScope, DeviceScope
+from hat.config.settings import BUDGET, budget_ms
 from hat.errors import InputError
 from hat.workflow.dependencies import wanted_budgets
 
@@ -21,7 +21,7 @@ MEASURED = ("latency.json", "score.json")
 NEEDED = ("architecture.json", *MEASURED)
 
 
-def shown_budgets(settings: Settings, results: Results, task: str, device: str, named: Sequence[str]) -> list[str]:
+def shown_budgets(scope: DeviceScope, named: Sequence[str]) -> list[str]:
     """The budgets named; else those that the workflow made; else all that have been scored and measured.
 
     Raises:
@@ -29,9 +29,9 @@ def shown_budgets(settings: Settings, results: Results, task: str, device: str, 
     """
     if named:
         return sorted(set(named), key=budget_ms)
-    if (chosen := results.budgets(task, device)).exists():
-        return wanted_budgets(settings, task, device, chosen)
-    folder = results.root / task / device
+    if (chosen := scope.budgets).exists():
+        return wanted_budgets(scope.settings, scope.task, scope.device, chosen)
+    folder = scope.device_folder
     found = [path.name for path in folder.glob("*/") if BUDGET.match(path.name)]
     made = [name for name in found if all((folder / name / file).exists() for file in NEEDED)]
     if not made:
@@ -39,7 +39,7 @@ def shown_budgets(settings: Settings, results: Results, task: str, device: str, 
     return sorted(made, key=budget_ms)
 
 
-def gather(settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]) -> list[Row]:
+def gather(scope: DeviceScope, budgets: Sequence[str]) -> list[Row]:
     """One row for each budget, from the smallest to the largest, then one for each baseline that was scored there.
 
     A baseline has no budget, no prediction and nothing inherited; these are None in its row.
@@ -47,23 +47,22 @@ def gather(settings: Settings, results: Results, task: str, device: str, budgets
     Raises:
         InputError: an artifact is missing.
     """
-    settings.task(task)
-    settings.device(device)
-    shown = shown_budgets(settings, results, task, device, budgets)
-    rows = [_row(results, task, device, budget) for budget in shown]
-    for baseline in settings.baselines:
-        folder = results.budget(task, device, baseline)
+    scope.check()
+    shown = shown_budgets(scope, budgets)
+    rows = [_row(scope.of(budget)) for budget in shown]
+    for baseline in scope.settings.baselines:
+        folder = scope.of(baseline).folder
         if all((folder / name).exists() for name in MEASURED):
-            rows.append(_row(results, task, device, baseline, baseline=True))
+            rows.append(_row(scope.of(baseline), baseline=True))
     return rows
 
 
-def _row(results: Results, task: str, device: str, budget: str, *, baseline: bool = False) -> Row:
-    folder = results.budget(task, device, budget)
+def _row(scope: BudgetScope, *, baseline: bool = False) -> Row:
+    folder = scope.folder
     latency, score = (read_json(folder / name) for name in MEASURED)
     return {
-        "budget": budget,
-        "budget_ms": None if baseline else budget_ms(budget),
+        "budget": scope.budget,
+        "budget_ms": None if baseline else budget_ms(scope.budget),
         "latency_ms": latency["latency_ms"],
         "spread_ms": latency["spread_ms"],
         "energy_j": latency.get("energy_j"),
@@ -76,7 +75,7 @@ def _row(results: Results, task: str, device: str, budget: str, *, baseline: boo
         "untrained_loss": score["untrained_loss"],
         "unigram_loss": score["unigram_loss"],
         "params_m": score["parameters"] / 1e6,
-        "training_s": training_seconds(results.trained(task, device, budget, baseline=baseline) / "metrics.jsonl"),
+        "training_s": training_seconds(scope.trained / "metrics.jsonl"),
         "sentences": score["sentences"],
         "bleu_signature": score["bleu_signature"],
         "chrf_signature": score["chrf_signature"],

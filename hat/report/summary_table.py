@@ -5,11 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 from hat.artifacts.files import provenance
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import DeviceScope
 from hat.data.significance import verdict
 from hat.report.document import NONE, Columns, cells, markdown, with_data, without_empty, write_document
-from hat.report.rows import Place, significance
+from hat.report.rows import significance
 from hat.report.summary import Row, comparisons, gather
 from hat.system.console import print_table
 
@@ -35,16 +34,11 @@ LEGEND = (
 )
 
 
-def write_summary(
-    settings: Settings, results: Results, task: str, device: str, budgets: Sequence[str]
-) -> dict[str, Any]:
+def write_summary(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, Any]:
     """Write results/tables/TASK-DEVICE.{csv,md,json}.
 
     Args:
-        settings: the configuration.
-        results: where the artifacts are.
-        task: name of the task.
-        device: name of the device.
+        scope: the task and the device.
         budgets: those of the table; those that the workflow made where empty.
 
     Returns:
@@ -54,12 +48,14 @@ def write_summary(
     Raises:
         InputError: an artifact is missing.
     """
-    rows = without_empty(gather(settings, results, task, device, budgets))
-    tested = significance(Place(settings, results, task, device), [row["budget"] for row in rows])
+    rows = without_empty(gather(scope, budgets))
+    tested = significance(
+        DeviceScope(scope.settings, scope.results, scope.task, scope.device), [row["budget"] for row in rows]
+    )
     made = provenance(seed=None, settings={"budgets": [row["budget"] for row in rows]})
     summary: dict[str, Any] = {
-        "task": task,
-        "device": device,
+        "task": scope.task,
+        "device": scope.device,
         "rows": rows,
         "comparisons": comparisons(rows) + differences(rows, tested),
         "significance": tested,
@@ -67,8 +63,8 @@ def write_summary(
     }
     below = [LEGEND, "", *(f"- {sentence}" for sentence in summary["comparisons"]), ""]
     below += [f"{rows[0]['sentences']} test sentences, `{rows[0]['bleu_signature']}`, `{rows[0]['chrf_signature']}`."]
-    text = markdown(f"{task} on {device}", COLUMNS, rows, below)
-    write_document(results.tables / f"{task}-{device}", summary, text)
+    text = markdown(f"{scope.task} on {scope.device}", COLUMNS, rows, below)
+    write_document(scope.results.tables / f"{scope.task}-{scope.device}", summary, text)
     return summary
 
 

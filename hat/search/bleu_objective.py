@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import TaskScope
 from hat.data.binary.batches import length_batches
 from hat.data.task_shape import task_shape
 from hat.data.validation_texts import ValidationTexts
@@ -23,9 +22,7 @@ class BleuOfInherited:
     """100 - BLEU of translations of the validation subset, with inherited weights; one block, which is the whole.
 
     Args:
-        settings: the configuration; beam 5, lengths as the task scores.
-        results: where the SuperTransformer and the data are.
-        task: name of the task.
+        scope: the task.
         gpu: number of the GPU that translates; the processor where absent, with one thread.
 
     Raises:
@@ -34,13 +31,13 @@ class BleuOfInherited:
 
     blocks = 1
 
-    def __init__(self, settings: Settings, results: Results, task: str, gpu: int | None = None) -> None:
-        chosen = settings.task(task)
+    def __init__(self, scope: TaskScope, gpu: int | None = None) -> None:
+        chosen = scope.task_settings
         torch.set_num_threads(1)
         self._device = torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
-        self._parent = SuperTransformer(SearchSpace(settings.space_of(task)), task_shape(settings, results, task))
-        self._parent.load_state_dict(checkpoints.load(results.supertransformer(task) / "checkpoint.pt")["model"])
-        self._texts = ValidationTexts(settings, results, task, chosen.search.validation_sentences)
+        self._parent = SuperTransformer(SearchSpace(scope.space), task_shape(scope))
+        self._parent.load_state_dict(checkpoints.load(scope.supertransformer / "checkpoint.pt")["model"])
+        self._texts = ValidationTexts(scope, chosen.search.validation_sentences)
         self._decoding = compared_decoding(chosen.scoring)
 
     def bleu(self, architecture: Architecture) -> float:

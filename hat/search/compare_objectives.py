@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from hat.artifacts.files import only_one, provenance, weights_digest, write_json
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import TaskScope
 from hat.data.chunks import in_chunks
 from hat.errors import InputError
 from hat.latency.predictor.accuracy import kendall_tau
@@ -24,15 +23,13 @@ BOOTSTRAPS = 2000
 SIDE_BY_SIDE = 16
 
 
-def compare_objectives(settings: Settings, results: Results, task: str, count: int) -> Path:
+def compare_objectives(scope: TaskScope, count: int) -> Path:
     """Write search/objectives.json: how well validation loss ranks Architectures as BLEU does.
 
     Both are of the same validation sentences and inherited weights; evaluations are kept in the task's cache.
 
     Args:
-        settings: the configuration.
-        results: where the SuperTransformer and the data are.
-        task: name of the task.
+        scope: the task.
         count: Architectures drawn, the largest and the smallest among them; at least 3.
 
     Raises:
@@ -40,31 +37,34 @@ def compare_objectives(settings: Settings, results: Results, task: str, count: i
     """
     if count < 3:
         raise InputError(f"--count is {count}, expected at least 3 Architectures to rank")
-    points = list(draw_architectures(SearchSpace(settings.space_of(task)), count, settings.seed, "random"))
-    path = results.evaluations(task).with_name("objectives.json")
-    weights = weights_digest(results.supertransformer(task) / "checkpoint.pt")
+    points = list(draw_architectures(SearchSpace(scope.space), count, scope.settings.seed, "random"))
+    path = scope.evaluations.with_name("objectives.json")
+    weights = weights_digest(scope.supertransformer / "checkpoint.pt")
     found: dict[str, list[float]] = {"loss": [], "bleu": []}
-    with only_one(path.parent, "Comparing objectives"), progress(f"Objectives of {task}", 2 * len(points)) as tracker:
+    with (
+        only_one(path.parent, "Comparing objectives"),
+        progress(f"Objectives of {scope.task}", 2 * len(points)) as tracker,
+    ):
         for objective, values in found.items():
-            workers = Workers(settings, results, task, objective)
-            context = evaluation_context(settings, task, weights, objective)
-            evaluator = Evaluator(Evaluations(results.evaluations(task), context), workers)
+            workers = Workers(scope, objective)
+            context = evaluation_context(scope, weights, objective)
+            evaluator = Evaluator(Evaluations(scope.evaluations, context), workers)
             for some in in_chunks(points, SIDE_BY_SIDE):
                 values += [known.loss() for known in evaluator.known(some, workers.blocks)]
                 tracker(sum(map(len, found.values())), objective)
             workers.close()
         loss, bleu = np.array(found["loss"]), 100 - np.array(found["bleu"])
-        low, high = _bootstrap(loss, bleu, settings.seed)
+        low, high = _bootstrap(loss, bleu, scope.settings.seed)
         content = {
             "architectures": len(points),
-            "validation_sentences": settings.task(task).search.validation_sentences,
+            "validation_sentences": scope.task_settings.search.validation_sentences,
             "kendall_tau": kendall_tau(-loss, bleu),
             "kendall_tau_95_percent": [low, high],
             "values": [
                 {"digest": point.digest, "validation_loss": float(one), "bleu": float(other)}
                 for point, one, other in zip(points, loss, bleu, strict=True)
             ],
-            "provenance": provenance(seed=settings.seed, settings={"weights": weights, "count": count}),
+            "provenance": provenance(seed=scope.settings.seed, settings={"weights": weights, "count": count}),
         }
         write_json(path, content)
     return path

@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from hat.artifacts.files import digest, weights_digest
-from hat.artifacts.layout import Results
+from hat.config.scope import DeviceScope, TaskScope
 from hat.config.search import Search
-from hat.config.settings import Settings
 from hat.latency.stages import load_predictor
 from hat.measure.workload import workload_of
 from hat.search.evaluations import Evaluations
@@ -23,29 +22,26 @@ class SearchSetting:
     """All that searches of a task on a device have in common.
 
     Args:
-        settings: the configuration.
-        results: where the artifacts are.
-        task: name of the task.
-        device: name of the device.
+        scope: the task and the device.
 
     Raises:
         InputError: the predictor or the SuperTransformer is missing.
     """
 
-    def __init__(self, settings: Settings, results: Results, task: str, device: str) -> None:
-        self.settings, self.results, self.task, self.device = settings, results, task, device
-        self.chosen: Search = settings.task(task).search
-        self.space = SearchSpace(settings.space_on(task, device))
-        self.predictor = load_predictor(results, task, device)
-        self.weights = weights_digest(results.supertransformer(task) / "checkpoint.pt")
+    def __init__(self, scope: DeviceScope) -> None:
+        self.scope = scope
+        self.chosen: Search = scope.task_settings.search
+        self.space = SearchSpace(scope.device_space)
+        self.predictor = load_predictor(scope)
+        self.weights = weights_digest(scope.supertransformer / "checkpoint.pt")
 
     @contextmanager
     def evaluator(self) -> Iterator[Evaluator]:
         """Evaluates through the task's cache; its processes end with the block."""
-        losses = Workers(self.settings, self.results, self.task)
+        losses = Workers(self.scope)
         try:
-            context = evaluation_context(self.settings, self.task, self.weights)
-            yield Evaluator(Evaluations(self.results.evaluations(self.task), context), losses)
+            context = evaluation_context(self.scope, self.weights)
+            yield Evaluator(Evaluations(self.scope.evaluations, context), losses)
         finally:
             losses.close()
 
@@ -73,9 +69,9 @@ class SearchSetting:
         limits = self.chosen.limits
         if limits == type(limits)():
             return lambda architecture: True
-        shape = workload_of(self.settings, self.results, self.task, self.device).shape
-        length = self.settings.task(self.task).latency.source_length
-        precision = self.settings.device(self.device).precision
+        shape = workload_of(self.scope).shape
+        length = self.scope.task_settings.latency.source_length
+        precision = self.scope.device_settings.precision
 
         def limited(architecture: Architecture) -> bool:
             found = Profile.of(architecture, shape, length)
@@ -98,9 +94,9 @@ class SearchSetting:
         }
 
 
-def evaluation_context(settings: Settings, task: str, weights: str, objective: str | None = None) -> str:
+def evaluation_context(scope: TaskScope, weights: str, objective: str | None = None) -> str:
     """Digest of all that an evaluation of an objective, ``search.objective`` by default, depends on."""
-    chosen = settings.task(task)
+    chosen = scope.task_settings
     objective = objective or chosen.search.objective
     made_from: dict[str, Any] = {
         "weights": weights,

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from hat.artifacts.files import only_one, provenance, write_json
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import DeviceScope
 from hat.errors import InputError
 from hat.latency.dataset import write_parquet
 from hat.search.algorithms.registry import ALGORITHMS
@@ -26,7 +25,7 @@ from hat.system.progress import progress
 AUDITED = 3
 
 
-def search_front(settings: Settings, results: Results, task: str, device: str) -> Path:
+def search_front(scope: DeviceScope) -> Path:
     """Search for all budgets at once; write search/candidates.parquet, search/front.parquet and search/front.json.
 
     Evaluations are kept in the task's cache as they are made; an interrupted search goes on from there and ends with
@@ -36,21 +35,21 @@ def search_front(settings: Settings, results: Results, task: str, device: str) -
         HatError: a loss is not a number, or the smallest Architecture is above the limits.
         InputError: the algorithm searches each budget for itself, or the predictor or the SuperTransformer is missing.
     """
-    setting = SearchSetting(settings, results, task, device)
+    setting = SearchSetting(scope)
     chosen = setting.chosen
     if not chosen.all_budgets:
-        raise InputError(f"task {task!r}, search.algorithm: {chosen.algorithm!r} searches each budget for itself")
-    folder = results.search(task, device)
-    with only_one(folder, f"Searching on {device}"), setting.evaluator() as evaluator:
+        raise InputError(f"task {scope.task!r}, search.algorithm: {chosen.algorithm!r} searches each budget for itself")
+    folder = scope.search
+    with only_one(folder, f"Searching on {scope.device}"), setting.evaluator() as evaluator:
         levels = latency_levels(setting)
-        where = f"{levels[0]:.4g}ms on device {device!r}"
+        where = f"{levels[0]:.4g}ms on device {scope.device!r}"
         problem = setting.problem(evaluator, levels, setting.predictor, where, halving=chosen.halving)
-        algorithm = ALGORITHMS[chosen.algorithm](problem, chosen, settings.seed)
-        with progress(f"Searching on {device}", algorithm.planned) as tracker:
+        algorithm = ALGORITHMS[chosen.algorithm](problem, chosen, scope.settings.seed)
+        with progress(f"Searching on {scope.device}", algorithm.planned) as tracker:
             candidates = run(problem, algorithm, tracker)
         candidates, halving = audit(candidates, evaluator)
         front = pareto_front(candidates)
-        made = provenance(seed=settings.seed, settings=setting.made_from())
+        made = provenance(seed=scope.settings.seed, settings=setting.made_from())
         write_parquet(folder / "candidates.parquet", table(candidates), {"provenance": made})
         write_parquet(folder / "front.parquet", table(front), {"provenance": made})
         worst = max(candidate.validation_loss for candidate in candidates)

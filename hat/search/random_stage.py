@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from hat.artifacts.files import only_one, provenance
-from hat.artifacts.layout import RANDOM_SEARCH, SEARCH, Results
+from hat.artifacts.layout import RANDOM_SEARCH, SEARCH
 from hat.artifacts.missing import needed
-from hat.config.settings import Settings, budget_ms
+from hat.config.scope import BudgetScope
+from hat.config.settings import budget_ms
 from hat.latency.dataset import write_parquet
 from hat.search.algorithms.random_search import RandomSearch
 from hat.search.context import SearchSetting
@@ -17,7 +18,7 @@ from hat.system.progress import progress
 OTHER_DRAWS = 1_000_003
 
 
-def random_search(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
+def random_search(scope: BudgetScope) -> Path:
     """Write BUDGET/random-search.parquet: as many random Architectures as the search of this budget evaluated.
 
     Counted are all evaluations that the search knew of, those for other budgets too. Draws are different Architectures
@@ -27,18 +28,18 @@ def random_search(settings: Settings, results: Results, task: str, device: str, 
         HatError: the budget cannot be met, or a loss is not a number.
         InputError: the budget is no budget, or the search, the predictor or the SuperTransformer is missing.
     """
-    limit_ms, folder = budget_ms(budget), results.budget(task, device, budget)
+    limit_ms, folder = budget_ms(scope.budget), scope.folder
     searched = read_candidates(needed(folder / SEARCH))
-    setting = SearchSetting(settings, results, task, device)
+    setting = SearchSetting(scope)
     chosen = setting.chosen.model_copy(update={"evaluations": 1 + max(found.order for found in searched)})
-    with only_one(folder, f"Drawing for {budget}"), setting.evaluator() as evaluator:
-        name = f"{budget} on device {device!r}"
+    with only_one(folder, f"Drawing for {scope.budget}"), setting.evaluator() as evaluator:
+        name = f"{scope.budget} on device {scope.device!r}"
         problem = setting.problem(evaluator, [limit_ms], setting.predictor, name, halving=False)
-        algorithm = RandomSearch(problem, chosen, settings.seed + OTHER_DRAWS)
-        with progress(f"Drawing at random for {budget}", algorithm.planned) as tracker:
+        algorithm = RandomSearch(problem, chosen, scope.settings.seed + OTHER_DRAWS)
+        with progress(f"Drawing at random for {scope.budget}", algorithm.planned) as tracker:
             candidates = run(problem, algorithm, tracker)
         made_from = {**setting.made_from(), "budget_ms": limit_ms, "evaluations": algorithm.planned}
-        made = provenance(seed=settings.seed, settings=made_from)
+        made = provenance(seed=scope.settings.seed, settings=made_from)
         path = folder / RANDOM_SEARCH
-        write_parquet(path, table(candidates), {"budget": budget, "provenance": made})
+        write_parquet(path, table(candidates), {"budget": scope.budget, "provenance": made})
     return path

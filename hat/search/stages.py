@@ -7,8 +7,9 @@ from statistics import median
 from typing import Any
 
 from hat.artifacts.files import only_one, provenance, write_json
-from hat.artifacts.layout import SEARCH, Results
-from hat.config.settings import Settings, budget_ms
+from hat.artifacts.layout import SEARCH
+from hat.config.scope import BudgetScope
+from hat.config.settings import budget_ms
 from hat.errors import HatError
 from hat.latency.dataset import write_parquet
 from hat.search.algorithms.registry import ALGORITHMS
@@ -26,7 +27,7 @@ from hat.system.progress import progress
 MET, NOT_MET, UNVERIFIED = "met", "not met", "unverified"
 
 
-def search(settings: Settings, results: Results, task: str, device: str, budget: str) -> Path:
+def search(scope: BudgetScope) -> Path:
     """Write BUDGET/architecture.json, the winner, and BUDGET/search.parquet, every candidate.
 
     An algorithm that searches for all budgets at once has left its candidates in search/candidates.parquet; they are
@@ -37,14 +38,14 @@ def search(settings: Settings, results: Results, task: str, device: str, budget:
         HatError: the budget cannot be met, or a loss is not a number.
         InputError: the budget is no budget, or the predictor, the SuperTransformer or the candidates are missing.
     """
-    limit_ms = budget_ms(budget)
-    setting = SearchSetting(settings, results, task, device)
-    folder = results.budget(task, device, budget)
-    with only_one(folder, f"Searching for {budget}"), setting.evaluator() as evaluator:
-        rounds = Rounds(setting, evaluator, budget, limit_ms)
-        rounds.run(Verifier(settings, results, task, device))
-        made = provenance(seed=settings.seed, settings={**setting.made_from(), "budget_ms": limit_ms})
-        write_parquet(folder / SEARCH, table(rounds.within()), {"budget": budget, "provenance": made})
+    limit_ms = budget_ms(scope.budget)
+    setting = SearchSetting(scope)
+    folder = scope.folder
+    with only_one(folder, f"Searching for {scope.budget}"), setting.evaluator() as evaluator:
+        rounds = Rounds(setting, evaluator, scope.budget, limit_ms)
+        rounds.run(Verifier(scope))
+        made = provenance(seed=scope.settings.seed, settings={**setting.made_from(), "budget_ms": limit_ms})
+        write_parquet(folder / SEARCH, table(rounds.within()), {"budget": scope.budget, "provenance": made})
         path = folder / "architecture.json"
         write_json(path, rounds.summary() | {"provenance": made})
     return path
@@ -68,7 +69,7 @@ class Rounds:
         chosen = self.setting.chosen
         self.problem = self._problem()
         if chosen.all_budgets:
-            folder = self.setting.results.search(self.setting.task, self.setting.device)
+            folder = self.setting.scope.search
             self.candidates = read_candidates(folder / "candidates.parquet")
         while True:
             self._search()
@@ -97,13 +98,13 @@ class Rounds:
         predictor: Predictor = self.setting.predictor
         if self.corrections:
             predictor = Corrected(predictor, self.corrections[-1])
-        name = f"{self.budget} on device {self.setting.device!r}"
+        name = f"{self.budget} on device {self.setting.scope.device!r}"
         return self.setting.problem(
             self.evaluator, [self.limit_ms], predictor, name, halving=chosen.all_budgets and chosen.halving
         )
 
     def _search(self) -> None:
-        chosen, seed = self.setting.chosen, self.setting.settings.seed
+        chosen, seed = self.setting.chosen, self.setting.scope.settings.seed
         algorithm: Algorithm
         if chosen.all_budgets:
             algorithm = SurrogateSearch(self.problem, chosen, seed, self.candidates, evaluations=chosen.top_up)
@@ -119,8 +120,7 @@ class Rounds:
         objective = self.setting.chosen.objective
         if objective == "loss":
             return {"objective": objective, "validation_loss": winner.validation_loss}
-        setting = self.setting
-        loss = Workers(setting.settings, setting.results, setting.task, "loss")
+        loss = Workers(self.setting.scope, "loss")
         ((nll, tokens),) = loss.sums([(winner.architecture, 0, loss.blocks)])
         return {
             "objective": objective,

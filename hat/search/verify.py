@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hat.artifacts.files import JsonLinesLog, digest, only_one, read_jsonl
-from hat.artifacts.layout import Results
 from hat.config.latency import Latency
-from hat.config.settings import Settings
+from hat.config.scope import DeviceScope
 from hat.device.connection import Connection, connect
 from hat.errors import HatError, InputError
 from hat.measure.measurement import Measurement
@@ -26,10 +25,7 @@ class Verifier:
     as often as their latencies need, like those that the predictor is fitted to.
     """
 
-    settings: Settings
-    results: Results
-    task: str
-    device: str
+    scope: DeviceScope
     unreachable: str | None = field(default=None, init=False)
 
     def measure(self, architectures: Sequence[Architecture]) -> list[float] | None:
@@ -39,15 +35,15 @@ class Verifier:
             InputError: a file is missing, or the Runtime is not installed.
             HatError: the disk is full.
         """
-        rules = self.settings.task(self.task).latency
-        workload = workload_of(self.settings, self.results, self.task, self.device)
-        log = JsonLinesLog(self.results.search(self.task, self.device) / "measurements.jsonl")
+        rules = self.scope.task_settings.latency
+        workload = workload_of(self.scope)
+        log = JsonLinesLog(self.scope.search / "measurements.jsonl")
         with (
-            only_one(self.results.latency(self.task, self.device), f"Measuring on {self.device}"),
+            only_one(self.scope.latency, f"Measuring on {self.scope.device}"),
             ExitStack() as stack,
         ):
             with self._reached():
-                reached: Connection = connect(self.settings, self.device)
+                reached: Connection = connect(self.scope.settings, self.scope.device)
                 connection = stack.enter_context(reached)
                 name = digest(connection.conditions(workload, rules.warmup, rules.repeats).to_dict())
             if self.unreachable is not None:
@@ -55,7 +51,7 @@ class Verifier:
             found = self._read(name, rules)
             own = [found.setdefault(point, Visits(rules)) for point in architectures]
             total = rules.passes * len(architectures)
-            tracker = stack.enter_context(progress(f"Verifying on {self.device}", total, background=False))
+            tracker = stack.enter_context(progress(f"Verifying on {self.scope.device}", total, background=False))
             while True:
                 noise = pooled_noise(found.values())
                 left = [pair for pair in zip(architectures, own, strict=True) if not pair[1].enough(noise)]
@@ -83,7 +79,7 @@ class Verifier:
             self.unreachable = str(error)
 
     def _read(self, conditions: str, rules: Latency) -> dict[Architecture, Visits[PlainVisit]]:
-        path = self.results.search(self.task, self.device) / "measurements.jsonl"
+        path = self.scope.search / "measurements.jsonl"
         found: dict[Architecture, Visits[PlainVisit]] = {}
         for row in read_jsonl(path):
             if row["conditions"] == conditions:

@@ -6,8 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import TaskScope
 from hat.search.evaluator import Losses, Request, Sums
 from hat.system.worker_pool import killed_workers_said, worker_pool
 
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 _own: "InheritedLoss | BleuOfInherited"
 
 
-def objective_of(
-    settings: Settings, results: Results, task: str, objective: str, gpu: int = 0
-) -> "InheritedLoss | BleuOfInherited":
+def objective_of(scope: TaskScope, objective: str, gpu: int = 0) -> "InheritedLoss | BleuOfInherited":
     """What a task's search minimises, computed in this process; ``gpu`` says which is its own, where there are any.
 
     Raises:
@@ -30,26 +27,24 @@ def objective_of(
     from hat.train.inherited_loss import InheritedLoss
     from hat.train.processes import require_gpus
 
-    gpus = settings.task(task).search.gpus
+    gpus = scope.task_settings.search.gpus
     require_gpus(gpus)
     kind = BleuOfInherited if objective == "bleu" else InheritedLoss
-    return kind(settings, results, task, gpu if gpus else None)
+    return kind(scope, gpu if gpus else None)
 
 
 class Workers:
     """The objective of a task, loaded when it is first needed; see :class:`hat.search.evaluator.Losses`.
 
     Args:
-        settings: the configuration; ``search.gpus``, or else ``search.workers``, says how many processes evaluate.
-        results: where the SuperTransformer and the data are.
-        task: name of the task.
+        scope: the task.
         objective: what is minimised; ``search.objective`` where absent.
     """
 
-    def __init__(self, settings: Settings, results: Results, task: str, objective: str | None = None) -> None:
-        chosen = settings.task(task).search
+    def __init__(self, scope: TaskScope, objective: str | None = None) -> None:
+        chosen = scope.task_settings.search
         objective = objective or chosen.objective
-        self._made_from = (settings, results, task, objective)
+        self._made_from = (scope, objective)
         self._gpus = chosen.gpus
         self._count = self._gpus or chosen.workers or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
@@ -91,9 +86,9 @@ class Workers:
             self._pool = None
 
 
-def _start(number: int, settings: Settings, results: Results, task: str, objective: str) -> None:
+def _start(number: int, scope: TaskScope, objective: str) -> None:
     global _own
-    _own = objective_of(settings, results, task, objective, number)
+    _own = objective_of(scope, objective, number)
 
 
 def _sums(request: Request) -> Sums:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import only_one, provenance, write_json
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import TaskScope
 from hat.data.binary.batches import PairedSplit, data_digest
 from hat.data.stages import dictionary_path
 from hat.data.text.dictionary import Dictionary
@@ -20,7 +19,7 @@ from hat.shortlist.stored import DESCRIPTION
 from hat.shortlist.trial import Trial
 
 
-def make_task_shortlist(settings: Settings, results: Results, task: str) -> Path:
+def make_task_shortlist(scope: TaskScope) -> Path:
     """Write ``vmap.txt`` and, last, ``shortlist.json``, which names the chosen size and all that were compared.
 
     Without a size that is good enough there is no ``vmap.txt``, and networks are deployed with the whole vocabulary.
@@ -30,18 +29,24 @@ def make_task_shortlist(settings: Settings, results: Results, task: str) -> Path
         HatError: the aligner failed, or the disk is full.
         InputError: the task wants no shortlist, or the data or the SuperTransformer are missing or malformed.
     """
-    chosen, data, folder = settings.task(task), results.data(task), results.shortlist(task)
+    chosen, data, folder = (
+        scope.task_settings,
+        scope.data,
+        scope.shortlist,
+    )
     wanted = chosen.shortlist
     if not wanted.enabled:
-        raise InputError(f"{settings.folder}/tasks/{task}.yaml, shortlist.enabled: false, expected true to make one")
+        raise InputError(
+            f"{scope.settings.folder}/tasks/{scope.task}.yaml, shortlist.enabled: false, expected true to make one"
+        )
     tokens = [
         Dictionary.load(dictionary_path(data, language)).tokens
         for language in (chosen.source_language, chosen.target_language)
     ]
     vocabulary = len(tokens[1])
-    with only_one(folder, f"Making the shortlist of {task}"):
+    with only_one(folder, f"Making the shortlist of {scope.task}"):
         made_from = data_digest(data, chosen)
-        trial = Trial(settings, results, task, made_from)
+        trial = Trial(scope, made_from)
         train = PairedSplit(data, chosen, "train")
         lexicon = make_lexicon(train, wanted.align_sentences, folder / "partial", made_from)
         frequent = most_frequent(train.target.tokens, vocabulary)
@@ -63,8 +68,8 @@ def make_task_shortlist(settings: Settings, results: Results, task: str) -> Path
             (folder / name).unlink(missing_ok=True)
         if size is None:
             print(
-                f"{task}: no shortlist loses less than {wanted.max_bleu_loss} BLEU, so translations are looked for"
-                f" among the whole vocabulary ({vocabulary} tokens)",
+                f"{scope.task}: every shortlist loses more than {wanted.max_bleu_loss} BLEU, so the output projection"
+                f" covers the whole vocabulary ({vocabulary} tokens)",
                 flush=True,
             )
         else:

@@ -1,8 +1,7 @@
 """Reading the shortlist of a task."""
 
 from hat.artifacts.files import read_json
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import DeviceScope
 from hat.data.stages import dictionary_path
 from hat.data.text.dictionary import Dictionary
 from hat.errors import InputError
@@ -11,19 +10,19 @@ from hat.runtime.shortlist import FILE, Shortlist
 DESCRIPTION = "shortlist.json"
 
 
-def deployed_shortlist(settings: Settings, results: Results, task: str, device: str) -> Shortlist | None:
+def deployed_shortlist(scope: DeviceScope) -> Shortlist | None:
     """The shortlist that a task's networks are deployed with on a device; None where they have the whole vocabulary.
 
     Raises:
         InputError: the device and the task want one, and it is not made yet or malformed.
     """
-    if not settings.uses_shortlist(task, device):
+    if not scope.uses_shortlist:
         return None
-    chosen, folder = settings.task(task), results.shortlist(task)
+    chosen, folder = scope.task_settings, scope.shortlist
     if read_json(folder / DESCRIPTION).get("chosen") is None:
         return None
     tokens = [
-        Dictionary.load(dictionary_path(results.data(task), language)).tokens
+        Dictionary.load(dictionary_path(scope.data, language)).tokens
         for language in (chosen.source_language, chosen.target_language)
     ]
     shortlist = Shortlist.load(folder / FILE, *tokens)

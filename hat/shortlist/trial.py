@@ -8,8 +8,7 @@ from functools import cached_property
 import torch
 
 from hat.artifacts.files import JsonLinesLog, digest, read_jsonl, weights_digest
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import TaskScope
 from hat.data.binary.batches import length_batches
 from hat.data.significance import compare
 from hat.data.task_shape import task_shape
@@ -33,32 +32,30 @@ class Trial:
     ``sources`` and ``references`` are token numbers, end symbols last.
 
     Args:
-        settings: the configuration.
-        results: where the data and the SuperTransformer are.
-        task: name of the task.
+        scope: the task.
         data_digest: digest of the data.
 
     Raises:
         InputError: a file is missing or malformed.
     """
 
-    def __init__(self, settings: Settings, results: Results, task: str, data_digest: str) -> None:
-        self._settings, self._results, self._task = settings, results, task
-        chosen = settings.task(task)
-        self._texts = texts = ValidationTexts(settings, results, task, chosen.shortlist.validation_sentences)
+    def __init__(self, scope: TaskScope, data_digest: str) -> None:
+        self._settings, self._results, self._task = scope.settings, scope.results, scope.task
+        chosen = scope.task_settings
+        self._texts = texts = ValidationTexts(scope, chosen.shortlist.validation_sentences)
         self.sources: Sentences = [texts.split.source[number].tolist() for number in texts.numbers]
         self.references: Sentences = [texts.split.target[number].tolist() for number in texts.numbers]
         self.decoding = compared_decoding(chosen.scoring)
-        self._checkpoint = results.supertransformer(task) / "checkpoint.pt"
+        self._checkpoint = scope.supertransformer / "checkpoint.pt"
         self.weights = weights_digest(self._checkpoint)
         self._context = [self.weights, data_digest, asdict(self.decoding), texts.numbers.tolist()]
-        self._log = JsonLinesLog(results.shortlist(task) / "partial" / "translations.jsonl")
+        self._log = JsonLinesLog(scope.shortlist / "partial" / "translations.jsonl")
         self._known = {row["key"]: row for row in read_jsonl(self._log.path)}
 
     @cached_property
     def _network(self) -> Transformer:
         space = SearchSpace(self._settings.space_of(self._task))
-        shape = task_shape(self._settings, self._results, self._task)
+        shape = task_shape(TaskScope(self._settings, self._results, self._task))
         parent = SuperTransformer(space, shape)
         parent.load_state_dict(checkpoints.load(self._checkpoint)["model"])
         torch.set_num_threads(self._settings.task(self._task).supertransformer.threads or len(os.sched_getaffinity(0)))

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import TaskScope
 from hat.data.binary.batches import Batch, PairedSplit, length_batches, spread_numbers, validation_batches
 from hat.data.task_shape import task_shape
 from hat.data.text.special_tokens import PAD
@@ -30,9 +29,7 @@ class InheritedLoss:
     The subset is put in a fixed random order and cut into blocks, so that the first blocks are a random sample of it.
 
     Args:
-        settings: the configuration.
-        results: where the SuperTransformer and the data are.
-        task: name of the task.
+        scope: the task.
         gpu: number of the GPU that evaluates; the processor where absent, with one thread: its sums are the same
             whatever else the machine does.
 
@@ -40,16 +37,16 @@ class InheritedLoss:
         InputError: the checkpoint or the data are missing or malformed.
     """
 
-    def __init__(self, settings: Settings, results: Results, task: str, gpu: int | None = None) -> None:
-        chosen = settings.task(task)
+    def __init__(self, scope: TaskScope, gpu: int | None = None) -> None:
+        chosen = scope.task_settings
         training = chosen.supertransformer
         torch.set_num_threads(1)
         self._device = torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
-        model = SuperTransformer(SearchSpace(settings.space_of(task)), task_shape(settings, results, task))
-        model.load_state_dict(checkpoints.load(results.supertransformer(task) / "checkpoint.pt")["model"])
+        model = SuperTransformer(SearchSpace(scope.space), task_shape(scope))
+        model.load_state_dict(checkpoints.load(scope.supertransformer / "checkpoint.pt")["model"])
         self._model = model.to(self._device)
         self._objective = Objective(model, training).eval()
-        self._split = PairedSplit(results.data(task), chosen, "validation")
+        self._split = PairedSplit(scope.data, chosen, "validation")
         self._batch_tokens = training.batch_tokens
         numbers = spread_numbers(len(self._split), chosen.search.validation_sentences)
         order = np.random.default_rng(ORDER_SEED).permutation(len(numbers))
@@ -89,21 +86,17 @@ class InheritedLoss:
         return sum(nll) / sum(tokens)
 
 
-def untrained_loss(
-    settings: Settings, results: Results, task: str, architecture: AnyArchitecture, baseline: str | None = None
-) -> float:
+def untrained_loss(scope: TaskScope, architecture: AnyArchitecture, baseline: str | None = None) -> float:
     """Negative log-likelihood of a network with random weights on the validation split, nats a token.
 
     Args:
-        settings: the configuration.
-        results: where the data are.
-        task: name of the task.
+        scope: the task.
         architecture: of the network.
         baseline: name of the baseline that it is of, if it is.
     """
-    chosen = settings.task(task)
-    torch.manual_seed(settings.seed)
-    model = build_network(architecture, task_shape(settings, results, task, baseline))
-    split = PairedSplit(results.data(task), chosen, "validation")
+    chosen = scope.task_settings
+    torch.manual_seed(scope.settings.seed)
+    model = build_network(architecture, task_shape(scope, baseline))
+    split = PairedSplit(scope.data, chosen, "validation")
     training = chosen.subtransformer
     return validate(Objective(model, training), list(validation_batches(split, training.batch_tokens))).nll

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 
 from hat.artifacts.files import digest, only_one, provenance, read_json, write_json, write_text
-from hat.artifacts.layout import Results
 from hat.config.effects import WITHOUT_EFFECT
-from hat.config.settings import Settings
+from hat.config.scope import BudgetScope, TaskScope
 from hat.config.training import Training
 from hat.data.binary.batches import PairedSplit, TrainingBatches, data_digest, validation_batches
 from hat.data.task_shape import task_shape
@@ -40,62 +39,52 @@ def dropouts_of(training: Training) -> Dropouts:
     )
 
 
-def train_supertransformer(
-    settings: Settings, results: Results, task: str, resources: TrainingResources | None = None
-) -> None:
+def train_supertransformer(scope: TaskScope, resources: TrainingResources | None = None) -> None:
     """Train the SuperTransformer of a task.
 
     Writes ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``.
 
     Args:
-        settings: the configuration.
-        results: where the artifacts are.
-        task: name of the task.
+        scope: the task.
         resources: of this process; all cores and no GPU where absent.
 
     Raises:
         HatError: training diverged, the disk is full, or there are fewer GPUs than wanted.
         InputError: the data are missing, or the precision needs a GPU.
     """
-    chosen, space = settings.task(task), SearchSpace(settings.space_of(task))
+    chosen, space = scope.task_settings, SearchSpace(scope.space)
     training = chosen.supertransformer
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(scope.settings.seed)
     _train(
-        settings,
-        results,
-        task,
-        title=f"SuperTransformer of {task}",
-        folder=results.supertransformer(task),
-        model=SuperTransformer(space, task_shape(settings, results, task), dropouts=dropouts_of(training)),
+        scope,
+        title=f"SuperTransformer of {scope.task}",
+        folder=scope.supertransformer,
+        model=SuperTransformer(space, task_shape(scope), dropouts=dropouts_of(training)),
         training=training,
         subject={"space": space.space.model_dump(mode="json")},
-        networks=Sampler(space, training, settings.seed),
+        networks=Sampler(space, training, scope.settings.seed),
         validated=space.largest,
         resources=resources,
     )
 
 
 def train_subtransformer(
-    settings: Settings,
-    results: Results,
-    task: str,
-    device: str,
-    budget: str,
+    scope: BudgetScope,
     resources: TrainingResources | None = None,
 ) -> None:
     """Train the Architecture that the search found, from random or from inherited weights.
 
     Writes ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``; otherwise as :func:`train_supertransformer`.
     """
-    found = results.budget(task, device, budget) / "architecture.json"
+    found = scope.folder / "architecture.json"
     architecture = Architecture.from_dict(read_json(found)["architecture"], str(found))
-    training = settings.task(task).subtransformer
-    shape, dropouts = task_shape(settings, results, task), dropouts_of(training)
+    training = scope.task_settings.subtransformer
+    shape, dropouts = task_shape(scope), dropouts_of(training)
     subject: dict[str, Any] = {"architecture": architecture.to_dict()}
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(scope.settings.seed)
     if training.initial_weights == "inherited":
-        saved = checkpoints.load(results.supertransformer(task) / "checkpoint.pt")
-        parent = SuperTransformer(SearchSpace(settings.space_of(task)), shape, dropouts=dropouts)
+        saved = checkpoints.load(scope.supertransformer / "checkpoint.pt")
+        parent = SuperTransformer(SearchSpace(scope.space), shape, dropouts=dropouts)
         parent.load_state_dict(saved["model"])
         model = parent.extract(architecture)
         subject["inherited_from"] = saved["identity"]
@@ -106,20 +95,18 @@ def train_subtransformer(
         name = training.teacher
         subject["taught_by"] = {"name": name, "distillation": training.distillation}
         if training.distillation != "sequence":
-            teacher = trained_teacher(settings, results, task, name)
+            teacher = trained_teacher(scope, name)
             subject["taught_by"] |= {"share": training.teacher_share, "identity": teacher.identity}
         if training.distillation != "word":
             # It brings the search and its tables, seconds of start-up that no other training needs.
             from hat.train.translated import translated_prefix, translation_digest
 
-            targets = translated_prefix(results, task, name)
-            subject["taught_by"]["translations"] = translation_digest(results, task, name)
+            targets = translated_prefix(scope, name)
+            subject["taught_by"]["translations"] = translation_digest(scope, name)
     _train(
-        settings,
-        results,
-        task,
-        title=f"SubTransformer of {task} for {budget} on {device}",
-        folder=results.subtransformer(task, device, budget),
+        scope,
+        title=f"SubTransformer of {scope.task} for {scope.budget} on {scope.device}",
+        folder=scope.subtransformer,
         model=model,
         training=training,
         subject=subject,
@@ -132,25 +119,21 @@ def train_subtransformer(
     )
 
 
-def train_baseline(
-    settings: Settings, results: Results, task: str, baseline: str, resources: TrainingResources | None = None
-) -> None:
+def train_baseline(scope: TaskScope, baseline: str, resources: TrainingResources | None = None) -> None:
     """Train a baseline from scratch, as a SubTransformer of the task but for the settings that it overrides.
 
     Writes ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``; otherwise as :func:`train_supertransformer`.
     """
-    architecture = architecture_of(settings.baseline(baseline).network)
-    training = settings.baseline_training(task, baseline)
-    shape = task_shape(settings, results, task, baseline)
+    architecture = architecture_of(scope.settings.baseline(baseline).network)
+    training = scope.settings.baseline_training(scope.task, baseline)
+    shape = task_shape(scope, baseline)
     own = {"norm": shape.norm, "vocab_original_scaling": shape.vocab_original_scaling}
-    network = settings.task(task).network.model_copy(update=own)
-    torch.manual_seed(settings.seed)
+    network = scope.task_settings.network.model_copy(update=own)
+    torch.manual_seed(scope.settings.seed)
     _train(
-        settings,
-        results,
-        task,
-        title=f"Baseline {baseline} of {task}",
-        folder=results.baseline(task, baseline),
+        scope,
+        title=f"Baseline {baseline} of {scope.task}",
+        folder=scope.baseline(baseline),
         model=build_network(architecture, shape, dropouts=dropouts_of(training)),
         training=training,
         subject={"baseline": baseline, "network": network.model_dump(mode="json"), **describe(architecture, shape)},
@@ -161,9 +144,7 @@ def train_baseline(
 
 
 def _train(
-    settings: Settings,
-    results: Results,
-    task: str,
+    scope: TaskScope,
     *,
     title: str,
     folder: Path,
@@ -182,11 +163,11 @@ def _train(
     ``subject`` is what the resolved configuration says is trained; ``targets`` the binarised targets to learn from in
     place of the text.
     """
-    chosen, data = settings.task(task), results.data(task)
+    chosen, data = scope.task_settings, scope.data
     effective = training.model_dump(mode="json")
     resolved = {
-        "task": task,
-        "seed": settings.seed,
+        "task": scope.task,
+        "seed": scope.settings.seed,
         "training": effective,
         "network": chosen.network.model_dump(mode="json"),
         **subject,
@@ -202,8 +183,8 @@ def _train(
             title=title,
             model=model,
             training=training,
-            seed=settings.seed,
-            batches=TrainingBatches(split, training.batch_tokens, settings.seed),
+            seed=scope.settings.seed,
+            batches=TrainingBatches(split, training.batch_tokens, scope.settings.seed),
             validation=validation,
             networks=networks,
             validated=validated,
@@ -220,7 +201,7 @@ def _train(
         if validated is not None:
             select(model, validated)
         final = validate(Objective(model, training), validation, replace(processes, rank=0, count=1))
-        origin = provenance(seed=settings.seed, settings=resolved)
+        origin = provenance(seed=scope.settings.seed, settings=resolved)
         metrics = folder / "partial" / identity / "metrics.jsonl"
         write_text(folder / "metrics.jsonl", metrics.read_text(encoding="utf-8"))
         write_json(

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from hat.artifacts.layout import Results
-from hat.config.settings import SUPERTRANSFORMER, Settings
+from hat.config.scope import TaskScope
+from hat.config.settings import SUPERTRANSFORMER
 from hat.data.task_shape import task_shape
 from hat.model.base import EncoderDecoder
 from hat.model.networks import build_network
@@ -21,7 +21,7 @@ class TrainedTeacher:
     identity: str
 
 
-def trained_teacher(settings: Settings, results: Results, task: str, name: str) -> TrainedTeacher:
+def trained_teacher(scope: TaskScope, name: str) -> TrainedTeacher:
     """The largest network of a task's SuperTransformer (``supertransformer``), or a baseline.
 
     Raises:
@@ -29,14 +29,14 @@ def trained_teacher(settings: Settings, results: Results, task: str, name: str) 
     """
     model: EncoderDecoder
     if name == SUPERTRANSFORMER:
-        saved = checkpoints.load(results.supertransformer(task) / "checkpoint.pt")
-        space = SearchSpace(settings.space_of(task))
-        parent = SuperTransformer(space, task_shape(settings, results, task))
+        saved = checkpoints.load(scope.supertransformer / "checkpoint.pt")
+        space = SearchSpace(scope.space)
+        parent = SuperTransformer(space, task_shape(scope))
         parent.load_state_dict(saved["model"])
         model = parent.extract(space.largest)
     else:
-        network = settings.baseline(name).network
-        saved = checkpoints.load(results.baseline(task, name) / "checkpoint.pt")
-        model = build_network(architecture_of(network), task_shape(settings, results, task, name))
+        network = scope.settings.baseline(name).network
+        saved = checkpoints.load(scope.baseline(name) / "checkpoint.pt")
+        model = build_network(architecture_of(network), task_shape(scope, name))
         model.load_state_dict(saved["model"])
     return TrainedTeacher(model.requires_grad_(False), saved["identity"])

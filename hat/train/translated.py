@@ -23,8 +23,7 @@ from hat.artifacts.files import (
     write_json,
     write_text,
 )
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import TaskScope
 from hat.data.binary.batches import PairedSplit, length_batches
 from hat.data.binary.indexed import IndexedWriter
 from hat.data.chunks import map_chunks, worker_number
@@ -44,51 +43,47 @@ ORDER_SEED = 0
 Numbers = npt.NDArray[np.int64]
 
 
-def translated_prefix(results: Results, task: str, teacher: str) -> Path:
+def translated_prefix(scope: TaskScope, teacher: str) -> Path:
     """The binarised translations of the training sources by a teacher, without the ending."""
-    return results.translated(task, teacher) / "train"
+    return scope.translated(teacher) / "train"
 
 
-def translation_digest(results: Results, task: str, teacher: str) -> str:
+def translation_digest(scope: TaskScope, teacher: str) -> str:
     """What the translations of a teacher were made from.
 
     Raises:
         InputError: they are not made yet.
     """
-    return str(read_json(results.translated(task, teacher) / "translated.json")["identity"])
+    return str(read_json(scope.translated(teacher) / "translated.json")["identity"])
 
 
-def translate_training(
-    settings: Settings, results: Results, task: str, resources: TrainingResources | None = None
-) -> Path:
+def translate_training(scope: TaskScope, resources: TrainingResources | None = None) -> Path:
     """Translate the training sources with the task's teacher, with beam 5; write translated/TEACHER/translated.json.
 
     Each GPU, or else each thread, has a process of its own. Translations are kept as they are made; a stage that was
     interrupted goes on with the missing ones (Kim and Rush, 2016, arXiv 1606.07947).
 
     Args:
-        settings: the configuration.
-        results: where the data and the teacher are.
-        task: name of the task.
+        scope: the task.
         resources: what of this machine is used; what trainings would use where absent.
 
     Raises:
         InputError: the task has no teacher, or it is not trained, or the data are missing.
         HatError: there are fewer GPUs than wanted, or a process was killed.
     """
-    chosen = settings.task(task)
+    chosen = scope.task_settings
     name = chosen.subtransformer.teacher
     if name is None:
         raise InputError(
-            f"task {task!r}, subtransformer.teacher: there is none whose translations could be learnt from"
+            f"task {scope.task!r}, subtransformer.teacher: there is none whose translations could be learnt from"
         )
     resources = resources or own_resources(chosen.subtransformer)
     require_gpus(resources.gpus)
-    folder = results.translated(task, name)
+    folder = scope.translated(name)
     with only_one(folder, f"Translating with {name}"):
         decoding = compared_decoding(chosen.scoring)
-        work = TeacherTranslator(settings, results, task, name, decoding)
-        split = PairedSplit(results.data(task), chosen, "train")
+        work = TeacherTranslator(scope, name, decoding)
+        split = PairedSplit(scope.data, chosen, "train")
         sources = [hashlib.sha256(part.data).hexdigest() for part in (split.source.sizes, split.source.tokens)]
         identity = digest([work.teacher.identity, asdict(decoding), sources])
         kept = _Kept(folder / "partial" / "translations.jsonl", identity, len(split))
@@ -100,13 +95,13 @@ def translate_training(
         count = max(1, min(wanted, len(batches) // BATCHES_OF_A_PROCESS))
         work.threads, work.gpus = max(1, resources.threads // count), resources.gpus
         texts = ([split.source[number].tolist() for number in batch] for batch in batches)
-        with progress(f"Translating the training set of {task} with {name}", len(split)) as show:
+        with progress(f"Translating the training set of {scope.task} with {name}", len(split)) as show:
             show(kept.count)
             for batch, found in zip(batches, map_chunks(work, texts, count), strict=True):
                 kept.add(batch, found)
                 show(kept.count)
         vocabulary = work.teacher.model.shape.target_vocabulary
-        with IndexedWriter(translated_prefix(results, task, name), vocabulary) as writer:
+        with IndexedWriter(translated_prefix(scope, name), vocabulary) as writer:
             for tokens in kept:
                 writer.add([*tokens, END])
         made = provenance(seed=None, settings={"identity": identity})
@@ -119,9 +114,7 @@ class TeacherTranslator:
     """Translates batches in whatever process it is sent to, which loads the teacher for itself.
 
     Args:
-        settings: the configuration.
-        results: where the teacher is.
-        task: name of the task.
+        scope: the task.
         name: of the teacher.
         decoding: how it translates.
     """
@@ -130,8 +123,8 @@ class TeacherTranslator:
     threads = 1
     gpus = 0
 
-    def __init__(self, settings: Settings, results: Results, task: str, name: str, decoding: Decoding) -> None:
-        self._made_from = (settings, results, task, name)
+    def __init__(self, scope: TaskScope, name: str, decoding: Decoding) -> None:
+        self._made_from = (scope, name)
         self._decoding = decoding
 
     def __getstate__(self) -> dict[str, Any]:

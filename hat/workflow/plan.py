@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.layout import Results
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.data.task_shape import task_shape
 from hat.errors import HatError, InputError
@@ -214,7 +215,7 @@ class Declared:
     @functools.cache  # noqa: B019 (lives as long as the command)
     def _parameters(self, task: str) -> int:
         """Parameters of the largest Architecture of a task's space; a dictionary that is not made is as published."""
-        shape = task_shape(self.settings, self.results, task, missing=PUBLISHED_SHAPE.source_vocabulary)
+        shape = task_shape(TaskScope(self.settings, self.results, task), missing=PUBLISHED_SHAPE.source_vocabulary)
         return Profile.of(SearchSpace(self.settings.space_of(task)).largest, shape, length=1).params
 
 

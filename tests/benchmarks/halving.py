@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hat.artifacts.files import read_json, weights_digest
 from hat.artifacts.layout import Results
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.search.context import evaluation_context
 from hat.search.evaluations import Blocks, Evaluations
@@ -34,7 +35,9 @@ def main() -> None:
     settings, results = Settings(), Results(options.results)
     folder = results.search(options.task, options.device)
     weights = weights_digest(results.supertransformer(options.task) / "checkpoint.pt")
-    evaluations = Evaluations(results.evaluations(options.task), evaluation_context(settings, options.task, weights))
+    evaluations = Evaluations(
+        results.evaluations(options.task), evaluation_context(TaskScope(settings, results, options.task), weights)
+    )
     levels = read_json(folder / "front.json")["levels_ms"]
     found = read_candidates(folder / "candidates.parquet")
     known = {candidate.architecture: evaluations.get(candidate.architecture) for candidate in found}

@@ -39,7 +39,8 @@ PAIRS_PER_DRAW = 20_000
 STEP = """
 import json, resource, sys, time
 from pathlib import Path
-from hat.data import prepare
+from hat.config.scope import TaskScope
+from hat.data import stages
 from hat.data.text.learn_bpe import learn
 from hat.data.text.tokenise import MosesLines, PieceLines, count_words, map_file
 from hat.artifacts.layout import Results
@@ -70,7 +71,7 @@ elif stage == "binarise":
     for language in ("en", "fr"):
         # The other stages leave validation out here.
         (data / f"tokens/validation.{language}").write_text((data / f"raw/validation.{language}").read_text())
-    prepare.binarise_corpus(settings, results, "made", processes=processes)
+    stages.binarise_corpus(TaskScope(settings, results, "made"), processes=processes)
 own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 print(json.dumps({
     "stage": stage, "clock_s": time.monotonic() - started, "own_s": time.process_time() - used,

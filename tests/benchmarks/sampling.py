@@ -15,6 +15,7 @@ import statistics
 from pathlib import Path
 
 from hat.artifacts.layout import Results
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.space.search_space import SearchSpace
 from hat.train.inherited_loss import InheritedLoss
@@ -53,10 +54,10 @@ def main() -> None:
             data.symlink_to(Results().data(options.task).resolve())
         done = results.supertransformer(options.task) / "config.json"
         if not done.exists():
-            train_supertransformer(settings, results, options.task)
+            train_supertransformer(TaskScope(settings, results, options.task))
         space = SearchSpace(settings.space_of(options.task))
         rng = random.Random("evaluated")
-        evaluate = InheritedLoss(settings, results, options.task)
+        evaluate = InheritedLoss(TaskScope(settings, results, options.task))
         losses = [evaluate(space.sample(rng)) for _ in range(ARCHITECTURES)]
         seconds = json.loads(done.read_text())["seconds"]
         found[strategy] = (updates, seconds, evaluate(space.largest), evaluate(space.smallest), losses)

@@ -33,6 +33,7 @@ import numpy as np
 from hat.artifacts.files import digest, read_jsonl, weights_digest
 from hat.artifacts.layout import Results
 from hat.config.networks import Space
+from hat.config.scope import DeviceScope, TaskScope
 from hat.config.search import Search
 from hat.config.settings import Settings
 from hat.latency.stages import load_predictor
@@ -112,12 +113,12 @@ class Bench:
         weights = weights_digest(self.results.supertransformer(options.task) / "checkpoint.pt")
         self.context = digest([weights, options.sentences])
         self.space = SearchSpace(self.settings.space_on(options.task, options.device))
-        self.predictor = load_predictor(self.results, options.task, options.device)
+        self.predictor = load_predictor(DeviceScope(self.settings, self.results, options.task, options.device))
         bound = self.predictor.upper_bound
         self.fastest = extreme(self.space, bound, [self.space.smallest])[1]
         self.slowest = extreme(self.space, bound, [self.space.largest], slowest=True)[1]
         self.budgets = [self.fastest + part * (self.slowest - self.fastest) for part in PARTS]
-        self.losses = Workers(self.settings, self.results, options.task)
+        self.losses = Workers(TaskScope(self.settings, self.results, options.task))
         evaluations = Evaluations(self.folder / "evaluations.jsonl", self.context)
         self.evaluator: Any = Evaluator(evaluations, self.losses)
         if options.replay:

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from hat.artifacts.layout import Results
+from hat.config.scope import TaskScope
 from hat.config.settings import SUPERTRANSFORMER, Settings
 from hat.data.binary.batches import PairedSplit, length_batches, spread_numbers
 from hat.data.chunks import map_chunks
@@ -38,7 +39,9 @@ def main() -> None:
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(options.rounds):
         for way, (threads, processes) in ways.items():
-            work = TeacherTranslator(settings, results, options.task, SUPERTRANSFORMER, compared_decoding(task.scoring))
+            work = TeacherTranslator(
+                TaskScope(settings, results, options.task), SUPERTRANSFORMER, compared_decoding(task.scoring)
+            )
             work.threads = threads
             started = time.monotonic()
             made = sum(len(found) for found in map_chunks(work, sources, processes))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hat.artifacts.files import read_json
 from hat.artifacts.layout import Results
+from hat.config.scope import BudgetScope, TaskScope
 from hat.config.settings import Settings
 from hat.data.task_shape import task_shape
 from hat.data.validation_texts import ValidationTexts
@@ -56,7 +57,7 @@ def main() -> None:
             folder = own.budget(options.task, options.device, options.budget)
             folder.mkdir(parents=True, exist_ok=True)
             if taught in ("sequence", "both"):
-                translate_training(settings, whole, options.task)
+                translate_training(TaskScope(settings, whole, options.task))
             links = [path(options.task) for path in (whole.data, whole.supertransformer)]
             for path in [*links, whole.translated(options.task, "supertransformer").parent]:
                 link = own.root / path.relative_to(whole.root)
@@ -66,7 +67,7 @@ def main() -> None:
             (folder / found.name).write_text(found.read_text())
             network = own.subtransformer(options.task, options.device, options.budget)
             if not (network / "config.json").exists():
-                train_subtransformer(settings, own, options.task, options.device, options.budget)
+                train_subtransformer(BudgetScope(settings, own, options.task, options.device, options.budget))
             trained = read_json(network / "config.json")
             bleu = bleu_of(
                 settings,
@@ -82,9 +83,9 @@ def main() -> None:
 
 def bleu_of(settings: Settings, results: Results, task: str, architecture: Architecture, trained: Path) -> float:
     """BLEU of a trained network on the validation split."""
-    model = build_network(architecture, task_shape(settings, results, task))
+    model = build_network(architecture, task_shape(TaskScope(settings, results, task)))
     model.load_state_dict(checkpoints.load(trained / "checkpoint.pt")["model"])
-    texts = ValidationTexts(settings, results, task, sys.maxsize)
+    texts = ValidationTexts(TaskScope(settings, results, task), sys.maxsize)
     return validation_bleu(model, texts, compared_decoding(settings.task(task).scoring))
 
 

@@ -18,6 +18,7 @@ from toy_model import write_model
 
 from hat.artifacts.files import read_jsonl
 from hat.artifacts.layout import Results
+from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.deploy.folder import DeployedFolder
 from hat.device.check import check_device
@@ -112,8 +113,8 @@ def test_five_samples(chosen, tmp_path):
     name, _, settings = chosen
     results = Results(tmp_path / "results")
     write_dictionaries(results)
-    stages.choose_architectures(settings, results, "toy", name)
-    header, *rows = read_jsonl(stages.sample_shard(settings, results, "toy", name, 0))
+    stages.choose_architectures(DeviceScope(settings, results, "toy", name))
+    header, *rows = read_jsonl(stages.sample_shard(DeviceScope(settings, results, "toy", name), 0))
     assert len({row["digest"] for row in rows}) == 5
     assert header["conditions"]["machine"].endswith("(aarch64)")
 

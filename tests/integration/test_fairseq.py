@@ -15,6 +15,7 @@ import tiny_corpora
 from web_server import WebServer
 
 from hat.artifacts.layout import Results
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.data import stages
 from hat.data.binary.indexed import IndexedDataset
@@ -71,7 +72,7 @@ def made(tmp_path_factory):
     for stage in (stages.fetch_sources, stages.extract_corpus, stages.tokenise_corpus, stages.binarise_corpus):
         stage(settings, results, "wmt14ende")
     server.close()
-    write_data(settings, results, "wmt14ende", folder / "data")
+    write_data(TaskScope(settings, results, "wmt14ende"), folder / "data")
     write_architecture(ARCHITECTURE, folder / "architecture.yml")
     fairseq(
         "fairseq-train", folder / "data", "--user-dir", ROOT / "hat/fairseq_plugin",

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from hat.artifacts.layout import Results
 from hat.cli.app import app
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.data.sources.download import location
 from hat.data.sources.web import Transfer
@@ -103,7 +104,7 @@ def test_a_file_put_by_hand_is_converted_measured_and_scored(tmp_path, capsys):
     task = {"data": {"archive": source}, **small, "scoring": {"max_length_extra": 8}}
     local = {"connection": "local", "runtime": "torch", "precision": "fp32", "threads": 1}
     settings = Settings({"tasks": {"wmt14ende": task}, "devices": {"local": local}}, ROOT / "config")
-    make_data(settings, results, "wmt14ende")
+    make_data(TaskScope(settings, results, "wmt14ende"))
     export(settings, results, NAME, "local")
     latency = json.loads(measure(settings, results, NAME, "local").read_text())
     assert latency["latency_ms"] > 0

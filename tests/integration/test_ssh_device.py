@@ -22,6 +22,7 @@ from toy_model import write_model
 
 from hat.artifacts.files import read_jsonl
 from hat.artifacts.layout import Results
+from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.deploy.folder import DeployedFolder
 from hat.device import remote, setup
@@ -94,8 +95,8 @@ def settings(board, device="board", **changes):
 def sampled(board, results, **changes):
     """Rows of a shard, measured from the beginning."""
     chosen = settings(board, **changes)
-    stages.choose_architectures(chosen, results, "toy", "board")
-    return read_jsonl(stages.sample_shard(chosen, results, "toy", "board", 0))
+    stages.choose_architectures(DeviceScope(chosen, results, "toy", "board"))
+    return read_jsonl(stages.sample_shard(DeviceScope(chosen, results, "toy", "board"), 0))
 
 
 def kept(results):
@@ -187,7 +188,7 @@ def test_samples_say_what_they_were_measured_on(board, results):
     assert len(rows) == 6
     assert all(len(row["visits"]) == 2 for row in rows)
     wait_until(lambda: not board.agents(), 10)
-    frame = stages.collect_dataset(settings(board), results, "toy", "board")
+    frame = stages.collect_dataset(DeviceScope(settings(board), results, "toy", "board"))
     assert frame.exists()
 
 
@@ -195,8 +196,8 @@ def test_several_lengths_and_a_meter_there(board, results):
     meter = {"kind": "command", "command": ["echo", "5"], "seconds": 0.05}
     changes = {"latency": {"lengths": [[5, 4, 1], [9, 8, 3]], "samples": 3}, "devices": {"board": {"power": meter}}}
     chosen = settings(board).changed(changes)
-    stages.choose_architectures(chosen, results, "toy", "board")
-    header, *rows = read_jsonl(stages.sample_shard(chosen, results, "toy", "board", 0))
+    stages.choose_architectures(DeviceScope(chosen, results, "toy", "board"))
+    header, *rows = read_jsonl(stages.sample_shard(DeviceScope(chosen, results, "toy", "board"), 0))
     assert header["conditions"]["workload"]["lengths"] == [[5, 4, 0.25], [9, 8, 0.75]]
     assert all(row["shares"] == [0.25, 0.75] and row["energy_j"] > 0 for row in rows)
     assert {row["meter"] for row in rows} == {"watts of echo 5"}
@@ -209,9 +210,9 @@ def test_link_cut_and_healed(board, results, capsys):
         board.heal()
 
     chosen = settings(board)
-    stages.choose_architectures(chosen, results, "toy", "board")
+    stages.choose_architectures(DeviceScope(chosen, results, "toy", "board"))
     with after(results, 4, cut) as before:
-        rows = read_jsonl(stages.sample_shard(chosen, results, "toy", "board", 0))
+        rows = read_jsonl(stages.sample_shard(DeviceScope(chosen, results, "toy", "board"), 0))
     check_all_there(results, before, rows)
     assert "trying again in 1 s" in capsys.readouterr().err
     # Those that the link was cut from end by themselves.
@@ -249,9 +250,9 @@ def test_going_on_after(board, results, capsys, fault):
             os.kill(agent, signal.SIGCONT)
 
     chosen = settings(board, patience_s=3) if fault == "agent hangs" else settings(board)
-    stages.choose_architectures(chosen, results, "toy", "board")
+    stages.choose_architectures(DeviceScope(chosen, results, "toy", "board"))
     with after(results, 3, cause) as before:
-        rows = read_jsonl(stages.sample_shard(chosen, results, "toy", "board", 0))
+        rows = read_jsonl(stages.sample_shard(DeviceScope(chosen, results, "toy", "board"), 0))
     check_all_there(results, before, rows)
     said = capsys.readouterr().err
     assert "trying again in 1 s" in said
@@ -262,13 +263,13 @@ def test_going_on_after(board, results, capsys, fault):
 @pytest.mark.slow
 def test_device_that_stays_away(board, results):
     chosen = settings(board, retry_s=1)
-    stages.choose_architectures(chosen, results, "toy", "board")
+    stages.choose_architectures(DeviceScope(chosen, results, "toy", "board"))
     try:
         with (
             pytest.raises(HatError, match=r"^device 'board': .*tried again for 1 s \(retry_s\)$"),
             after(results, 2, board.kill_sshd) as before,
         ):
-            stages.sample_shard(chosen, results, "toy", "board", 0)
+            stages.sample_shard(DeviceScope(chosen, results, "toy", "board"), 0)
     finally:
         board.start()
     check_all_there(results, before, sampled(board, results))
@@ -331,7 +332,7 @@ def test_two_workflows_at_once(board, tmp_path):
     for name in ("one", "two"):
         place = Results(tmp_path / name)
         write_dictionaries(place)
-        stages.choose_architectures(settings(board), place, "toy", "board")
+        stages.choose_architectures(DeviceScope(settings(board), place, "toy", "board"))
         words = [*command, "--results", place.root, "latency", "sample", "toy", "board", "--shard", "0"]
         processes.append(subprocess.Popen(words, stderr=subprocess.PIPE, text=True))
     said = [process.communicate(timeout=300)[1] for process in processes]

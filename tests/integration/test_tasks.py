@@ -11,6 +11,7 @@ from web_server import WebServer
 
 from hat.artifacts.layout import Results
 from hat.config.corpus import HttpSource
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings, merge
 from hat.data import stages
 from hat.data.binary.indexed import IndexedDataset
@@ -29,10 +30,10 @@ class Made:
         self.settings = Settings(overrides, CONFIG)
         self.task = self.settings.task(task)
         self.results = Results(folder)
-        stages.fetch_sources(self.settings, self.results, task)
-        stages.extract_corpus(self.settings, self.results, task)
-        stages.tokenise_corpus(self.settings, self.results, task, processes=1)
-        self.binary = stages.binarise_corpus(self.settings, self.results, task)
+        stages.fetch_sources(TaskScope(self.settings, self.results, task))
+        stages.extract_corpus(TaskScope(self.settings, self.results, task))
+        stages.tokenise_corpus(TaskScope(self.settings, self.results, task), processes=1)
+        self.binary = stages.binarise_corpus(TaskScope(self.settings, self.results, task))
         self.data = self.results.data(task)
         self.counts = json.loads((self.data / "counts.json").read_text())
 

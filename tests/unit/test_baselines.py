@@ -11,6 +11,7 @@ from toy_training import make_project
 
 from hat.artifacts.layout import Results
 from hat.config.networks import Network, Space
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.data.task_shape import task_shape
 from hat.errors import InputError
@@ -243,7 +244,7 @@ def test_a_setting_changes_only_what_reads_it():
 def test_a_baseline_is_trained_and_deployed(tmp_path, network, precision):
     settings, results = make_project(tmp_path)
     settings = with_baselines(settings.folder, x={"network": network, "training": {"precision": precision}})
-    train_baseline(settings, results, "toy", "x")
+    train_baseline(TaskScope(settings, results, "toy"), "x")
     folder = results.baseline("toy", "x")
     found = json.loads((folder / "config.json").read_text())
     first = json.loads((folder / "metrics.jsonl").read_text().splitlines()[0])
@@ -251,7 +252,7 @@ def test_a_baseline_is_trained_and_deployed(tmp_path, network, precision):
     assert found["network"]["norm"] == found["shape"]["norm"]
     architecture = described(found, "config.json")
     assert architecture == architecture_of(settings.baseline("x").network)
-    shape = task_shape(settings, results, "toy", "x")
+    shape = task_shape(TaskScope(settings, results, "toy"), "x")
     blueprint, runtime = blueprint_of(architecture, shape), TorchRuntime(1)
     weights = checkpoints.load(folder / "checkpoint.pt")["model"]
     assert (found["kind"], found["baseline"]) == (network["kind"], "x")

@@ -8,10 +8,12 @@ import pytest
 from toy_device import SMALL, WIDE, true_latency_ms, workload, write_configuration, write_dictionaries
 
 from hat.artifacts.layout import Results
+from hat.config.scope import BudgetScope, DeviceScope
 from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.latency import stages
 from hat.latency.dataset import architectures_of, read_parquet
+from hat.latency.deployed import measure_model
 from hat.latency.external import DEPTHS, OF_LAYERS, read_brought
 from hat.space.search_space import SearchSpace
 
@@ -70,11 +72,11 @@ def test_a_device_without_a_host_is_predicted_from_a_file(tmp_path, capsys):
     (folder / "devices/away.yaml").write_text(f"connection: ssh\nlatency: {tmp_path}/published.csv\nshortlist: false\n")
     settings, results = Settings(folder=folder), Results(tmp_path / "results")
     write_dictionaries(results)
-    stages.collect_dataset(settings, results, "toy", "away")
+    stages.collect_dataset(DeviceScope(settings, results, "toy", "away"))
     assert "has averages over layers" in capsys.readouterr().err
-    stages.fit_predictor(settings, results, "toy", "away")
+    stages.fit_predictor(DeviceScope(settings, results, "toy", "away"))
     with pytest.raises(Exception, match=r"^device 'away': .*published\.csv and no host to measure on"):
-        stages.measure_model(settings, results, "toy", "away", "20ms")
+        measure_model(BudgetScope(settings, results, "toy", "away", "20ms"))
     # Its dataset may be brought by others.
     parquet = results.latency("toy", "away") / "dataset.parquet"
     again = read_brought(parquet, SMALL, workload(SMALL), SAID)

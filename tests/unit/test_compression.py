@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from hat.artifacts.files import read_json
 from hat.cli.app import app
+from hat.config.scope import BudgetScope, DeviceScope
 from hat.config.settings import Settings
 from hat.deploy.export import export_model
 from hat.errors import InputError
@@ -46,7 +47,7 @@ def trained(project):
     place.mkdir(parents=True)
     smallest = SearchSpace(settings.space_of("toy")).smallest.to_dict()
     (place / "architecture.json").write_text(json.dumps({"architecture": smallest}))
-    train_subtransformer(settings, results, "toy", "local", "50ms")
+    train_subtransformer(BudgetScope(settings, results, "toy", "local", "50ms"))
     data = results.data("toy")
     (data / "codes").write_text("#version: 0.2\nw 1\n")
     (data / "raw").mkdir()
@@ -59,18 +60,18 @@ def test_a_trained_network_is_quantised_scored_and_compared(trained):
     settings, results = trained
     place = results.budget("toy", "local", "50ms")
     with pytest.raises(InputError, match="nothing has been scored in another form yet"):
-        write_compression(settings, results, "toy", "local", [])
-    export_model(settings, results, "toy", "local", "50ms")
+        write_compression(DeviceScope(settings, results, "toy", "local"), [])
+    export_model(BudgetScope(settings, results, "toy", "local", "50ms"))
     fp32 = {"bleu": 1.0, "chrf": 2.0, "sentences": 2, "bleu_signature": "a", "chrf_signature": "b"}
     (place / "score.json").write_text(json.dumps(fp32))
     (place / "latency.json").write_text('{"latency_ms": 5.0}')
     for form in ("quantized-4bit", "quantized-8bit", "int8"):
-        folder = export_model(settings, results, "toy", "local", "50ms", form)
+        folder = export_model(BudgetScope(settings, results, "toy", "local", "50ms"), form)
         assert folder == place / form / "model"
-        assert score(settings, results, "toy", "local", "50ms", form) == folder.parent / "score.json"
+        assert score(BudgetScope(settings, results, "toy", "local", "50ms"), form) == folder.parent / "score.json"
         assert {path.name for path in folder.parent.iterdir()} >= {"bleu.txt", "score.json", "hypotheses.txt"}
         assert len((folder.parent / "hypotheses.txt").read_text().splitlines()) == 2
-    table = write_compression(settings, results, "toy", "local", [])
+    table = write_compression(DeviceScope(settings, results, "toy", "local"), [])
     layers = 3 * ATTENTION + 2 * FEED_FORWARD + ATTENTION + FEED_FORWARD
     reference = {"name": "transformer-big", "params": layers + 40 * 16, "params_without_embeddings": layers}
     assert table["reference"] == reference

@@ -6,6 +6,7 @@ from toy_device import SMALL, write_configuration
 
 from hat.artifacts.layout import Results
 from hat.config.confined import confined
+from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.latency.stages import choose_architectures, read_architectures
@@ -41,7 +42,7 @@ def test_architectures_are_drawn_from_what_the_device_runs(folder, tmp_path):
     settings, results = Settings({"latency.samples": 40}, folder), Results(tmp_path / "results")
     spans = {}
     for device in ("small", "here"):
-        chosen = read_architectures(choose_architectures(settings, results, "toy", device))
+        chosen = read_architectures(choose_architectures(DeviceScope(settings, results, "toy", device)))
         assert len(chosen) == 40
         assert all(point in SearchSpace(settings.space_on("toy", device)) for point in chosen)
         spans[device] = {span for point in chosen for span in point.decoder_cross_span}

@@ -305,7 +305,8 @@ for name in ("torch", "pydantic", "typer", "rich", "pandas", "yaml"):
     sys.modules[name] = None
 from types import SimpleNamespace
 from hat.runtime import runtime
-from hat.runtime.base import Decoding, Shape
+from hat.runtime.base import Decoding
+from hat.space.shape import Shape
 from hat.runtime.random_network import blueprint_of, build, random_weights
 
 values = {SPACE.largest.to_dict()!r}

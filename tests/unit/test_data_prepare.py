@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from hat.artifacts.layout import Results
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.data import stages
 from hat.data.binary.indexed import IndexedDataset
@@ -61,10 +62,10 @@ def made(tmp_path):
 
 
 def run(settings, results):
-    stages.fetch_sources(settings, results, "made")
-    stages.extract_corpus(settings, results, "made")
-    stages.tokenise_corpus(settings, results, "made", processes=1)
-    return stages.binarise_corpus(settings, results, "made")
+    stages.fetch_sources(TaskScope(settings, results, "made"))
+    stages.extract_corpus(TaskScope(settings, results, "made"))
+    stages.tokenise_corpus(TaskScope(settings, results, "made"), processes=1)
+    return stages.binarise_corpus(TaskScope(settings, results, "made"))
 
 
 def content(results):
@@ -162,4 +163,4 @@ def test_binarised_numbers_take_two_bytes(made):
 
 def test_missing_steps_are_named(made):
     with pytest.raises(InputError, match=r"counts\.json: no such file"):
-        stages.tokenise_corpus(made[0](), made[1], "made")
+        stages.tokenise_corpus(TaskScope(made[0](), made[1], "made"))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hat.config.networks import Space
+from hat.config.scope import DeviceScope, TaskScope
 from hat.config.settings import Settings
 from hat.data.task_shape import task_shape
 from hat.data.text.special_tokens import END
@@ -38,7 +39,7 @@ def exported(project):
     (settings.folder / "devices/local.yaml").write_text("connection: local\nshortlist: false\n")
     short = {"updates": 2, "validate_every": 2, "save_every": 2}
     settings = Settings({"tasks.toy.supertransformer": short}, settings.folder)
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     (results.data("toy") / "codes").write_text("#version: 0.2\nt h\n")
     space, rng = SearchSpace(settings.space_of("toy")), random.Random(2)
     found = {}
@@ -49,7 +50,7 @@ def exported(project):
         winner = {"architecture": found[budget].to_dict(), "validation_loss": loss}
         (place / "architecture.json").write_text(json.dumps(winner))
         (place / "latency.json").write_text(json.dumps({"latency_ms": latency}))
-    export_elastic(settings, results, "toy", "local", list(LATENCIES))
+    export_elastic(DeviceScope(settings, results, "toy", "local"), list(LATENCIES))
     return settings, results, found
 
 
@@ -58,7 +59,7 @@ def test_each_network_is_what_the_supertransformer_computes(exported):
     assert artifact("model").problems(results.model("toy", "local", "elastic") / "model.json") == []
     folder = DeployedFolder.read(results.model("toy", "local", "elastic"))
     assert [network.name for network in folder.networks] == ["20ms", "50ms", "80ms"]
-    parent = SuperTransformer(SearchSpace(settings.space_of("toy")), task_shape(settings, results, "toy"))
+    parent = SuperTransformer(SearchSpace(settings.space_of("toy")), task_shape(TaskScope(settings, results, "toy")))
     parent.load_state_dict(checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")["model"])
     sources = [[4, 7, 9, END], [5, 6, END]]
     for network in folder.networks:
@@ -115,7 +116,10 @@ def test_a_latency_asked_of_the_server_chooses_the_network(exported):
 
 def test_weights_that_are_too_small_are_refused(exported):
     settings, results, _ = exported
-    space, shape = SearchSpace(Space.model_validate(settings.space_of("toy"))), task_shape(settings, results, "toy")
+    space, shape = (
+        SearchSpace(Space.model_validate(settings.space_of("toy"))),
+        task_shape(TaskScope(settings, results, "toy")),
+    )
     weights = weights_of(SuperTransformer(space, shape).state_dict())
     small = inherited_weights(weights, space.smallest, shape)
     assert inherited_weights(small, space.smallest, shape).keys() == small.keys()

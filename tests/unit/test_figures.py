@@ -12,6 +12,7 @@ from made_results import BUDGETS, write_results
 from typer.testing import CliRunner
 
 from hat.cli.app import app
+from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.report.drawings.cost import cost_of
@@ -21,7 +22,7 @@ from hat.report.figures import draw_all, draw_figures
 from hat.report.names import FIGURE_FILES, FIGURES, artifact_state
 from hat.report.overall_tables import make_tables, write_tables
 from hat.report.published import read_latencies, read_models
-from hat.report.rows import Place, rows_of
+from hat.report.rows import rows_of
 from hat.report.style import save, styled
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def settings():
 def drawn(settings, tmp_path_factory):
     """Results with all figures of their task and device."""
     results = write_results(tmp_path_factory.mktemp("results"))
-    return results, draw_figures(settings, results, "demo", "local", [])
+    return results, draw_figures(DeviceScope(settings, results, "demo", "local"), [])
 
 
 def data(drawn, name):
@@ -86,7 +87,7 @@ def test_a_random_search_stands_beside_its_search(settings, tmp_path):
     folder = results.budget("demo", "local", "40ms")
     pd.DataFrame({"order": [1, 0], "validation_loss": [4.0, 6.0]}).to_parquet(folder / "random-search.parquet")
     with styled():
-        drawing = search_of(Place(settings, results, "demo", "local"), list(BUDGETS))
+        drawing = search_of(DeviceScope(settings, results, "demo", "local"), list(BUDGETS))
     found = drawing.data[(drawing.data["budget"] == "40ms") & (drawing.data["of"] == RANDOM)]
     assert found["validation_loss"].tolist() == [6.0, 4.0]
     assert found["best_validation_loss"].tolist() == [5.0, 4.0]
@@ -126,7 +127,7 @@ def test_dimensions_are_those_of_the_dataset(drawn):
 def test_figures_do_not_change_by_themselves(drawn, settings):
     results, gallery = drawn
     before = {path: path.read_bytes() for path in gallery.files if path.stem in ("trade-off", "architectures")}
-    place = Place(settings, results, "demo", "local")
+    place = DeviceScope(settings, results, "demo", "local")
     from hat.report.drawings.networks import networks_of
     from hat.report.drawings.quality import trade_off_of
 
@@ -143,14 +144,16 @@ def test_what_is_lacking_is_said_with_its_target(settings, tmp_path):
     for budget in BUDGETS:
         for name in ("score.json", "architecture.json", "search.parquet"):
             (results.budget("demo", "local", budget) / name).unlink()
-    place = Place(settings, results, "demo", "local")
+    place = DeviceScope(settings, results, "demo", "local")
     assert [row["bleu"] for row in rows_of(place)] == [None, None, None]
     options = ["--config-dir", str(ROOT / "config"), "--results", str(tmp_path)]
     ran = CliRunner().invoke(app, [*options, "figures", "demo", "local"])
     assert ran.exit_code == 0, ran.output
     path, said = results.latency("demo", "local") / "dataset.parquet", " ".join(ran.output.split())
     assert f"latency-dimensions: {path} is missing; `snakemake {path}` makes it" in said
-    assert f"a score with a latency in {place.folder} is missing; `snakemake {place.folder}/BUDGET" in said
+    assert (
+        f"a score with a latency in {place.device_folder} is missing; `snakemake {place.device_folder}/BUDGET" in said
+    )
     assert [path.stem for path in (results.figures / "demo-local").glob("*.pdf")] == ["training"]
     ran = CliRunner().invoke(app, [*options, "figures", "bibleende", "local"])
     assert ran.exit_code == 2 and "Traceback" not in ran.output
@@ -202,7 +205,7 @@ def test_baselines_have_a_kind_of_their_own(drawn, settings, tmp_path):
     place = results.budget("demo", "local", "transformer-base")
     place.mkdir()
     (place / "latency.json").write_text(json.dumps({"latency_ms": 400.0, "spread_ms": 8.0}))
-    rows = rows_of(Place(settings, results, "demo", "local"))
+    rows = rows_of(DeviceScope(settings, results, "demo", "local"))
     assert [(row["model"], row["kind"]) for row in rows][-1] == ("transformer-base", "Transformer")
     assert rows[-1]["params_without_embeddings_m"] == 44.138496
 

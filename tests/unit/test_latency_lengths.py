@@ -15,6 +15,7 @@ from toy_device import SMALL, NumpyModel, NumpyRuntime, workload, write_configur
 import hat.runtime
 from hat.artifacts.files import read_json, read_jsonl, write_json
 from hat.artifacts.layout import Results
+from hat.config.scope import BudgetScope, DeviceScope, TaskScope
 from hat.config.settings import Settings
 from hat.data.binary.indexed import IndexedWriter
 from hat.data.stages import binary_prefix
@@ -22,6 +23,7 @@ from hat.device.connection import SshConnection
 from hat.errors import HatError, InputError
 from hat.latency import stages
 from hat.latency.dataset import read_parquet
+from hat.latency.deployed import measure_model
 from hat.measure.lengths import PARTS, measured_lengths
 from hat.measure.measurement import CONFIDENCE, Measurement, measure
 from hat.measure.workload import Workload
@@ -54,24 +56,24 @@ def write_validation(chosen: Settings, results: Results, pairs: list[tuple[int, 
 
 
 def test_a_given_distribution_has_shares_and_each_pair_once(folder: Path, results: Results) -> None:
-    assert measured_lengths(Settings(folder=folder), results, "toy") == ((5, 4, 1.0),)
+    assert measured_lengths(TaskScope(Settings(folder=folder), results, "toy")) == ((5, 4, 1.0),)
     given = [[8, 9, 2], [4, 3, 1], [4, 3, 1], [20, 24, 1]]
-    found = measured_lengths(Settings({"latency.lengths": given}, folder=folder), results, "toy")
+    found = measured_lengths(TaskScope(Settings({"latency.lengths": given}, folder=folder), results, "toy"))
     assert found == ((4, 3, 0.4), (8, 9, 0.4), (20, 24, 0.2))
     # Weights are relative, and the order is none.
     twice = [[source, target, 2 * weight] for source, target, weight in reversed(given)]
-    assert measured_lengths(Settings({"latency.lengths": twice}, folder=folder), results, "toy") == found
+    assert measured_lengths(TaskScope(Settings({"latency.lengths": twice}, folder=folder), results, "toy")) == found
 
 
 def test_validation_data_are_stood_for_by_parts_of_equal_size(folder: Path, results: Results) -> None:
     chosen = Settings({"latency.lengths": "validation"}, folder=folder)
     with pytest.raises(InputError, match=r"validation\.en-de\.en\.idx"):
-        measured_lengths(chosen, results, "toy")
+        measured_lengths(TaskScope(chosen, results, "toy"))
     rng = np.random.default_rng(1)
     target = rng.integers(2, 60, 1000)
     source = np.maximum(2, target + rng.integers(-5, 6, 1000))
     write_validation(chosen, results, list(zip(source.tolist(), target.tolist(), strict=True)))
-    found = measured_lengths(chosen, results, "toy")
+    found = measured_lengths(TaskScope(chosen, results, "toy"))
     assert [share for *_, share in found] == [pytest.approx(1 / PARTS)] * PARTS
     assert [steps for _, steps, _ in found] == sorted(steps for _, steps, _ in found)
     # Every length is rounded.
@@ -80,10 +82,10 @@ def test_validation_data_are_stood_for_by_parts_of_equal_size(folder: Path, resu
     ordered = np.sort(target)
     assert [steps for _, steps, _ in found] == [round(part.mean()) for part in np.array_split(ordered, PARTS)]
     write_validation(chosen, results, [(7, 6)] * 3)
-    assert measured_lengths(chosen, results, "toy") == ((7, 6, 1.0),)
+    assert measured_lengths(TaskScope(chosen, results, "toy")) == ((7, 6, 1.0),)
     write_validation(chosen, results, [])
     with pytest.raises(InputError, match=r"^task 'toy': latency.lengths is 'validation', but its validation split is"):
-        measured_lengths(chosen, results, "toy")
+        measured_lengths(TaskScope(chosen, results, "toy"))
 
 
 @pytest.mark.parametrize(
@@ -210,8 +212,8 @@ def test_other_lengths_are_other_samples(folder: Path, results: Results, monkeyp
 
     def rows(lengths: object) -> list[dict]:
         chosen = Settings({"latency.samples": 5, "latency.shards": 1, "latency.lengths": lengths}, folder=folder)
-        stages.choose_architectures(chosen, results, "toy", "here")
-        return read_jsonl(stages.sample_shard(chosen, results, "toy", "here", 0))
+        stages.choose_architectures(DeviceScope(chosen, results, "toy", "here"))
+        return read_jsonl(stages.sample_shard(DeviceScope(chosen, results, "toy", "here"), 0))
 
     average = rows("average")
     built = len(runtime.built)
@@ -221,9 +223,13 @@ def test_other_lengths_are_other_samples(folder: Path, results: Results, monkeyp
     assert header["conditions"]["workload"]["source_length"] == 10
     assert all(len(row["timings_ms"]) == 9 and row["shares"] == [0.25, 0.5, 0.25] for row in found)
     chosen = Settings({"latency.shards": 1}, folder=folder)
-    frame = read_parquet(stages.collect_dataset(chosen, results, "toy", "here"))
+    frame = read_parquet(stages.collect_dataset(DeviceScope(chosen, results, "toy", "here")))
     assert {json.loads(text)[2][1] for text in frame["lengths"]} == {24}
-    assert read_json(stages.fit_predictor(chosen, results, "toy", "here"))["workload"]["lengths"][0] == [4, 3, 0.25]
+    assert read_json(stages.fit_predictor(DeviceScope(chosen, results, "toy", "here")))["workload"]["lengths"][0] == [
+        4,
+        3,
+        0.25,
+    ]
     # What is deployed is measured at the same lengths, and says so.
     point = SearchSpace(SMALL).smallest
     results.budget("toy", "here", "20ms").mkdir()
@@ -231,7 +237,7 @@ def test_other_lengths_are_other_samples(folder: Path, results: Results, monkeyp
     write_json(results.budget("toy", "here", "20ms") / "architecture.json", winner)
     write_folder(results.model("toy", "here", "20ms"), point)
     chosen = chosen.changed({"latency.lengths": [list(pair) for pair in LENGTHS]})
-    latency = read_json(stages.measure_model(chosen, results, "toy", "here", "20ms"))
+    latency = read_json(measure_model(BudgetScope(chosen, results, "toy", "here", "20ms")))
     assert latency["conditions"]["workload"] == header["conditions"]["workload"]
     assert len(latency["timings_ms"]) == 3 * 3 * stages.DEPLOYED_REPEATS
     card = (results.model("toy", "here", "20ms") / "README.md").read_text()

@@ -11,10 +11,12 @@ from toy_device import SMALL, TINY, NumpyRuntime, true_latency_ms, write_configu
 import hat.runtime
 from hat.artifacts.files import read_json, read_jsonl, write_json
 from hat.artifacts.layout import Results
+from hat.config.scope import BudgetScope, DeviceScope
 from hat.config.settings import Settings, budget_ms
 from hat.errors import HatError, InputError
 from hat.latency import samples, stages
 from hat.latency.dataset import read_parquet
+from hat.latency.deployed import REPEATS, measure_model
 from hat.latency.predictor import whatif
 from hat.latency.predictor.features import rows_of
 from hat.measure.measurement import Measurement
@@ -52,18 +54,18 @@ def chosen(results: Results) -> list[Architecture]:
 
 def test_architectures_are_different_seeded_and_include_the_extremes(folder: Path, results: Results) -> None:
     settings = Settings(folder=folder)
-    path = stages.choose_architectures(settings, results, "toy", "here")
+    path = stages.choose_architectures(DeviceScope(settings, results, "toy", "here"))
     first = chosen(results)
     space = SearchSpace(SMALL)
     assert len(set(first)) == len(first) == 12
     assert {space.largest, space.smallest} <= set(first)
     assert all(architecture in space for architecture in first)
     assert read_jsonl(path)[0]["provenance"]["seed"] == 3
-    stages.choose_architectures(settings, results, "toy", "here")
+    stages.choose_architectures(DeviceScope(settings, results, "toy", "here"))
     assert chosen(results) == first
-    stages.choose_architectures(Settings({"latency.samples": 20}, folder=folder), results, "toy", "here")
+    stages.choose_architectures(DeviceScope(Settings({"latency.samples": 20}, folder=folder), results, "toy", "here"))
     assert chosen(results)[:12] == first
-    stages.choose_architectures(Settings({"seed": 4}, folder=folder), results, "toy", "here")
+    stages.choose_architectures(DeviceScope(Settings({"seed": 4}, folder=folder), results, "toy", "here"))
     assert chosen(results) != first
 
 
@@ -71,20 +73,20 @@ def test_all_of_a_space_smaller_than_the_samples(
     tmp_path: Path, results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings({"latency.samples": 10**6}, folder=write_configuration(tmp_path / "tiny", TINY))
-    stages.choose_architectures(settings, results, "toy", "here")
+    stages.choose_architectures(DeviceScope(settings, results, "toy", "here"))
     assert set(chosen(results)) == set(SearchSpace(TINY).enumerate())
     assert "space 'toy' has 84 Architectures, fewer than latency.samples (1000000)" in capsys.readouterr().err
 
 
 def test_almost_all_of_a_space(tmp_path: Path, results: Results) -> None:
     settings = Settings({"latency.samples": 83}, folder=write_configuration(tmp_path / "tiny", TINY))
-    stages.choose_architectures(settings, results, "toy", "here")
+    stages.choose_architectures(DeviceScope(settings, results, "toy", "here"))
     assert len(set(chosen(results))) == 83
 
 
 def shards(settings: Settings, results: Results) -> list[list[dict]]:
-    stages.choose_architectures(settings, results, "toy", "here")
-    paths = [stages.sample_shard(settings, results, "toy", "here", shard) for shard in (0, 1)]
+    stages.choose_architectures(DeviceScope(settings, results, "toy", "here"))
+    paths = [stages.sample_shard(DeviceScope(settings, results, "toy", "here"), shard) for shard in (0, 1)]
     return [read_jsonl(path) for path in paths]
 
 
@@ -111,10 +113,10 @@ def test_interrupted_sampling_goes_on_with_the_missing_ones(
     folder: Path, results: Results, runtime: NumpyRuntime
 ) -> None:
     settings = Settings(folder=folder)
-    stages.choose_architectures(settings, results, "toy", "here")
+    stages.choose_architectures(DeviceScope(settings, results, "toy", "here"))
     runtime.fail_at = 4
     with pytest.raises(KeyboardInterrupt):
-        stages.sample_shard(settings, results, "toy", "here", 0)
+        stages.sample_shard(DeviceScope(settings, results, "toy", "here"), 0)
     latency = results.latency("toy", "here")
     assert not (latency / "samples" / "0.jsonl").exists()
     partial = latency / "partial" / "0.jsonl"
@@ -123,12 +125,12 @@ def test_interrupted_sampling_goes_on_with_the_missing_ones(
     with open(partial, "ab") as stream:
         stream.write(b'{"cut short by a ki')
     runtime.fail_at, before = None, len(runtime.built)
-    path = stages.sample_shard(settings, results, "toy", "here", 0)
+    path = stages.sample_shard(DeviceScope(settings, results, "toy", "here"), 0)
     rows = read_jsonl(path)[1:]
     assert [row["digest"] for row in rows] == [architecture.digest for architecture in chosen(results)[0::2]]
     assert [row["timings_ms"] for row in rows[:3]] == [row["timings_ms"] for row in kept]
     assert len(runtime.built) - before == 5
-    stages.sample_shard(settings, results, "toy", "here", 0)
+    stages.sample_shard(DeviceScope(settings, results, "toy", "here"), 0)
     assert len(runtime.built) - before == 5
     assert read_jsonl(path)[1:] == rows
 
@@ -190,15 +192,15 @@ def test_reference_is_measured_again_and_again(
 @pytest.mark.parametrize("shard", [-1, 2])
 def test_unknown_shard(folder: Path, results: Results, runtime: NumpyRuntime, shard: int) -> None:
     with pytest.raises(InputError, match=r"expected 0 to 1 \(latency.shards is 2\)"):
-        stages.sample_shard(Settings(folder=folder), results, "toy", "here", shard)
+        stages.sample_shard(DeviceScope(Settings(folder=folder), results, "toy", "here"), shard)
 
 
 def test_device_that_cannot_be_reached(folder: Path, results: Results, runtime: NumpyRuntime) -> None:
     settings = Settings(folder=folder)
     for step in (
-        lambda device: stages.choose_architectures(settings, results, "toy", device),
-        lambda device: stages.sample_shard(settings, results, "toy", device, 0),
-        lambda device: stages.measure_model(settings, results, "toy", device, "5ms"),
+        lambda device: stages.choose_architectures(DeviceScope(settings, results, "toy", device)),
+        lambda device: stages.sample_shard(DeviceScope(settings, results, "toy", device), 0),
+        lambda device: measure_model(BudgetScope(settings, results, "toy", device, "5ms")),
     ):
         with pytest.raises(HatError, match=r"^device 'board': no host is configured; set `host` in .*board\.yaml"):
             step("board")
@@ -226,8 +228,8 @@ def predicted(folder: Path, results: Results, exact: None) -> Settings:
     """All stages up to the predictor."""
     settings = Settings({"latency.samples": 60}, folder=folder)
     shards(settings, results)
-    stages.collect_dataset(settings, results, "toy", "here")
-    stages.fit_predictor(settings, results, "toy", "here")
+    stages.collect_dataset(DeviceScope(settings, results, "toy", "here"))
+    stages.fit_predictor(DeviceScope(settings, results, "toy", "here"))
     return settings
 
 
@@ -253,7 +255,7 @@ def test_dataset_and_predictor(predicted: Settings, results: Results) -> None:
     assert errors["kendall_tau"] > 0.9
     assert 0 < errors["noise_floor"]["mape_percent"] < 0.2
     assert errors["reference_drift_percent"] == 0
-    predictor = stages.load_predictor(results, "toy", "here")
+    predictor = stages.load_predictor(DeviceScope(predicted, results, "toy", "here"))
     pair = errors["held_out"][0]
     architecture = next(point for point in chosen(results) if point.digest == pair["digest"])
     assert predictor.predict([architecture])[0] == pytest.approx(pair["measured_ms"], rel=0.05)
@@ -263,17 +265,17 @@ def test_sampling_ends_at_the_target_and_goes_on_for_a_lower_one(
     exact: None, results: Results, runtime: NumpyRuntime, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings({"latency.samples": 60, "latency.shards": 1, "latency.target_error": "5%"}, folder=folder)
-    stages.choose_architectures(settings, results, "toy", "here")
-    path = stages.sample_shard(settings, results, "toy", "here", 0)
+    stages.choose_architectures(DeviceScope(settings, results, "toy", "here"))
+    path = stages.sample_shard(DeviceScope(settings, results, "toy", "here"), 0)
     header, *rows = read_jsonl(path)
     assert len(rows) == 30
     assert [row["digest"] for row in rows] == [point.digest for point in chosen(results)[:30]]
     assert header["stopped"]["reason"] == "target"
     assert "stopped after 30 samples, held-out error" in capsys.readouterr().err
     before = len(runtime.built)
-    stages.sample_shard(settings, results, "toy", "here", 0)
+    stages.sample_shard(DeviceScope(settings, results, "toy", "here"), 0)
     assert len(runtime.built) == before
-    header, *rows = read_jsonl(stages.sample_shard(settings, results, "toy", "here", 0, "0.001%"))
+    header, *rows = read_jsonl(stages.sample_shard(DeviceScope(settings, results, "toy", "here"), 0, "0.001%"))
     assert header["stopped"]["reason"] in ("flat", "samples")
     assert header["stopped"]["target_percent"] == 0.001
     assert len(rows) >= 30
@@ -282,27 +284,27 @@ def test_sampling_ends_at_the_target_and_goes_on_for_a_lower_one(
 @pytest.mark.parametrize("target", ["soon", "0%", "-2%", "2", ""])
 def test_target_that_is_none(folder: Path, results: Results, runtime: NumpyRuntime, target: str) -> None:
     with pytest.raises(InputError, match=f"target error '{target}': expected a percentage above zero, such as 2%"):
-        stages.sample_shard(Settings(folder=folder), results, "toy", "here", 0, target)
+        stages.sample_shard(DeviceScope(Settings(folder=folder), results, "toy", "here"), 0, target)
 
 
 def test_target_needs_one_shard(folder: Path, results: Results, runtime: NumpyRuntime) -> None:
     with pytest.raises(InputError, match=r"target error with latency.shards 2: expected 1 shard"):
-        stages.sample_shard(Settings(folder=folder), results, "toy", "here", 0, "2%")
+        stages.sample_shard(DeviceScope(Settings(folder=folder), results, "toy", "here"), 0, "2%")
 
 
 def test_what_if_and_figure(predicted: Settings, results: Results, tmp_path: Path) -> None:
     space = SearchSpace(SMALL)
-    found = whatif.predict_architecture(predicted, results, "toy", "here", space.largest)
+    found = whatif.predict_architecture(DeviceScope(predicted, results, "toy", "here"), space.largest)
     assert math.fsum(part["latency_ms"] for part in found["components"]) == found["predicted_latency_ms"]
     assert found["upper_bound_ms"] >= found["predicted_latency_ms"] > 0
     assert found["predicted_latency_ms"] == pytest.approx(true_latency_ms(space.largest), rel=0.05)
     assert found["outside_space"] == []
     beyond = replace(space.largest, encoder_embed_dim=64)
-    found = whatif.predict_architecture(predicted, results, "toy", "here", beyond)
+    found = whatif.predict_architecture(DeviceScope(predicted, results, "toy", "here"), beyond)
     assert found["outside_space"] == ["encoder_embed_dim is 64, expected of [48, 32]"]
     with pytest.raises(InputError, match=r"decoder_cross_span: 3, expected at most the encoder's 2 layers"):
         whatif.predict_architecture(
-            predicted, results, "toy", "here", replace(space.largest, decoder_cross_span=(3, 1))
+            DeviceScope(predicted, results, "toy", "here"), replace(space.largest, decoder_cross_span=(3, 1))
         )
     file = tmp_path / "architecture.json"
     write_json(file, space.largest.to_dict())
@@ -311,22 +313,22 @@ def test_what_if_and_figure(predicted: Settings, results: Results, tmp_path: Pat
     for wrong, message in ((str(tmp_path / "none.json"), "no such file"), ("{1", "ARCHITECTURE: not JSON")):
         with pytest.raises(InputError, match=message):
             whatif.architecture_argument(wrong)
-    paths = draw_accuracy(results, "toy", "here")
+    paths = draw_accuracy(DeviceScope(predicted, results, "toy", "here"))
     assert [path.name for path in paths] == ["accuracy.pdf", "accuracy.png", "accuracy.csv"]
     first = paths[0].read_bytes()
     assert len(paths[2].read_text().splitlines()) == 30
-    assert draw_accuracy(results, "toy", "here")[0].read_bytes() == first
+    assert draw_accuracy(DeviceScope(predicted, results, "toy", "here"))[0].read_bytes() == first
 
 
 def test_range_and_budgets(predicted: Settings, results: Results) -> None:
-    found = stages.latency_range(predicted, results, "toy", "here", count=500)
+    found = stages.latency_range(DeviceScope(predicted, results, "toy", "here"), count=500)
     latencies = [found[name]["predicted_latency_ms"] for name in ("fastest", "median", "slowest")]
     assert latencies == sorted(latencies)
-    predictor = stages.load_predictor(results, "toy", "here")
+    predictor = stages.load_predictor(DeviceScope(predicted, results, "toy", "here"))
     everything = rows_of(list(SearchSpace(SMALL).enumerate()), predictor.workload)
     assert latencies[0] == pytest.approx(predictor.regression.predict(everything).min())
     assert latencies[2] == pytest.approx(predictor.regression.predict(everything).max())
-    path = stages.choose_budgets(predicted, results, "toy", "here")
+    path = stages.choose_budgets(DeviceScope(predicted, results, "toy", "here"))
     budgets = [budget_ms(budget) for budget in read_json(path)["budgets"]]
     assert len(budgets) == 3
     least, most = found["safe_budgets_ms"]
@@ -341,31 +343,31 @@ def test_deployed_model_is_measured(predicted: Settings, results: Results) -> No
     content = {"architecture": architecture.to_dict(), "digest": architecture.digest, "predicted_latency_ms": 10.0}
     write_json(budget / "architecture.json", content)
     with pytest.raises(InputError, match=r"model is missing; `snakemake .*/model/model\.json` makes it"):
-        stages.measure_model(predicted, results, "toy", "here", "20ms")
+        measure_model(BudgetScope(predicted, results, "toy", "here", "20ms"))
     write_folder(results.model("toy", "here", "20ms"), architecture)
     description = results.model("toy", "here", "20ms") / "model.json"
     stamp = description.stat().st_mtime_ns
-    found = json.loads(stages.measure_model(predicted, results, "toy", "here", "20ms").read_text())
+    found = json.loads(measure_model(BudgetScope(predicted, results, "toy", "here", "20ms")).read_text())
     assert read_json(description)["figures"]["latency_ms"] == found["latency_ms"]
     assert (
         f"{found['latency_ms']:.1f} ms a sentence (5 tokens, beam 2" in (description.parent / "README.md").read_text()
     )
     # Snakemake takes what is newer than its outputs for changed.
     assert description.stat().st_mtime_ns == stamp
-    assert len(found["timings_ms"]) == stages.DEPLOYED_REPEATS * 3
+    assert len(found["timings_ms"]) == REPEATS * 3
     assert found["within_budget"] == (found["latency_ms"] <= 20)
-    assert found["conditions"]["repeats"] == stages.DEPLOYED_REPEATS * 3
+    assert found["conditions"]["repeats"] == REPEATS * 3
     with pytest.raises(InputError, match="budget 'soon'"):
-        stages.measure_model(predicted, results, "toy", "here", "soon")
+        measure_model(BudgetScope(predicted, results, "toy", "here", "soon"))
 
 
 def test_steps_that_are_missing_are_named(folder: Path, results: Results, runtime: NumpyRuntime) -> None:
     settings = Settings(folder=folder)
     with pytest.raises(InputError, match=r"architectures\.jsonl: no such file"):
-        stages.sample_shard(settings, results, "toy", "here", 0)
+        stages.sample_shard(DeviceScope(settings, results, "toy", "here"), 0)
     with pytest.raises(InputError, match=r"0\.jsonl: no such file"):
-        stages.collect_dataset(settings, results, "toy", "here")
+        stages.collect_dataset(DeviceScope(settings, results, "toy", "here"))
     with pytest.raises(InputError, match=r"dataset\.parquet: no such file"):
-        stages.fit_predictor(settings, results, "toy", "here")
+        stages.fit_predictor(DeviceScope(settings, results, "toy", "here"))
     with pytest.raises(InputError, match=r"predictor\.json: no such file"):
-        stages.choose_budgets(settings, results, "toy", "here")
+        stages.choose_budgets(DeviceScope(settings, results, "toy", "here"))

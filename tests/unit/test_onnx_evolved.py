@@ -215,7 +215,7 @@ for name in ("torch", "onnx", "pydantic", "yaml", "rich"):
     sys.modules[name] = None
 from hat.space.evolved import EvolvedArchitecture
 from hat.runtime import runtime
-from hat.runtime.base import Shape
+from hat.space.shape import Shape
 from hat.runtime.random_network import build
 values = json.loads(sys.argv[1])
 shape = Shape(**values["shape"])

@@ -255,7 +255,7 @@ for name in ("torch", "onnx", "pydantic", "yaml", "rich"):
     sys.modules[name] = None
 from types import SimpleNamespace
 from hat.runtime import runtime
-from hat.runtime.base import Shape
+from hat.space.shape import Shape
 from hat.runtime.random_network import build
 architecture = SimpleNamespace(
     encoder_embed_dim=16, encoder_ffn_dim=(16,), encoder_heads=(2,), decoder_embed_dim=16, decoder_ffn_dim=(16,),

@@ -16,11 +16,13 @@ import hat.runtime
 from hat.artifacts.files import read_json, read_jsonl, write_json
 from hat.artifacts.layout import Results
 from hat.cli.app import app
+from hat.config.scope import BudgetScope, DeviceScope
 from hat.config.settings import Settings
 from hat.device.connection import SshConnection
 from hat.errors import HatError, InputError
 from hat.latency import stages
 from hat.latency.dataset import read_parquet
+from hat.latency.deployed import measure_model
 from hat.measure import power
 from hat.measure.bench import Bench
 from hat.measure.measurement import Measurement
@@ -28,7 +30,7 @@ from hat.measure.power import Unreadable, energy_j, idle_watts, meter_name, unre
 from hat.measure.workload import Workload
 from hat.report.document import markdown
 from hat.report.overall_tables import TABLES
-from hat.report.rows import Place, rows_of
+from hat.report.rows import rows_of
 from hat.schemas.catalogue import artifact_of
 from hat.space.search_space import SearchSpace
 
@@ -302,28 +304,30 @@ def test_energy_from_samples_to_the_report(
     folder, results = write_configuration(tmp_path / "config"), Results(tmp_path / "results")
     write_dictionaries(results)
     chosen = Settings({"devices.here.power": rapl(zone), "latency.shards": 1, "latency.samples": 5}, folder=folder)
-    stages.choose_architectures(chosen, results, "toy", "here")
-    path = stages.sample_shard(chosen, results, "toy", "here", 0)
+    stages.choose_architectures(DeviceScope(chosen, results, "toy", "here"))
+    path = stages.sample_shard(DeviceScope(chosen, results, "toy", "here"), 0)
     rows = read_jsonl(path)[1:]
     assert [row["energy_j"] for row in rows] == pytest.approx([4] * 5)
     assert problems(path, results) == []
     # Whether there is a meter is no condition: nothing is measured anew.
     built = len(runtime.built)
     without = Settings({"latency.shards": 1, "latency.samples": 5}, folder=folder)
-    stages.sample_shard(without, results, "toy", "here", 0)
+    stages.sample_shard(DeviceScope(without, results, "toy", "here"), 0)
     assert len(runtime.built) == built
-    frame = read_parquet(stages.collect_dataset(chosen, results, "toy", "here"))
+    frame = read_parquet(stages.collect_dataset(DeviceScope(chosen, results, "toy", "here")))
     assert frame["energy_j"].tolist() == pytest.approx([4] * 5)
     assert set(frame["meter"]) == {meter_name(rapl(zone))}
     # A meter that fails on the way costs its energy alone, and is named once.
     more = chosen.changed({"latency.samples": 9})
-    stages.choose_architectures(more, results, "toy", "here")
+    stages.choose_architectures(DeviceScope(more, results, "toy", "here"))
     (zone.folder / "max_energy_range_uj").unlink()
     assert "power meter" not in capsys.readouterr().err
-    rows = read_jsonl(stages.sample_shard(more, results, "toy", "here", 0))[1:]
+    rows = read_jsonl(stages.sample_shard(DeviceScope(more, results, "toy", "here"), 0))[1:]
     assert [row["energy_j"] is None for row in rows] == [False] * 5 + [True] * 4
     assert "device 'here': its power meter was not read at 4 of 9 visits" in capsys.readouterr().err
-    assert read_parquet(stages.collect_dataset(more, results, "toy", "here"))["energy_j"].notna().sum() == 5
+    assert (
+        read_parquet(stages.collect_dataset(DeviceScope(more, results, "toy", "here")))["energy_j"].notna().sum() == 5
+    )
     (zone.folder / "max_energy_range_uj").write_text(str(RANGE_UJ))
 
     point = SearchSpace(SMALL).smallest
@@ -331,17 +335,17 @@ def test_energy_from_samples_to_the_report(
     winner = {"architecture": point.to_dict(), "digest": point.digest, "predicted_latency_ms": 10.0}
     write_json(results.budget("toy", "here", "20ms") / "architecture.json", winner)
     write_folder(results.model("toy", "here", "20ms"), point)
-    path = stages.measure_model(chosen, results, "toy", "here", "20ms")
+    path = measure_model(BudgetScope(chosen, results, "toy", "here", "20ms"))
     assert read_json(path)["energy_j"] == pytest.approx(4)
     assert problems(path, results) == []
     assert "| Energy | 4 J a sentence" in (results.model("toy", "here", "20ms") / "README.md").read_text()
 
     def table(settings: Settings) -> str:
-        shown = rows_of(Place(settings, results, "toy", "here"))
+        shown = rows_of(DeviceScope(settings, results, "toy", "here"))
         return markdown("x", TABLES["main"].columns, TABLES["main"].rows(settings, results, shown), [])
 
     assert "| energy, J |" in table(chosen) and "| 4.000 |" in table(chosen)
-    stages.measure_model(without, results, "toy", "here", "20ms")
+    measure_model(BudgetScope(without, results, "toy", "here", "20ms"))
     assert "energy" not in table(without)
 
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from hat.artifacts.files import read_json
 from hat.artifacts.layout import Results
 from hat.cli.app import app
+from hat.config.scope import BudgetScope, TaskScope
 from hat.config.settings import Settings
 from hat.data.text.special_tokens import END
 from hat.deploy.export import export_model
@@ -273,14 +274,14 @@ def test_verbs_use_what_comes_back(project, tmp_path):
     (settings.folder / "devices" / "local.yaml").write_text("connection: local\nshortlist: false\n")
     short = {"updates": 2, "validate_every": 2, "save_every": 2}
     settings = Settings({"tasks.toy": {"supertransformer": short, "subtransformer": short}}, settings.folder)
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     space = SearchSpace(settings.space_of("toy"))
     found = results.budget("toy", "local", "50ms") / "architecture.json"
     found.parent.mkdir(parents=True)
     found.write_text(json.dumps({"architecture": space.smallest.to_dict()}))
-    train_subtransformer(settings, results, "toy", "local", "50ms")
+    train_subtransformer(BudgetScope(settings, results, "toy", "local", "50ms"))
     (results.data("toy") / "codes").write_text("#version: 0.2\n")
-    export_model(settings, results, "toy", "local", "50ms")
+    export_model(BudgetScope(settings, results, "toy", "local", "50ms"))
     again = Results(tmp_path / "again")
     shutil.copytree(results.data("toy"), again.data("toy"))
     for folder, target in (
@@ -290,9 +291,9 @@ def test_verbs_use_what_comes_back(project, tmp_path):
         export_checkpoint(folder, tmp_path / "theirs.pt", lambda: settings)
         imported = import_checkpoint(tmp_path / "theirs.pt", target)
         assert imported["validation"]["loss"] == pytest.approx(read_json(folder / "config.json")["validation"]["loss"])
-    losses = [InheritedLoss(settings, place, "toy")(space.smallest) for place in (results, again)]
+    losses = [InheritedLoss(TaskScope(settings, place, "toy"))(space.smallest) for place in (results, again)]
     assert losses[0] == losses[1]
-    export_model(settings, again, "toy", "local", "50ms")
+    export_model(BudgetScope(settings, again, "toy", "local", "50ms"))
     files = [np.load(place.model("toy", "local", "50ms") / "network" / "weights.npz") for place in (results, again)]
     assert files[0].files == files[1].files
     assert all(np.array_equal(files[0][name], files[1][name]) for name in files[0].files)

@@ -6,6 +6,7 @@ import pytest
 from made_results import write_results
 
 from hat.artifacts.layout import Results
+from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.report.summary import comparisons
@@ -25,7 +26,7 @@ def results(tmp_path):
 
 
 def test_summary_of_everything_scored(settings, results):
-    summary = write_summary(settings, results, "demo", "local", [])
+    summary = write_summary(DeviceScope(settings, results, "demo", "local"), [])
     assert [row["budget"] for row in summary["rows"]] == ["40ms", "60ms", "0.1s"]
     assert summary["rows"][0]["training_s"] == 6.0
     path = results.tables / "demo-local"
@@ -37,14 +38,14 @@ def test_summary_of_everything_scored(settings, results):
 
 def test_chosen_budgets_win_over_what_lies_there(settings, results):
     results.budgets("demo", "local").write_text('{"budgets": ["60ms", "40ms"]}')
-    summary = write_summary(settings, results, "demo", "local", [])
+    summary = write_summary(DeviceScope(settings, results, "demo", "local"), [])
     assert [row["budget"] for row in summary["rows"]] == ["40ms", "60ms"]
-    named = write_summary(settings, results, "demo", "local", ["0.1s"])
+    named = write_summary(DeviceScope(settings, results, "demo", "local"), ["0.1s"])
     assert [row["budget"] for row in named["rows"]] == ["0.1s"]
 
 
 def test_comparisons_are_honest(settings, results):
-    rows = write_summary(settings, results, "demo", "local", [])["rows"]
+    rows = write_summary(DeviceScope(settings, results, "demo", "local"), [])["rows"]
     sentences = comparisons(rows)
     assert sentences[0].startswith("40ms: has learnt: validation loss 4.50 nats a token; untrained 8.50 (+4.00)")
     assert "Larger budgets are better by BLEU: yes (4.00, 5.00, 6.00)." in sentences
@@ -60,7 +61,7 @@ def test_comparisons_are_honest(settings, results):
 
 def test_nothing_scored_yet(settings, tmp_path):
     with pytest.raises(InputError, match="no budget has been scored and measured there yet"):
-        write_summary(settings, Results(tmp_path), "demo", "local", [])
+        write_summary(DeviceScope(settings, Results(tmp_path), "demo", "local"), [])
 
 
 def test_baselines_that_were_scored_are_shown(settings, results):
@@ -69,11 +70,11 @@ def test_baselines_that_were_scored_are_shown(settings, results):
     trained.mkdir(parents=True)
     (trained / "metrics.jsonl").write_text('{"event": "train", "tokens": 900, "tokens_per_s": 100.0}\n')
     (place / "latency.json").write_text(json.dumps({"latency_ms": 400.0, "spread_ms": 8.0}))
-    assert len(write_summary(settings, results, "demo", "local", [])["rows"]) == 3
+    assert len(write_summary(DeviceScope(settings, results, "demo", "local"), [])["rows"]) == 3
     score = json.loads((results.budget("demo", "local", "40ms") / "score.json").read_text()) | {"bleu": 9.0}
     del score["inherited_loss"]
     (place / "score.json").write_text(json.dumps(score))
-    summary = write_summary(settings, results, "demo", "local", ["40ms", "60ms"])
+    summary = write_summary(DeviceScope(settings, results, "demo", "local"), ["40ms", "60ms"])
     assert [row["budget"] for row in summary["rows"]] == ["40ms", "60ms", "transformer-base"]
     assert summary["rows"][2]["training_s"] == 9.0
     assert (
@@ -84,10 +85,10 @@ def test_baselines_that_were_scored_are_shown(settings, results):
 
 
 def test_differences_are_tested(settings, results):
-    summary = write_summary(settings, results, "demo", "local", [])
+    summary = write_summary(DeviceScope(settings, results, "demo", "local"), [])
     assert "60ms is" in summary["comparisons"][-2] and "(p = 0.0" in summary["comparisons"][-2]
     # With the same translations there is no difference.
     same = (results.budget("demo", "local", "60ms") / "hypotheses.txt").read_text()
     (results.budget("demo", "local", "0.1s") / "hypotheses.txt").write_text(same)
-    summary = write_summary(settings, results, "demo", "local", [])
+    summary = write_summary(DeviceScope(settings, results, "demo", "local"), [])
     assert summary["comparisons"][-1] == "0.1s and 60ms do not differ in BLEU."

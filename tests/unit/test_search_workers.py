@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.errors import HatError
 from hat.search.workers import Workers
@@ -21,16 +22,16 @@ from hat.train.stages import train_supertransformer
 def test_evaluations_on_gpus_want_as_many(project, requests, objective):
     count = torch.cuda.device_count()
     settings = Settings({"search": {"gpus": count + 2}}, folder=project[0].folder)
-    workers = Workers(settings, project[1], "toy", objective)
+    workers = Workers(TaskScope(settings, project[1], "toy"), objective)
     wanted = [(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * requests
     with pytest.raises(HatError, match=f"{count + 2} GPUs are wanted, this machine has {count}"):
         list(workers.sums(wanted))
 
 
 def test_a_worker_that_is_killed_is_said_in_a_sentence(project):
-    train_supertransformer(*project, "toy")
+    train_supertransformer(TaskScope(*project, "toy"))
     settings = Settings({"search": {"workers": 2}}, folder=project[0].folder)
-    workers = Workers(settings, project[1], "toy")
+    workers = Workers(TaskScope(settings, project[1], "toy"))
     found = workers.sums([(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * 5000)
     next(found)
     for child in multiprocessing.active_children():
@@ -43,18 +44,20 @@ def test_a_worker_that_is_killed_is_said_in_a_sentence(project):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
 def test_losses_on_a_gpu_are_those_of_the_processor(project):
     results = project[1]
-    train_supertransformer(project[0], results, "toy")
+    train_supertransformer(TaskScope(project[0], results, "toy"))
     on_gpu = Settings({"search": {"gpus": 1}}, folder=project[0].folder)
     smallest = SearchSpace(on_gpu.space_of("toy")).smallest
-    workers = Workers(on_gpu, results, "toy")
+    workers = Workers(TaskScope(on_gpu, results, "toy"))
     nll, tokens = next(workers.sums([(smallest, 0, workers.blocks)]))
-    assert sum(nll) / sum(tokens) == pytest.approx(InheritedLoss(project[0], results, "toy")(smallest), rel=1e-3)
+    assert sum(nll) / sum(tokens) == pytest.approx(
+        InheritedLoss(TaskScope(project[0], results, "toy"))(smallest), rel=1e-3
+    )
 
 
 def test_search_reads_validation_data_only(project, tmp_path):
     """All that is opened by evaluating, in this process and by workers; the sums of both are the same."""
     settings, results = project
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     script = """
 import sys
 opened = []
@@ -63,7 +66,8 @@ from pathlib import Path
 from hat.artifacts.layout import Results
 from hat.search.workers import Workers
 from hat.config.settings import Settings
-from hat.space.architecture import SearchSpace
+from hat.config.scope import TaskScope
+from hat.space.search_space import SearchSpace
 
 if __name__ == "__main__":
     folder, root = sys.argv[1:]
@@ -71,7 +75,7 @@ if __name__ == "__main__":
     for workers in (1, 2):
         settings = Settings({"search": {"workers": workers, "validation_sentences": 12}}, Path(folder))
         space = SearchSpace(settings.space_of("toy"))
-        made = Workers(settings, Results(root), "toy")
+        made = Workers(TaskScope(settings, Results(root), "toy"))
         requests = [(point, 0, made.blocks) for point in (space.largest, space.smallest)]
         requests.append((space.largest, 1, 3))
         sums[workers] = list(made.sums(requests))

@@ -9,6 +9,7 @@ from toy_training import WORDS, make_project
 
 from hat.artifacts.files import read_json, read_jsonl
 from hat.artifacts.layout import Results
+from hat.config.scope import BudgetScope, DeviceScope, TaskScope
 from hat.config.settings import Settings
 from hat.data.binary.batches import PairedSplit, spread_numbers
 from hat.data.corpora.splits import raw_path
@@ -63,7 +64,7 @@ def trained(tmp_path_factory):
     for side, language in ((split.source, "en"), (split.target, "de")):
         lines = (" ".join(f"w{number - 4}" for number in side[i][:-1]) for i in range(len(side)))
         raw_path(data, "validation", language).write_text("".join(f"{line}\n" for line in lines))
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     return root
 
 
@@ -118,7 +119,7 @@ def test_sentences_are_spread_evenly():
 
 def test_the_smallest_good_size_is_written(project):
     settings, results = project
-    path = make_task_shortlist(settings, results, "toy")
+    path = make_task_shortlist(TaskScope(settings, results, "toy"))
     content = read_json(path)
     # A source word has one translation: more of them, or frequent ones, are not needed.
     assert content["chosen"] == {"frequent": 1, "translations": 1}
@@ -128,14 +129,14 @@ def test_the_smallest_good_size_is_written(project):
     assert chosen["mean_candidates"] < 15
     assert content["sentences"] == 20
     assert content["provenance"]["configuration"]
-    shortlist = deployed_shortlist(settings, results, "toy", "here")
+    shortlist = deployed_shortlist(DeviceScope(settings, results, "toy", "here"))
     assert all(token + 1 in shortlist.candidates([token, 2]) for token in range(4, 4 + WORDS - 1))
     assert (path.parent / "vmap.txt").read_text().startswith("\t<s> </s> <unk> w")
 
 
 def test_again_nothing_is_aligned_or_translated(project, monkeypatch):
     settings, results = project
-    path = make_task_shortlist(settings, results, "toy")
+    path = make_task_shortlist(TaskScope(settings, results, "toy"))
     content, words = read_json(path), (path.parent / "vmap.txt").read_bytes()
 
     def never(*arguments):
@@ -144,14 +145,14 @@ def test_again_nothing_is_aligned_or_translated(project, monkeypatch):
     monkeypatch.setattr(alignment, "align", never)
     monkeypatch.setattr(trial.TorchModel, "translate", never)
     path.unlink()
-    again = read_json(make_task_shortlist(settings, results, "toy"))
+    again = read_json(make_task_shortlist(TaskScope(settings, results, "toy")))
     assert again.pop("provenance").keys() == content.pop("provenance").keys()
     assert again == content
     assert (path.parent / "vmap.txt").read_bytes() == words
     # Another ladder is not aligned anew either.
     monkeypatch.undo()
     monkeypatch.setattr(alignment, "align", never)
-    make_task_shortlist(settings_of(settings.folder.parent, frequent=[2]), results, "toy")
+    make_task_shortlist(TaskScope(settings_of(settings.folder.parent, frequent=[2]), results, "toy"))
 
 
 def test_a_kill_between_translations_loses_one_at_most(project, monkeypatch):
@@ -165,49 +166,49 @@ def test_a_kill_between_translations_loses_one_at_most(project, monkeypatch):
 
     monkeypatch.setattr(trial.TorchModel, "translate", killed)
     with pytest.raises(KeyboardInterrupt):
-        make_task_shortlist(settings, results, "toy")
+        make_task_shortlist(TaskScope(settings, results, "toy"))
     assert not (results.shortlist("toy") / "shortlist.json").exists()
     monkeypatch.setattr(trial.TorchModel, "translate", translate)
     kept = read_jsonl(log)
-    make_task_shortlist(settings, results, "toy")
+    make_task_shortlist(TaskScope(settings, results, "toy"))
     assert len(kept) == 1
     assert read_jsonl(log)[:1] == kept
 
 
 def test_none_is_good_enough(project, capsys):
     settings, results = project
-    make_task_shortlist(settings, results, "toy")
+    make_task_shortlist(TaskScope(settings, results, "toy"))
     # Links that help nobody; what was made with the good ones does not stay.
     words = np.arange(4, 4 + WORDS - 1)
     Lexicon(words, np.full(len(words), 9), words).save(results.shortlist("toy") / "partial/lexicon.npz")
-    content = read_json(make_task_shortlist(settings, results, "toy"))
+    content = read_json(make_task_shortlist(TaskScope(settings, results, "toy")))
     assert content["chosen"] is None
     assert {row["verdict"] for row in content["sizes"]} == {"covers too little"}
     assert "toy: no shortlist loses less than 0.1 BLEU" in capsys.readouterr().out
     assert not (results.shortlist("toy") / "vmap.txt").exists()
-    assert deployed_shortlist(settings, results, "toy", "here") is None
-    assert workload_of(settings, results, "toy", "here").candidates is None
+    assert deployed_shortlist(DeviceScope(settings, results, "toy", "here")) is None
+    assert workload_of(DeviceScope(settings, results, "toy", "here")).candidates is None
 
 
 def test_what_is_deployed_and_measured_has_it(project):
     settings, results = project
-    train_baseline(settings, results, "toy", "small")
+    train_baseline(TaskScope(settings, results, "toy"), "small")
     with pytest.raises(InputError, match=r"shortlist\.json: no such file"):
-        export_model(settings, results, "toy", "here", "small")
+        export_model(BudgetScope(settings, results, "toy", "here", "small"))
     with pytest.raises(InputError, match=r"shortlist\.json: no such file"):
-        workload_of(settings, results, "toy", "here")
-    make_task_shortlist(settings, results, "toy")
-    network = export_model(settings, results, "toy", "here", "small") / "network"
+        workload_of(DeviceScope(settings, results, "toy", "here"))
+    make_task_shortlist(TaskScope(settings, results, "toy"))
+    network = export_model(BudgetScope(settings, results, "toy", "here", "small")) / "network"
     original = (results.shortlist("toy") / "vmap.txt").read_bytes()
     assert (network / "vmap.txt").read_bytes() == original
-    shortlist = deployed_shortlist(settings, results, "toy", "here")
+    shortlist = deployed_shortlist(DeviceScope(settings, results, "toy", "here"))
     assert isinstance(shortlist, Shortlist)
-    measured = workload_of(settings, results, "toy", "here", "small")
+    measured = workload_of(DeviceScope(settings, results, "toy", "here"), "small")
     made = made_sentence(measured.shape.source_vocabulary, measured.source_length)
     assert measured.candidates == len(shortlist.candidates(made)) < 4 + WORDS
     (results.shortlist("toy") / "vmap.txt").unlink()
     with pytest.raises(InputError, match=r"vmap\.txt: no such file, but shortlist\.json beside it"):
-        deployed_shortlist(settings, results, "toy", "here")
+        deployed_shortlist(DeviceScope(settings, results, "toy", "here"))
 
 
 def test_neither_device_nor_task_need_one_that_want_none(project):
@@ -215,12 +216,12 @@ def test_neither_device_nor_task_need_one_that_want_none(project):
     without = settings_of(settings.folder.parent, enabled=False)
     for chosen, device in ((settings, "plain"), (without, "here")):
         assert not chosen.uses_shortlist("toy", device)
-        assert deployed_shortlist(chosen, results, "toy", device) is None
-        assert workload_of(chosen, results, "toy", device).candidates is None
+        assert deployed_shortlist(DeviceScope(chosen, results, "toy", device)) is None
+        assert workload_of(DeviceScope(chosen, results, "toy", device)).candidates is None
     with pytest.raises(InputError, match=r"toy\.yaml, shortlist\.enabled: false, expected true"):
-        make_task_shortlist(without, results, "toy")
-    train_baseline(settings, results, "toy", "small")
-    assert not (export_model(settings, results, "toy", "plain", "small") / "network/vmap.txt").exists()
+        make_task_shortlist(TaskScope(without, results, "toy"))
+    train_baseline(TaskScope(settings, results, "toy"), "small")
+    assert not (export_model(BudgetScope(settings, results, "toy", "plain", "small")) / "network/vmap.txt").exists()
 
 
 @pytest.fixture
@@ -237,14 +238,14 @@ def eloquent(project):
     for tensor in checkpoint["model"].values():
         tensor.normal_()
     torch.save(checkpoint, path)
-    texts = ValidationTexts(settings, results, "toy", 20)
+    texts = ValidationTexts(TaskScope(settings, results, "toy"), 20)
     raw = raw_path(results.data("toy"), "validation", "de")
     lines = raw.read_text().splitlines()
-    said = texts.decoded(trial.Trial(settings, results, "toy", "").whole)
+    said = texts.decoded(trial.Trial(TaskScope(settings, results, "toy"), "").whole)
     for number, line in list(zip(texts.numbers, said, strict=True))[::2]:
         lines[number] = line
     raw.write_text("".join(f"{line}\n" for line in lines))
-    bleu = trial.Trial(settings, results, "toy", "").score(None).bleu
+    bleu = trial.Trial(TaskScope(settings, results, "toy"), "").score(None).bleu
     assert 10 < bleu < 90
     return settings, results, bleu
 
@@ -252,7 +253,7 @@ def eloquent(project):
 def test_bleu_as_objective_is_that_of_the_same_translations(eloquent):
     settings, results, bleu = eloquent
     largest = SearchSpace(settings.space_of("toy")).largest
-    found = BleuOfInherited(settings, results, "toy")
+    found = BleuOfInherited(TaskScope(settings, results, "toy"))
     assert found.bleu(largest) == pytest.approx(bleu)
     assert list(found.sums([(largest, 0, 1)])) == [([pytest.approx(100 - bleu)], [1.0])]
 
@@ -260,19 +261,19 @@ def test_bleu_as_objective_is_that_of_the_same_translations(eloquent):
 def test_objectives_are_compared_over_drawn_architectures(eloquent):
     settings, results, bleu = eloquent
     with pytest.raises(InputError, match="--count is 2, expected at least 3"):
-        compare_objectives(settings, results, "toy", 2)
-    path = compare_objectives(settings, results, "toy", 6)
+        compare_objectives(TaskScope(settings, results, "toy"), 2)
+    path = compare_objectives(TaskScope(settings, results, "toy"), 6)
     assert artifact("objectives").problems(path) == []
     content = read_json(path)
     values = {row["digest"]: row for row in content["values"]}
     space = SearchSpace(settings.space_of("toy"))
     assert len(values) == content["architectures"] == 6
     assert values[space.largest.digest]["bleu"] == pytest.approx(bleu)
-    loss, smallest = InheritedLoss(settings, results, "toy"), space.smallest
+    loss, smallest = InheritedLoss(TaskScope(settings, results, "toy")), space.smallest
     assert values[smallest.digest]["validation_loss"] == pytest.approx(loss(smallest), abs=1e-9)
     low, high = content["kendall_tau_95_percent"]
     assert -1 <= low <= content["kendall_tau"] <= high <= 1
     # Evaluations are kept: again, nothing is evaluated.
     kept = results.evaluations("toy").read_text()
-    assert read_json(compare_objectives(settings, results, "toy", 6))["values"] == content["values"]
+    assert read_json(compare_objectives(TaskScope(settings, results, "toy"), 6))["values"] == content["values"]
     assert results.evaluations("toy").read_text() == kept

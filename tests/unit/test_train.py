@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from hat.config.scope import BudgetScope, TaskScope
 from hat.config.settings import Settings
 from hat.config.training import Training
 from hat.data.binary.batches import PairedSplit, TrainingBatches, length_batches, padding_share, validation_batches
@@ -57,7 +58,7 @@ def test_a_run_killed_twice_ends_bit_for_bit_as_one_that_was_not(project, monkey
     if precision == "bf16":
         overrides = {"tasks": {"toy": {"supertransformer": {"precision": "bf16"}}}}
         settings = Settings(overrides, folder=settings.folder)
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     whole = results.supertransformer("toy")
     wanted, rows = weights(whole / "checkpoint.pt"), metrics(whole)
     whole.rename(tmp_path / "whole")
@@ -65,64 +66,64 @@ def test_a_run_killed_twice_ends_bit_for_bit_as_one_that_was_not(project, monkey
         with monkeypatch.context() as patch:
             kill_at(patch, update)
             with pytest.raises(Killed):
-                train_supertransformer(settings, results, "toy")
-    train_supertransformer(settings, results, "toy")
+                train_supertransformer(TaskScope(settings, results, "toy"))
+    train_supertransformer(TaskScope(settings, results, "toy"))
     assert same(weights(whole / "checkpoint.pt"), wanted)
     assert metrics(whole) == rows
 
 
 def test_a_finished_run_is_not_trained_again(project, monkeypatch):
     settings, results = project
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     path = results.supertransformer("toy") / "checkpoint.pt"
     wanted = weights(path)
     path.unlink()
     kill_at(monkeypatch, 1)
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     assert same(weights(path), wanted)
 
 
 def test_other_settings_start_anew(project):
     settings, results = project
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     first = weights(results.supertransformer("toy") / "checkpoint.pt")
     other = Settings({"seed": 4}, folder=settings.folder)
-    train_supertransformer(other, results, "toy")
+    train_supertransformer(TaskScope(other, results, "toy"))
     assert not same(first, weights(results.supertransformer("toy") / "checkpoint.pt"))
     assert len([path for path in (results.supertransformer("toy") / "partial").iterdir() if path.is_dir()]) == 1
 
 
 def test_a_broken_checkpoint_falls_back_to_the_one_before(project, monkeypatch, capsys, tmp_path):
     settings, results = project
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     folder = results.supertransformer("toy")
     wanted = weights(folder / "checkpoint.pt")
     folder.rename(tmp_path / "whole")
     with monkeypatch.context() as patch:
         kill_at(patch, 27)
         with pytest.raises(Killed):
-            train_supertransformer(settings, results, "toy")
+            train_supertransformer(TaskScope(settings, results, "toy"))
     newest = sorted(folder.glob("partial/*/update-*.pt"))[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     assert f"{newest}: not a whole checkpoint" in capsys.readouterr().out
     assert same(weights(folder / "checkpoint.pt"), wanted)
 
 
 def test_both_networks_learn_and_inherited_weights_are_evaluated(project):
     settings, results = project
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     rows = [row for row in metrics(results.supertransformer("toy")) if row["event"] == "validate"]
     assert rows[0]["update"] == 0
     assert rows[-1]["nll"] < rows[0]["nll"] - 0.3
     space = SearchSpace(settings.space_of("toy"))
-    evaluate = InheritedLoss(settings, results, "toy")
+    evaluate = InheritedLoss(TaskScope(settings, results, "toy"))
     smallest = evaluate(space.smallest)
     assert smallest == evaluate(space.smallest) != evaluate(space.largest)
     place = results.budget("toy", "local", "5ms")
     place.mkdir(parents=True)
     (place / "architecture.json").write_text(json.dumps({"architecture": space.smallest.to_dict()}))
-    train_subtransformer(settings, results, "toy", "local", "5ms")
+    train_subtransformer(BudgetScope(settings, results, "toy", "local", "5ms"))
     found = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
     assert found["validation"]["nll"] < metrics(results.subtransformer("toy", "local", "5ms"))[0]["nll"] - 0.3
 
@@ -131,13 +132,13 @@ def test_a_subtransformer_can_start_from_what_it_inherits(project):
     folder, results = project[0].folder, project[1]
     overrides = {"subtransformer": {"initial_weights": "inherited", "updates": 1, "average_checkpoints": 1}}
     settings = Settings({"tasks": {"toy": overrides}}, folder=folder)
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     architecture = SearchSpace(settings.space_of("toy")).smallest
-    inherited = InheritedLoss(settings, results, "toy")(architecture)
+    inherited = InheritedLoss(TaskScope(settings, results, "toy"))(architecture)
     place = results.budget("toy", "local", "5ms")
     place.mkdir(parents=True)
     (place / "architecture.json").write_text(json.dumps({"architecture": architecture.to_dict()}))
-    train_subtransformer(settings, results, "toy", "local", "5ms")
+    train_subtransformer(BudgetScope(settings, results, "toy", "local", "5ms"))
     first = metrics(results.subtransformer("toy", "local", "5ms"))[0]
     assert first["update"] == 0
     assert first["nll"] == pytest.approx(inherited, rel=1e-5)
@@ -148,7 +149,7 @@ def test_a_subtransformer_can_start_from_what_it_inherits(project):
 
 def test_a_subtransformer_can_learn_from_the_largest_network(project):
     folder, results = project[0].folder, project[1]
-    train_supertransformer(project[0], results, "toy")
+    train_supertransformer(TaskScope(project[0], results, "toy"))
     space = SearchSpace(project[0].space_of("toy"))
     place = results.budget("toy", "local", "5ms")
     place.mkdir(parents=True)
@@ -158,7 +159,7 @@ def test_a_subtransformer_can_learn_from_the_largest_network(project):
     for teacher in (None, "supertransformer"):
         overrides = {"subtransformer": {"teacher": teacher, "updates": 6, "validate_every": 6}}
         settings = Settings({"tasks": {"toy": overrides}}, folder=folder)
-        train_subtransformer(settings, results, "toy", "local", "5ms")
+        train_subtransformer(BudgetScope(settings, results, "toy", "local", "5ms"))
         description = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
         found[teacher] = description["validation"]["nll"]
     assert found[None] != found["supertransformer"]
@@ -205,8 +206,8 @@ def test_the_best_weights_are_those_of_the_best_validation(project, monkeypatch)
     with monkeypatch.context() as patch:
         kill_at(patch, 23)
         with pytest.raises(Killed):
-            train_supertransformer(settings, results, "toy")
-    train_supertransformer(settings, results, "toy")
+            train_supertransformer(TaskScope(settings, results, "toy"))
+    train_supertransformer(TaskScope(settings, results, "toy"))
     nll, _, best = min(seen[1:], key=lambda entry: entry[:2])
     assert nll < seen[-1][0]
     assert same(weights(results.supertransformer("toy") / "checkpoint.pt"), best)
@@ -228,7 +229,7 @@ def test_training_that_diverges_says_so(project):
     overrides = {"learning_rate": 1e30, "updates": 60, "warmup_updates": 0}
     settings = Settings({"tasks": {"toy": {"supertransformer": overrides}}}, folder=folder)
     with pytest.raises(HatError, match="at update 50: training has diverged; a lower `learning_rate`"):
-        train_supertransformer(settings, results, "toy")
+        train_supertransformer(TaskScope(settings, results, "toy"))
 
 
 def test_tensorboard_shows_what_the_metrics_say(project, monkeypatch):
@@ -239,8 +240,8 @@ def test_tensorboard_shows_what_the_metrics_say(project, monkeypatch):
     with monkeypatch.context() as patch:
         kill_at(patch, 16)
         with pytest.raises(Killed):
-            train_supertransformer(settings, results, "toy")
-    train_supertransformer(settings, results, "toy")
+            train_supertransformer(TaskScope(settings, results, "toy"))
+    train_supertransformer(TaskScope(settings, results, "toy"))
     board = EventAccumulator(str(results.supertransformer("toy") / "tensorboard"))
     board.Reload()
     rows = metrics(results.supertransformer("toy"))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.config.training import Training
 from hat.data.binary.batches import PairedSplit, TrainingBatches
@@ -61,12 +62,12 @@ def in_two_processes(work: Callable[[], object]) -> None:
 def test_two_processes_end_with_the_weights_of_one(project, overrides, tmp_path):
     folder, results = project[0].folder, project[1]
     settings = Settings({"tasks": {"toy": {"supertransformer": TWENTY | overrides}}}, folder=folder)
-    train_supertransformer(settings, results, "toy")
+    train_supertransformer(TaskScope(settings, results, "toy"))
     place = results.supertransformer("toy")
     alone = checkpoints.load(place / "checkpoint.pt")["model"]
     alone_rows = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
     place.rename(tmp_path / "alone")
-    in_two_processes(lambda: train_supertransformer(settings, results, "toy", TrainingResources(threads=2)))
+    in_two_processes(lambda: train_supertransformer(TaskScope(settings, results, "toy"), TrainingResources(threads=2)))
     assert json.loads((place / "config.json").read_text())["processes"] == 2
     together = checkpoints.load(place / "checkpoint.pt")["model"]
     for name, tensor in alone.items():
@@ -83,7 +84,7 @@ def test_two_processes_go_on_from_the_newest_whole_checkpoint(project, tmp_path)
     folder, results = project[0].folder, project[1]
     chosen = TWENTY | {"save_every": 5, "keep_checkpoints": 4}
     settings = Settings({"tasks": {"toy": {"supertransformer": chosen}}}, folder=folder)
-    in_two_processes(lambda: train_supertransformer(settings, results, "toy", TrainingResources(threads=2)))
+    in_two_processes(lambda: train_supertransformer(TaskScope(settings, results, "toy"), TrainingResources(threads=2)))
     place = results.supertransformer("toy")
     whole = checkpoints.load(place / "checkpoint.pt")["model"]
     rows = (place / "metrics.jsonl").read_text().splitlines()

@@ -9,6 +9,7 @@ from straightforward import Straightforward
 from toy_training import SPACE
 
 from hat.config.networks import Network, Space
+from hat.config.scope import TaskScope
 from hat.config.training import SuperTraining, Training
 from hat.data.binary.batches import PairedSplit, TrainingBatches
 from hat.data.task_shape import task_shape
@@ -103,7 +104,7 @@ def test_ten_updates_are_those_of_the_published_training(project, tmp_path):
             "sampling_seed": "none",
         }
     )
-    shape = task_shape(settings, results, "toy")
+    shape = task_shape(TaskScope(settings, results, "toy"))
     batches = TrainingBatches(PairedSplit(results.data("toy"), task, "train"), training.batch_tokens, 1)
     torch.manual_seed(1)
     model, plain = (SuperTransformer(space, shape) for _ in range(2))

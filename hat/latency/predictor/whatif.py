@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts.layout import Results
-from hat.config.settings import Settings
+from hat.config.scope import DeviceScope
 from hat.errors import InputError
 from hat.latency.stages import load_predictor
 from hat.space.architecture import Architecture
@@ -23,16 +22,11 @@ def architecture_argument(text: str) -> Architecture:
     return read_architecture(Path(text))
 
 
-def predict_architecture(
-    settings: Settings, results: Results, task: str, device: str, architecture: Architecture
-) -> dict[str, Any]:
+def predict_architecture(scope: DeviceScope, architecture: Architecture) -> dict[str, Any]:
     """Predicted latency of an Architecture, its upper bound, and its components.
 
     Args:
-        settings: the configuration.
-        results: where the predictor is.
-        task: name of the task.
-        device: name of the device.
+        scope: the task and the device.
         architecture: the network; one outside the task's space is an extrapolation, which ``outside_space`` says.
 
     Returns:
@@ -43,11 +37,11 @@ def predict_architecture(
     Raises:
         InputError: the predictor is missing, or a decoder layer attends to more encoder layers than there are.
     """
-    predictor = load_predictor(results, task, device)
+    predictor = load_predictor(scope)
     span, layers = max(architecture.decoder_cross_span), architecture.encoder_layers
     if span > layers:
         raise InputError(f"Architecture, decoder_cross_span: {span}, expected at most the encoder's {layers} layers")
-    space = SearchSpace(settings.space_on(task, device))
+    space = SearchSpace(scope.device_space)
     predicted = float(predictor.predict([architecture])[0])
     description = predictor.bound.description()
     return {

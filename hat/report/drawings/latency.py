@@ -10,6 +10,7 @@ import pandas as pd
 
 from hat.artifacts.files import read_json
 from hat.artifacts.missing import needed
+from hat.config.scope import DeviceScope
 from hat.latency.predictor.accuracy import kendall_tau
 from hat.latency.predictor.averages import read_published
 from hat.latency.predictor.conformal import folds_of
@@ -18,7 +19,7 @@ from hat.latency.predictor.fitting import FOLDS, cross_validate
 from hat.latency.predictor.linear import Linear
 from hat.measure.workload import Workload
 from hat.report.published import LENGTH
-from hat.report.rows import Place, samples
+from hat.report.rows import samples
 from hat.report.style import Drawing, colour, marker, new_figure
 from hat.space.profile import PUBLISHED_SHAPE
 
@@ -39,7 +40,7 @@ MANY = 400
 PUBLISHED_WORKLOAD = Workload(shape=PUBLISHED_SHAPE, source_length=LENGTH, target_length=LENGTH, beam=5)
 
 
-def dimensions_of(place: Place) -> Drawing:
+def dimensions_of(place: DeviceScope) -> Drawing:
     """Latency of the measured Architectures of a place against their FLOPs, width, FFN width and depth.
 
     Raises:
@@ -47,7 +48,7 @@ def dimensions_of(place: Place) -> Drawing:
     """
     frame = pd.DataFrame(samples(place))
     said = f"{len(frame)} Architectures of {place.task}, measured on {place.device}; bars are 95 % intervals of medians"
-    source = place.results.latency(place.task, place.device) / "dataset.parquet"
+    source = place.latency / "dataset.parquet"
     return dimensions(frame, f"Latency of Transformers, {place.where}", f"{said}. Data: {source}.")
 
 
@@ -151,16 +152,16 @@ def _groups(values: np.ndarray, latencies: np.ndarray) -> "list[tuple[float, flo
     return groups
 
 
-def predictor_of(place: Place) -> Drawing:
+def predictor_of(place: DeviceScope) -> Drawing:
     """Predicted against measured latency of the Architectures that the predictor was not fitted to.
 
     Raises:
         Lacking: there is no predictor.
     """
-    path = needed(place.results.predictor(place.task, place.device) / "errors.json")
+    path = needed(place.predictor / "errors.json")
     errors = read_json(path)
     pairs, files = pd.DataFrame(errors["held_out"]), str(path)
-    dataset = place.results.latency(place.task, place.device) / "dataset.parquet"
+    dataset = place.latency / "dataset.parquet"
     ends = ["latency_low_ms", "latency_high_ms"]
     if dataset.exists() and {"digest", *ends} <= set((measured := pd.read_parquet(dataset)).columns):
         named = dict(zip(ends, ("measured_low_ms", "measured_high_ms"), strict=True))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hat.artifacts.missing import Lacking
-from hat.report.rows import Place
+from hat.config.scope import DeviceScope
+from hat.report.rows import known_architecture, model_names
 from hat.report.style import Drawing, colour, new_figure, plain
 from hat.space.architecture import Architecture
 
@@ -21,7 +22,7 @@ WIDEST, HIGH, STEP = 1.0, 0.7, 1.0
 ENCODER, DECODER = 0.0, 1.75
 
 
-def networks_of(places: Mapping[str, Place] | list[Place], among: tuple[str, ...] = ()) -> Drawing:
+def networks_of(places: Mapping[str, DeviceScope] | list[DeviceScope], among: tuple[str, ...] = ()) -> Drawing:
     """The found Architectures of one task, for each device and budget.
 
     Raises:
@@ -30,13 +31,13 @@ def networks_of(places: Mapping[str, Place] | list[Place], among: tuple[str, ...
     chosen = list(places.values()) if isinstance(places, Mapping) else places
     found: dict[str, Architecture] = {}
     for place in chosen:
-        for name in place.names(among):
-            architecture = place.architecture(name)
+        for name in model_names(place, among):
+            architecture = known_architecture(place.of(name))
             if isinstance(architecture, Architecture) and name not in place.settings.baselines:
                 found[f"{place.device}, {name}"] = architecture
     first = chosen[0]
     if not found:
-        raise Lacking(f"an Architecture found for {first.task}", f"{first.folder}/BUDGET/architecture.json")
+        raise Lacking(f"an Architecture found for {first.task}", f"{first.device_folder}/BUDGET/architecture.json")
     files = f"{first.results.root}/{first.task}/*/*/architecture.json"
     return networks(found, f"Architectures found for {first.task}", f"Data: {files}")
 

@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 
 from hat.artifacts.missing import Lacking
+from hat.config.scope import DeviceScope
 from hat.latency.predictor.accuracy import kendall_tau
 from hat.report.published import published_beside
-from hat.report.rows import HAT, KINDS, Place
+from hat.report.rows import HAT, KINDS
 from hat.report.style import Drawing, colour, marker, named_points, new_figure
 from hat.report.summary import Row
 
@@ -29,7 +30,7 @@ COLUMNS = (
 )
 
 
-def trade_off_of(place: Place, rows: Sequence[Row]) -> Drawing:
+def trade_off_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     """BLEU over the measured latency of the deployed models and of baselines, with published ones beside them.
 
     Raises:
@@ -37,11 +38,11 @@ def trade_off_of(place: Place, rows: Sequence[Row]) -> Drawing:
     """
     shown = [row for row in rows if row["bleu"] is not None and row["latency_ms"] is not None]
     if not shown:
-        folder = place.folder / "BUDGET"
-        raise Lacking(f"a score with a latency in {place.folder}", f"{folder}/bleu.txt {folder}/latency.json")
+        folder = place.device_folder / "BUDGET"
+        raise Lacking(f"a score with a latency in {place.device_folder}", f"{folder}/bleu.txt {folder}/latency.json")
     published = published_points(published_beside(place.settings.configuration.report, place.task, place.device))
     title = f"BLEU against latency, {place.where}"
-    files = f"{place.folder}/*/score.json, latency.json"
+    files = f"{place.device_folder}/*/score.json, latency.json"
     drawing = trade_off([*shown, *published], title, f"Data: {files}")
     budgets = [row["budget_ms"] for row in shown if row["budget_ms"] is not None]
     for number, budget in enumerate(budgets):
@@ -131,7 +132,7 @@ def _errors(rows: Sequence[Row], name: str, unit: str) -> list[list[float]] | No
     return [below, above]
 
 
-def inherited_of(place: Place, rows: Sequence[Row]) -> Drawing:
+def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     """Validation loss with inherited weights against BLEU after training.
 
     Raises:
@@ -139,7 +140,7 @@ def inherited_of(place: Place, rows: Sequence[Row]) -> Drawing:
     """
     found = [row for row in rows if row["inherited_loss"] is not None and row["bleu"] is not None]
     if not found:
-        raise Lacking(f"a score of a budget in {place.folder}", f"{place.folder}/BUDGET/bleu.txt")
+        raise Lacking(f"a score of a budget in {place.device_folder}", f"{place.device_folder}/BUDGET/bleu.txt")
     figure = new_figure()
     (axes,) = figure.axes
     words = {"random": "trained from scratch", "inherited": "trained on from inherited weights", None: "trained"}
@@ -169,7 +170,7 @@ def inherited_of(place: Place, rows: Sequence[Row]) -> Drawing:
     caption = (
         "Each mark is the winner of a search: its loss with the SuperTransformer's weights, by which it was chosen"
         " (better to the right), and what it scores once trained, with a 95 % bootstrap interval."
-        f"{tau} Data: {place.folder}/*/architecture.json, score.json."
+        f"{tau} Data: {place.device_folder}/*/architecture.json, score.json."
     )
     columns = ["model", "inherited_loss", "validation_loss", "initial_weights", "bleu", "bleu_low", "bleu_high"]
     title = f"Inherited weights and trained quality, {place.where}"

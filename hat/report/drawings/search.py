@@ -8,7 +8,7 @@ import pandas as pd
 
 from hat.artifacts.layout import RANDOM_SEARCH, SEARCH
 from hat.artifacts.missing import Lacking
-from hat.report.rows import Place
+from hat.config.scope import DeviceScope
 from hat.report.style import Drawing, colour, marker, new_figure
 
 SAMPLED, WHOLE = "sampled", "whole"
@@ -16,16 +16,16 @@ SAMPLED, WHOLE = "sampled", "whole"
 OWN, RANDOM = "search", "random, expected"
 
 
-def search_of(place: Place, names: list[str]) -> Drawing:
+def search_of(place: DeviceScope, names: list[str]) -> Drawing:
     """Best validation loss after each evaluation, for each budget, and what random draws alone reach.
 
     Raises:
         Lacking: there was no search.
     """
-    folders = {name: place.results.budget(place.task, place.device, name) for name in names}
+    folders = {name: place.of(name).folder for name in names}
     found = {name: folder for name, folder in folders.items() if (folder / SEARCH).exists()}
     if not found:
-        raise Lacking(f"a search in {place.folder}", f"{place.folder}/BUDGET/{SEARCH}")
+        raise Lacking(f"a search in {place.device_folder}", f"{place.device_folder}/BUDGET/{SEARCH}")
     curves = pd.concat([part for name, folder in found.items() for part in _curves(folder, name)], ignore_index=True)
     figure = new_figure()
     (axes,) = figure.axes
@@ -47,7 +47,7 @@ def search_of(place: Place, names: list[str]) -> Drawing:
     axes.legend(title="budget (best)")
     caption = (
         "Validation loss is with the SuperTransformer's weights; evaluations are counted from the start of the search,"
-        f" those for other budgets too. {_said(found, curves)} Data: {place.folder}/*/{SEARCH}, {RANDOM_SEARCH}."
+        f" those for other budgets too. {_said(found, curves)} Data: {place.device_folder}/*/{SEARCH}, {RANDOM_SEARCH}."
     )
     title = f"Search, {place.where}"
     return Drawing(name="search", title=title, caption=caption, figure=figure, data=curves)

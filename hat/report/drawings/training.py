@@ -6,24 +6,22 @@ import pandas as pd
 
 from hat.artifacts.files import read_jsonl
 from hat.artifacts.missing import Lacking
-from hat.report.rows import Place
+from hat.config.scope import DeviceScope
 from hat.report.style import Drawing, colour, marker, new_figure
 
 
-def training_of(place: Place, names: list[str]) -> Drawing:
+def training_of(place: DeviceScope, names: list[str]) -> Drawing:
     """Training and validation loss of the SuperTransformer, of SubTransformers and of baselines.
 
     Raises:
         Lacking: nothing was trained.
     """
-    files = {"SuperTransformer": place.results.supertransformer(place.task) / "metrics.jsonl"}
+    files = {"SuperTransformer": place.supertransformer / "metrics.jsonl"}
     for name in names:
-        baseline = name in place.settings.baselines
-        trained = place.results.trained(place.task, place.device, name, baseline=baseline)
-        files[name] = trained / "metrics.jsonl"
+        files[name] = place.of(name).trained / "metrics.jsonl"
     curves = {name: frame for name, path in files.items() if len(frame := _curve(path, name))}
     if not curves:
-        target = place.results.supertransformer(place.task) / "metrics.jsonl"
+        target = place.supertransformer / "metrics.jsonl"
         raise Lacking(target, target)
     figure = new_figure()
     (axes,) = figure.axes

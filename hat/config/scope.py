@@ -1,0 +1,207 @@
+"""What a stage works on: a task, on a device, for a budget; with the settings, and where the artifacts are."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from hat.artifacts.layout import Results
+from hat.config.device import Device
+from hat.config.networks import Space
+from hat.config.settings import Settings
+from hat.config.task import Task
+from hat.config.variants import in_form
+
+
+@dataclass(frozen=True)
+class TaskScope:
+    """A task.
+
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        task: name of the task.
+    """
+
+    settings: Settings
+    results: Results
+    task: str
+
+    def check(self) -> None:
+        """Refuse unknown names.
+
+        Raises:
+            InputError: there is no task of that name; says which there are.
+        """
+        self.settings.task(self.task)
+
+    @property
+    def task_settings(self) -> Task:
+        """Configuration of the task; an InputError where there is none of that name."""
+        return self.settings.task(self.task)
+
+    @property
+    def space(self) -> Space:
+        """The whole space of the task."""
+        return self.settings.space_of(self.task)
+
+    @property
+    def data(self) -> Path:
+        """Text after each step, codes, dictionaries, binarised splits, counts."""
+        return self.results.data(self.task)
+
+    @property
+    def supertransformer(self) -> Path:
+        """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of the SuperTransformer."""
+        return self.results.supertransformer(self.task)
+
+    @property
+    def shortlist(self) -> Path:
+        """Folder of ``vmap.txt`` and ``shortlist.json``, the task's lexical shortlist."""
+        return self.results.shortlist(self.task)
+
+    @property
+    def evaluations(self) -> Path:
+        """Objective values of Architectures, shared by all devices, budgets and search algorithms."""
+        return self.results.evaluations(self.task)
+
+    def baseline(self, name: str) -> Path:
+        """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of a baseline."""
+        return self.results.baseline(self.task, name)
+
+    def translated(self, teacher: str) -> Path:
+        """Folder of the training set with the translations of a teacher as targets."""
+        return self.results.translated(self.task, teacher)
+
+    def on(self, device: str) -> "DeviceScope":
+        """This task on a device."""
+        return DeviceScope(self.settings, self.results, self.task, device)
+
+    def with_settings(self, settings: Settings) -> Self:
+        """The same with another configuration."""
+        return replace(self, settings=settings)
+
+
+@dataclass(frozen=True)
+class DeviceScope(TaskScope):
+    """A task on a device.
+
+    Args:
+        device: name of the device.
+    """
+
+    device: str
+
+    def check(self) -> None:
+        """Refuse unknown names.
+
+        Raises:
+            InputError: there is no task or no device of that name; says which there are.
+        """
+        super().check()
+        self.settings.device(self.device)
+
+    @property
+    def device_settings(self) -> Device:
+        """Configuration of the device; an InputError where there is none of that name."""
+        return self.settings.device(self.device)
+
+    @property
+    def device_space(self) -> Space:
+        """The part of the task's space that the Runtime of the device expresses."""
+        return self.settings.space_on(self.task, self.device)
+
+    @property
+    def measured_space(self) -> Space:
+        """The space that measured Architectures are drawn from, without what the Runtime does not express."""
+        return self.settings.measured_space_on(self.task, self.device)
+
+    @property
+    def uses_shortlist(self) -> bool:
+        """Whether what is deployed for the device has the task's shortlist."""
+        return self.settings.uses_shortlist(self.task, self.device)
+
+    @property
+    def device_folder(self) -> Path:
+        """Folder of everything made for the task on the device."""
+        return self.results.root / self.task / self.device
+
+    @property
+    def latency(self) -> Path:
+        """Folder of ``architectures.jsonl``, ``samples/SHARD.jsonl`` and ``dataset.parquet``."""
+        return self.results.latency(self.task, self.device)
+
+    @property
+    def predictor(self) -> Path:
+        """Folder of ``predictor.json``, ``errors.json`` and ``accuracy.png``."""
+        return self.results.predictor(self.task, self.device)
+
+    @property
+    def budgets(self) -> Path:
+        """``budgets.json``: budgets chosen from the predicted range."""
+        return self.results.budgets(self.task, self.device)
+
+    @property
+    def search(self) -> Path:
+        """Folder of ``candidates.parquet``, ``front.parquet``, ``front.json`` and ``measurements.jsonl``."""
+        return self.results.search(self.task, self.device)
+
+    @property
+    def where(self) -> str:
+        """Task and device in words."""
+        return f"{self.task} on {self.device}"
+
+    def of(self, budget: str) -> "BudgetScope":
+        """A budget of this task on this device, or a baseline by its name."""
+        return BudgetScope(self.settings, self.results, self.task, self.device, budget)
+
+
+@dataclass(frozen=True)
+class BudgetScope(DeviceScope):
+    """A budget of a task on a device, or a baseline in its place.
+
+    Args:
+        budget: the budget, or the name of a baseline.
+    """
+
+    budget: str
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether a baseline stands in place of the budget.
+
+        Raises:
+            InputError: it is neither a budget nor a baseline.
+        """
+        return self.settings.limit_ms(self.budget) is None
+
+    @property
+    def folder(self) -> Path:
+        """Folder of everything made for the budget or baseline: ``bleu.txt``, ``latency.json``, ..."""
+        return self.results.budget(self.task, self.device, self.budget)
+
+    @property
+    def subtransformer(self) -> Path:
+        """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of the trained winner."""
+        return self.folder / "subtransformer"
+
+    @property
+    def trained(self) -> Path:
+        """Folder of the trained network that is deployed: the winner's, or the baseline's."""
+        return self.baseline(self.budget) if self.is_baseline else self.subtransformer
+
+    @property
+    def model(self) -> Path:
+        """The deployed folder: `hat translate` needs nothing else."""
+        return self.folder / "model"
+
+    def form_folder(self, form: str | None) -> Path:
+        """Folder of ``model`` and its scores: the budget's own, or that of another form of the network."""
+        return self.folder if form is None else self.folder / form
+
+    def in_form(self, form: str | None) -> Self:
+        """The same on a device that executes another form of the network; unchanged if ``form`` is None.
+
+        Raises:
+            InputError: there is no such form.
+        """
+        return self.with_settings(in_form(self.settings, self.task, self.device, form))

@@ -1,0 +1,139 @@
+"""The latency of what is deployed, measured on the device by the protocol of the samples."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hat.artifacts.files import only_one, provenance, read_json, write_json
+from hat.artifacts.missing import Lacking
+from hat.config.latency import Latency
+from hat.config.scope import BudgetScope, DeviceScope
+from hat.deploy.card import add_figures
+from hat.deploy.folder import DESCRIPTION
+from hat.device.connection import Connection, check_reachable, connect
+from hat.measure.measurement import Measurement
+from hat.measure.power import unread
+from hat.measure.visits import PlainVisit, Visits
+from hat.measure.workload import Workload, workload_of
+from hat.space.kinds import architecture_of, describe
+from hat.system.progress import Tracker, progress
+
+# A deployed folder is measured with this many times the sentences of a visit.
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class DeployedLatency:
+    """A measurement of a deployed folder; ``made`` has its conditions, the device's fingerprint and the provenance."""
+
+    measured: Measurement
+    made: dict[str, Any]
+
+
+def measure_deployed(scope: DeviceScope, model: Path, workload: Workload, title: str) -> DeployedLatency:
+    """Measure a deployed folder on the device, and put its latency into the model card.
+
+    Args:
+        scope: the task and the device.
+        model: the deployed folder.
+        workload: lengths, beam and shape.
+        title: what the progress says.
+
+    Raises:
+        HatError: the device cannot be measured on.
+        InputError: the folder is missing.
+    """
+    if not model.is_dir():
+        raise Lacking(model, model / DESCRIPTION)
+    rules = scope.task_settings.latency
+    repeats = REPEATS * rules.repeats
+    total = repeats * len(workload.pairs) * rules.passes
+    with (
+        only_one(scope.latency, f"Measuring on {scope.device}"),
+        connect(scope.settings, scope.device) as connection,
+    ):
+        conditions = connection.conditions(workload, rules.warmup, repeats).to_dict()
+        with progress(title, total, background=False) as tracker:
+            measured = _measure_folder(connection, model, workload, rules, repeats, tracker)
+        fingerprint = connection.fingerprint()
+    if (missing := unread(scope.device, [measured])) is not None:
+        print(missing, file=sys.stderr)
+    figures: dict[str, Any] = {"latency_ms": measured.latency_ms, "spread_ms": measured.spread_ms}
+    if measured.energy_j is not None:
+        figures |= {"energy_j": measured.energy_j, "meter": measured.meter}
+    add_figures(model, **figures, latency_conditions=conditions)
+    made = provenance(seed=scope.settings.seed, settings=conditions)
+    return DeployedLatency(measured, {"conditions": conditions, "fingerprint": fingerprint, "provenance": made})
+
+
+def _measure_folder(
+    connection: Connection, folder: Path, workload: Workload, rules: Latency, repeats: int, tracker: Tracker
+) -> Measurement:
+    """Visit the device until the protocol is satisfied; each visit loads the folder again.
+
+    Args:
+        connection: the device.
+        folder: the deployed folder.
+        workload: lengths, beam and shape.
+        rules: the protocol.
+        repeats: sentences of each length timed at a visit.
+        tracker: told of every sentence.
+    """
+    visits: Visits[PlainVisit] = Visits(rules)
+    sentences = repeats * len(workload.pairs)
+    while not visits.enough(None):
+        before = sentences * len(visits.made)
+
+        def shifted(completed: int, note: str = "", before: int = before) -> None:
+            tracker(before + completed, note)
+
+        measured = connection.measure_deployed(folder, workload, rules.warmup, repeats, shifted)
+        visits.made.append(PlainVisit(measured))
+    tracker(sentences * rules.passes)
+    return visits.measurement()
+
+
+def measure_model(scope: BudgetScope, form: str | None = None) -> Path:
+    """Measure what is deployed for a budget or baseline; write ``latency.json`` beside it.
+
+    A baseline, and a form of the network other than what is deployed, has no budget to meet and no prediction.
+
+    Args:
+        scope: the task, the device and the budget, or the name of a baseline.
+        form: one of :data:`hat.config.variants.FORMS`; what is deployed if None.
+
+    Raises:
+        HatError: the device cannot be measured on.
+        InputError: the budget is neither a budget nor a baseline, there is no such form, or a file is missing.
+    """
+    scope = scope.in_form(form)
+    limit_ms = scope.settings.limit_ms(scope.budget)
+    check_reachable(scope.settings, scope.device)
+    folder = scope.form_folder(form)
+    winner = None if limit_ms is None else read_json(scope.folder / "architecture.json")
+    workload = workload_of(scope, scope.budget if winner is None else None)
+    title = f"Measuring the model for {scope.budget} on {scope.device}"
+    found = measure_deployed(scope, folder / "model", workload, title)
+    content: dict[str, Any] = found.measured.to_dict()
+    if winner is None or limit_ms is None:
+        architecture = architecture_of(scope.settings.baseline(scope.budget).network)
+        content = {"baseline": scope.budget, **content, "digest": architecture.digest}
+        content |= describe(architecture, workload.shape)
+    elif form is not None:
+        content |= {"budget": scope.budget, "digest": winner["digest"], "architecture": winner["architecture"]}
+    else:
+        measured_ms, predicted_ms = found.measured.latency_ms, float(winner["predicted_latency_ms"])
+        content = {
+            "budget": scope.budget,
+            "budget_ms": limit_ms,
+            "within_budget": measured_ms <= limit_ms,
+            **content,
+            "predicted_latency_ms": predicted_ms,
+            "prediction_error_percent": 100 * (predicted_ms - measured_ms) / measured_ms,
+            "digest": winner["digest"],
+            "architecture": winner["architecture"],
+        }
+    content |= {**({} if form is None else {"form": form}), **found.made}
+    write_json(folder / "latency.json", content)
+    return folder / "latency.json"
