@@ -30,7 +30,6 @@ from hat.cli.published import fairseq, models
 from hat.cli.report import VERBS as REPORT_VERBS
 from hat.cli.search import search, search_front, search_objectives, search_random
 from hat.cli.serve import serve
-from hat.config.scope import BudgetScope, TaskScope
 from hat.errors import InputError
 from hat.system.console import Verbs, print_figures, print_json, print_table, read_sentences
 from hat.system.machines import reports
@@ -213,7 +212,7 @@ def _supertransformer_train(context: typer.Context, task: TaskName, threads: Thr
     settings = settings_of(context)
     resources = _training_resources(context, settings.task(task).supertransformer, threads, gpus)
     if resources is not None:
-        train_supertransformer(TaskScope(settings, results_of(context), task), resources)
+        train_supertransformer(task_scope(context, task), resources)
 
 
 @app.command("shortlist")
@@ -295,7 +294,7 @@ def _subtransformer_translate(
 
     settings = settings_of(context)
     resources = _resources(context, settings.task(task).subtransformer, threads, gpus)
-    translate_training(TaskScope(settings, results_of(context), task), resources)
+    translate_training(task_scope(context, task), resources)
 
 
 @subtransformer.command("train")
@@ -314,7 +313,7 @@ def _subtransformer_train(
     settings = settings_of(context)
     resources = _training_resources(context, settings.task(task).subtransformer, threads, gpus)
     if resources is not None:
-        train_subtransformer(BudgetScope(settings, results_of(context), task, device, budget), resources)
+        train_subtransformer(budget_scope(context, task, device, budget), resources)
 
 
 @baseline.command("train")
@@ -328,7 +327,7 @@ def _baseline_train(
     settings = settings_of(context)
     resources = _training_resources(context, settings.baseline_training(task, baseline), threads, gpus)
     if resources is not None:
-        train_baseline(TaskScope(settings, results_of(context), task), baseline, resources)
+        train_baseline(task_scope(context, task), baseline, resources)
 
 
 @app.command("export")

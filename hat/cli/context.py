@@ -3,7 +3,7 @@
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 OVERRIDES = "HAT_OVERRIDES"
 # Where a verb finds what is noted of its use of the machine.
 USAGE = "hat.usage"
+# Where the configuration is kept, once it is read.
+SETTINGS = "hat.settings"
 Budgets = Annotated[
     list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that the workflow made by default.")
 ]
@@ -23,11 +25,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 
 def settings_of(context: typer.Context) -> "Settings":
     """The configuration, with the overrides of this call."""
-    from hat.config.overrides import from_command_line
-    from hat.config.settings import Settings
+    if SETTINGS not in context.meta:
+        from hat.config.overrides import from_command_line
+        from hat.config.settings import Settings
 
-    values, files, folder, _ = context.obj
-    return Settings(from_command_line(os.environ.get(OVERRIDES), files, values), folder)
+        values, files, folder, _ = context.obj
+        context.meta[SETTINGS] = Settings(from_command_line(os.environ.get(OVERRIDES), files, values), folder)
+    return cast("Settings", context.meta[SETTINGS])
 
 
 def results_of(context: typer.Context) -> "Results":

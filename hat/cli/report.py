@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from hat.cli.context import AsJson, Budgets, device_scope, results_of, settings_of
-from hat.config.scope import DeviceScope
 from hat.errors import InputError
 from hat.system.console import print_json, print_table
 
@@ -33,7 +32,7 @@ def figures(
     elif device is None:
         raise InputError(f"figures {task}: name a device too, one of {', '.join(settings.devices)}, or no task")
     else:
-        galleries = [draw_figures(DeviceScope(settings, results, task, device), budgets or [])]
+        galleries = [draw_figures(device_scope(context, task, device), budgets or [])]
         if not galleries[0].drawn:
             raise InputError(galleries[0].sentences()[0])
     written = [str(path) for gallery in galleries for path in gallery.files]
@@ -56,7 +55,7 @@ def table(
     settings = settings_of(context)
     demo = settings.configuration.demo
     summary = write_summary(
-        DeviceScope(settings, results_of(context), task or demo.task, device or demo.device), budgets or []
+        device_scope(context, task or demo.task, device or demo.device), budgets or []
     )
     print_json(summary) if as_json else print_summary(summary)
 
@@ -114,7 +113,7 @@ def status(
     shown: list[tuple[str, ...]]
     rows: list[dict[str, Any]]
     if budgets and task and device:
-        rows = [dict(row) for row in detail(DeviceScope(settings, results, task, device), budgets)]
+        rows = [dict(row) for row in detail(device_scope(context, task, device), budgets)]
         header = ("artifact", "made", "state")
         shown = [(row["file"], row["made"] or "-", row["state"]) for row in rows]
         title = f"{task} on {device}: {', '.join(budgets)}"

@@ -70,7 +70,7 @@ def made(tmp_path_factory):
     settings = Settings(tiny_corpora.overrides("wmt14ende", server.url), ROOT / "config")
     results = Results(folder / "results")
     for stage in (stages.fetch_sources, stages.extract_corpus, stages.tokenise_corpus, stages.binarise_corpus):
-        stage(settings, results, "wmt14ende")
+        stage(TaskScope(settings, results, "wmt14ende"))
     server.close()
     write_data(TaskScope(settings, results, "wmt14ende"), folder / "data")
     write_architecture(ARCHITECTURE, folder / "architecture.yml")

@@ -23,7 +23,7 @@ from hat.device.connection import SshConnection
 from hat.errors import HatError, InputError
 from hat.latency import stages
 from hat.latency.dataset import read_parquet
-from hat.latency.deployed import measure_model
+from hat.latency.deployed import REPEATS, measure_model
 from hat.measure.lengths import PARTS, measured_lengths
 from hat.measure.measurement import CONFIDENCE, Measurement, measure
 from hat.measure.workload import Workload
@@ -239,7 +239,7 @@ def test_other_lengths_are_other_samples(folder: Path, results: Results, monkeyp
     chosen = chosen.changed({"latency.lengths": [list(pair) for pair in LENGTHS]})
     latency = read_json(measure_model(BudgetScope(chosen, results, "toy", "here", "20ms")))
     assert latency["conditions"]["workload"] == header["conditions"]["workload"]
-    assert len(latency["timings_ms"]) == 3 * 3 * stages.DEPLOYED_REPEATS
+    assert len(latency["timings_ms"]) == 3 * 3 * REPEATS
     card = (results.model("toy", "here", "20ms") / "README.md").read_text()
     assert "ms a sentence (10 tokens, beam 2, 11 steps, mean of 3 lengths), measured on" in card
     built = len(runtime.built)
