@@ -2,7 +2,11 @@
 
 import gc
 import os
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The networks of tests are too small to be shared by threads, which would spin while they wait for each other. The
@@ -12,6 +16,7 @@ os.environ |= {"OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"}
 os.environ["HAT_DEVICE_LOCK"] = f"/tmp/hat-device-{os.getpid()}.lock"
 
 WORKFLOW = "tests/workflow/"
+SLOW = pytest.StashKey[int]()
 
 # No test depends on how fast the machine is.
 settings.register_profile("hat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,3 +32,41 @@ def pytest_collection_finish():
 def pytest_collection_modifyitems(items):
     """Put the tests that take longest first."""
     items.sort(key=lambda item: not item.nodeid.startswith(WORKFLOW))
+
+
+@pytest.fixture(scope="session")
+def checkpoint_file(tmp_path_factory):
+    """A function: the path of a checkpoint of the research code, ``super`` or ``sub``, written at its first use."""
+    from reference import write_checkpoint_file
+
+    return cache(lambda kind: write_checkpoint_file(kind, tmp_path_factory.mktemp("published")))
+
+
+def pytest_deselected(items):
+    """Count the slow tests that are left out; processes of xdist hand the number over at their end."""
+    config = items[0].config
+    config.stash[SLOW] = config.stash.get(SLOW, 0) + sum(item.get_closest_marker("slow") is not None for item in items)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["slow"] = config.stash[SLOW]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Take the number from a process of xdist: all of them collect the same tests."""
+    node.config.stash[SLOW] = getattr(node, "workeroutput", {}).get("slow", 0)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say in one block what did not run and why, a line a reason."""
+    reports = defaultdict(list)
+    for report in terminalreporter.stats.get("skipped", []):
+        path, _, reason = report.longrepr
+        reports[reason.removeprefix("Skipped: ")].append(Path(path).name)
+    slow = config.stash.get(SLOW, 0)
+    if not reports and not slow:
+        return
+    terminalreporter.section("not run")
+    for reason, files in sorted(reports.items()):
+        terminalreporter.line(f"{len(files)} in {', '.join(sorted(set(files)))}: {reason}")
+    if slow:
+        terminalreporter.line(f"{slow} that are marked slow: docs/development.md has their commands")

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/predictor.py [FOLDER] [--network-splits 10] [--models linear,boosting,mlp] [--rows FILE]
 
-FOLDER holds measured latencies in the published form (default ../shared/reference/latency). Ten splits, 200 held-out
+FOLDER holds measured latencies in the published form (default tests/data/latency). Ten splits, 200 held-out
 rows; our regressions are fitted to 100 other rows, the published network to 1,600. For the linear regression, which is
 what `hat latency fit` chooses there, also the part of the held-out rows within its upper bound. The first splits of all
 files come first; with FILE each fit is kept there as it ends, and an interrupted run goes on where it was. The second
@@ -66,13 +66,13 @@ def mean_of(rows: list[Figures], name: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?", default="../shared/reference/latency")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("tests/data/latency"))
     parser.add_argument("--network-splits", type=int, default=SPLITS, help="splits of the published network")
     parser.add_argument("--models", default="linear,boosting,mlp")
     parser.add_argument("--rows", type=Path, help="JSON-lines file that fits are kept in")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    files = sorted(chosen.folder.glob("*.csv"))
+    files = sorted(chosen.folder.glob("*.csv*"))
     if not files:
         print(f"{chosen.folder}: no latency file there, nothing to check")
     models = chosen.models.split(",")

@@ -7,7 +7,7 @@ one whose decoder layers attend to several encoder layers; Transformer-Base; Evo
 size. Source 30 tokens, 30 steps, beam 5. All runtimes take turns within one process, after an untimed sentence of each;
 medians, and ratios to `torch-published`, which executes the networks as the research code does; where that refuses, to
 `torch` in fp32. `direct` is CTranslate2 driven without this project. Reads the published Architectures from
-../shared/reference.
+tests/data/architectures.csv.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from hat.space.architecture import PUBLISHED_SPANS, Architecture
 from hat.space.kinds import architecture_of, shape_of
 from hat.space.shape import Shape
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "architectures.csv"
+REFERENCE = Path(__file__).parents[1] / "data" / "architectures.csv"
 VOCABULARY, LENGTH, BEAM = 32768, 30, 5
 NAMES = {"S": "HAT_wmt14ende_raspberrypi@3.5s", "several memories": "HAT_wmt14ende_raspberrypi@6.0s"}
 BASELINES = {"Transformer-Base": "transformer-base", "Evolved": "evolved-transformer"}

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/selection.py [FOLDER] [--dataset results/bibleende/local/latency/dataset.parquet]
 
-Samples are taken from measured ones: of the published files in FOLDER (default ../shared/reference/latency) 200
+Samples are taken from measured ones: of the published files in FOLDER (default tests/data/latency) 200
 held-out rows and a pool of 600, of our dataset 40 and the rest. `designed` is `latency.choice: designed`: a random row
 and one of which the regression is the least certain take turns. Means over 12 splits, and the fewest designed rows that
 do as well as 40 and as 80 random ones.
@@ -40,7 +40,7 @@ def order_of(rows: Rows, count: int, designed: bool) -> list[int]:
 
 def datasets(folder: Path, own: Path | None) -> Iterator[tuple[str, Rows, np.ndarray, int]]:
     """Name, rows, latencies and number of held-out rows."""
-    for path in sorted(folder.glob("*.csv")):
+    for path in sorted(folder.glob("*.csv*")):
         networks, latencies = read_published(path)
         yield path.stem, rows_of(networks, WORKLOAD), latencies, 200
     if own is not None:
@@ -53,7 +53,7 @@ def datasets(folder: Path, own: Path | None) -> Iterator[tuple[str, Rows, np.nda
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?", default="../shared/reference/latency")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("tests/data/latency"))
     parser.add_argument("--dataset", type=Path)
     arguments = parser.parse_args()
     for name, rows, latencies, held_out in datasets(arguments.folder, arguments.dataset):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from published_splits import packed_splits
+from reference import ARCHITECTURES
 from typer.testing import CliRunner
 
 from hat.artifacts.layout import Results
@@ -23,8 +24,6 @@ from hat.published.stages import export, get, make_data, measure, score_publishe
 from hat.schemas.catalogue import check
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT.parent / "shared/reference"
-needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="the reference data are not here")
 NAME = "HAT_wmt14ende_xeon@278.7ms_bleu@27.9"
 
 
@@ -47,9 +46,8 @@ def test_catalogue_is_complete():
     assert unknown == ["HAT_wmt14ende_titanxp@57.1ms_bleu@25.8"]
 
 
-@needs_reference
 def test_catalogue_agrees_with_the_reference():
-    with open(REFERENCE / "architectures.csv", newline="") as stream:
+    with open(ARCHITECTURES, newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 30
     for row in rows:
@@ -86,10 +84,9 @@ def test_without_the_network_it_says_where_to_put_the_file(tmp_path, monkeypatch
     assert f"put the file by hand at {location(published_model(NAME).source, tmp_path / 'downloads')}" in message
 
 
-@needs_reference
-def test_a_file_put_by_hand_is_converted_measured_and_scored(tmp_path, capsys):
+def test_a_file_put_by_hand_is_converted_measured_and_scored(tmp_path, capsys, checkpoint_file):
     results = Results(tmp_path / "results")
-    file = REFERENCE / "checkpoints/sub_checkpoint_best.pt"
+    file = checkpoint_file("sub")
     weights = read_checkpoint(file).model
     sizes = [weights[f"{side}.embed_tokens.weight"].size(0) for side in ("encoder", "decoder")]
     place = location(published_model(NAME).source, results.downloads)

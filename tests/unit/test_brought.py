@@ -1,10 +1,9 @@
 """Datasets that are brought from elsewhere, and the schema that datasets have to meet."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from reference import latencies
 from toy_device import SMALL, WIDE, true_latency_ms, workload, write_configuration, write_dictionaries
 
 from hat.artifacts.layout import Results
@@ -17,7 +16,6 @@ from hat.latency.deployed import measure_model
 from hat.latency.external import DEPTHS, OF_LAYERS, read_brought
 from hat.space.search_space import SearchSpace
 
-REFERENCE = Path(__file__).parents[2].parent / "shared/reference/latency"
 SAID = {"device": "away", "runtime": "torch-published", "precision": "fp32", "threads": 1}
 
 
@@ -58,10 +56,9 @@ def test_published_rows_become_networks_of_the_same_sums(tmp_path):
         read_brought(tmp_path / "published.csv", WIDE, workload(WIDE), SAID)
 
 
-@pytest.mark.skipif(not REFERENCE.exists(), reason=f"{REFERENCE} is absent")
 @pytest.mark.parametrize("name", ["wmt14ende_cpu_raspberrypi", "wmt14enfr_cpu_xeon"])
 def test_published_files_are_read(name):
-    frame = read_brought(REFERENCE / f"{name}.csv", WIDE, workload(WIDE), SAID)
+    frame = read_brought(latencies(name), WIDE, workload(WIDE), SAID)
     # The few rows of equal averages are one.
     assert 1990 <= len(frame) <= 2000
 

@@ -1,6 +1,7 @@
 """Figures and tables from artifacts: what they show is what the artifacts say, and what is lacking is named."""
 
 import csv
+import gzip
 import itertools
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_results import BUDGETS, write_results
+from reference import ARCHITECTURES, latencies
 from typer.testing import CliRunner
 
 from hat.cli.app import app
@@ -26,8 +28,6 @@ from hat.report.rows import rows_of
 from hat.report.style import save, styled
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT.parent / "shared" / "reference"
-SHARED = pytest.mark.skipif(not REFERENCE.is_dir(), reason="needs ../shared/reference")
 GRAPH = 'digraph x {\n\t0[label = "last", color = "0"];\n\t1[label = "middle"];\n\t2[label = "first"];\n'
 
 
@@ -263,11 +263,10 @@ def test_cost_is_read_from_its_table(tmp_path):
         cost_of(path)
 
 
-@SHARED
 def test_published_latencies_have_exact_flops():
-    rows = read_models(REFERENCE / "architectures.csv")
+    rows = read_models(ARCHITECTURES)
     assert len(rows) == 30
-    frame = read_latencies(REFERENCE / "latency" / "wmt14ende_cpu_raspberrypi.csv")
+    frame = read_latencies(latencies("wmt14ende_cpu_raspberrypi"))
     assert len(frame) == 2000 and frame["latency_ms"].between(3000, 13000).all()
     # Averages over layers lose nothing of the FLOPs.
     from hat.report.published import _flops_g
@@ -288,16 +287,17 @@ def test_published_latencies_have_exact_flops():
         assert _flops_g(averaged) == pytest.approx(row["flops_g"], abs=1e-12)
 
 
-@SHARED
 def test_published_data_alone_is_drawn_and_says_so(tmp_path, monkeypatch):
     from hat.artifacts.layout import Results
 
     monkeypatch.chdir(tmp_path)
-    models = pd.read_csv(REFERENCE / "architectures.csv")
+    models = pd.read_csv(ARCHITECTURES)
     models[models["name"].str.contains("wmt14ende_raspberrypi")].to_csv(tmp_path / "models.csv", index=False)
+    name = "wmt14ende_cpu_raspberrypi"
+    (tmp_path / f"{name}.csv").write_bytes(gzip.decompress(latencies(name).read_bytes()))
     report = {
         "published_models": str(tmp_path / "models.csv"),
-        "published_latencies": [str(REFERENCE / "latency" / "*raspberrypi.csv")],
+        "published_latencies": [str(tmp_path / "*raspberrypi.csv")],
     }
     results = Results(tmp_path / "results")
     galleries = draw_all(Settings({"report": report}, ROOT / "config"), results)

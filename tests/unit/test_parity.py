@@ -1,11 +1,11 @@
 """The networks compute what the published ones compute, on weights and batches of the research code."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from reference import PARITY
 
 from hat.config.networks import Network, Space
 from hat.data.text.special_tokens import END, PAD
@@ -18,8 +18,6 @@ from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 from hat.train.loss import projected_loss
 
-PARITY = Path(__file__).parents[3] / "shared" / "reference" / "parity"
-pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason="../shared/reference/parity is absent")
 NAMES = ("A_shared", "B_sep", "C_encdecdim")
 
 

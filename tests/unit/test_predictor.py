@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from reference import latencies
 from toy_device import SMALL, WIDE, true_latency_ms, workload
 
 from hat.errors import InputError
@@ -27,8 +28,6 @@ from hat.latency.selection import draw_architectures
 from hat.space.architecture import Architecture
 from hat.space.moves import extreme, neighbours
 from hat.space.search_space import SearchSpace
-
-PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "latency"
 
 
 def drawn(count: int, seed: int) -> list[Architecture]:
@@ -355,7 +354,6 @@ def test_report_on_noise_and_learning() -> None:
     assert floor["mape_percent"] == pytest.approx(100 * 0.02 / 1.96 * math.sqrt(2 / math.pi), rel=1e-3)
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="the reference data of the project is not here")
 def test_published_latencies_are_predicted_as_well_as_by_the_published_network() -> None:
     benchmark = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "predictor.py"))
     # MAPE of the published network, the best of three seeds, with sixteen times the rows.
@@ -367,5 +365,5 @@ def test_published_latencies_are_predicted_as_well_as_by_the_published_network()
         "wmt19ende_gpu_titanxp": 4.7,
     }
     for name, mape in published.items():
-        errors = [benchmark["fitted_errors"](PUBLISHED / f"{name}.csv", "linear", split) for split in range(4)]
+        errors = [benchmark["fitted_errors"](latencies(name), "linear", split) for split in range(4)]
         assert benchmark["mean_of"](errors, "MAPE, %") < mape

@@ -11,6 +11,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import ARCHITECTURES
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -30,7 +31,6 @@ from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "architectures.csv"
 SPACE = Space(
     qkv_dim=24,
     encoder_embed_dim=(20, 16),
@@ -98,9 +98,8 @@ def published_row(row: dict[str, str]) -> Architecture:
     )
 
 
-@pytest.mark.skipif(not REFERENCE.exists(), reason="../shared/reference/architectures.csv is absent")
 def test_every_published_architecture_exactly(tmp_path):
-    with open(REFERENCE, encoding="utf-8", newline="") as stream:
+    with open(ARCHITECTURES, encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert rows
     for row in rows:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 import torch
+from reference import PARITY, tensors
 from torch.serialization import get_safe_globals
 from typer.testing import CliRunner
 
@@ -42,9 +43,6 @@ from hat.train.loss import projected_loss
 from hat.train.stages import train_subtransformer, train_supertransformer
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
-FILES = REFERENCE / "checkpoints"
-needs_reference = pytest.mark.skipif(not FILES.is_dir(), reason="../shared/reference is absent")
 
 
 def run(*arguments):
@@ -61,9 +59,8 @@ def same(first, second):
 
 def parity_checkpoint(name):
     """A parity network as the research code would have saved it."""
-    description = json.loads((REFERENCE / "parity" / f"{name}.json").read_text())
-    with np.load(REFERENCE / "parity" / f"{name}_state.npz") as arrays:
-        model = {key: torch.from_numpy(value) for key, value in arrays.items()}
+    description = json.loads((PARITY / f"{name}.json").read_text())
+    model = tensors(PARITY / f"{name}_state.npz")
     return PublishedCheckpoint(args=description["args"], model=model, optimizer_history=[], extra_state={})
 
 
@@ -74,10 +71,9 @@ def no_settings():
 # --- the files of the research code -----------------------------------------------------------------
 
 
-@needs_reference
 @pytest.mark.parametrize("kind", ["super", "sub"])
-def test_imported_networks_compute(tmp_path, kind):
-    assert run("convert", "import", FILES / f"{kind}_checkpoint_best.pt", tmp_path).exit_code == 0
+def test_imported_networks_compute(tmp_path, kind, checkpoint_file):
+    assert run("convert", "import", checkpoint_file(kind), tmp_path).exit_code == 0
     assert artifact("training").problems(tmp_path / "config.json") == []
     config, checkpoint = read_json(tmp_path / "config.json"), checkpoints.load(tmp_path / "checkpoint.pt")
     shape = Shape(**config["shape"])
@@ -99,9 +95,8 @@ def test_imported_networks_compute(tmp_path, kind):
     assert 0 < config["validation"]["nll"] < config["validation"]["loss"] < math.log(96)
 
 
-@needs_reference
-def test_imported_subtransformer_translates(tmp_path):
-    config = import_checkpoint(FILES / "sub_checkpoint_best.pt", tmp_path / "sub")
+def test_imported_subtransformer_translates(tmp_path, checkpoint_file):
+    config = import_checkpoint(checkpoint_file("sub"), tmp_path / "sub")
     weights = checkpoints.load(tmp_path / "sub" / "checkpoint.pt")["model"]
     architecture, runtime = Architecture.from_dict(config["architecture"]), TorchRuntime(1)
     blueprint = blueprint_of(architecture, Shape(**config["shape"]))
@@ -110,9 +105,8 @@ def test_imported_subtransformer_translates(tmp_path):
     assert math.isfinite(hypothesis.score)
 
 
-@needs_reference
-def test_subtransformer_is_the_leading_slices_of_the_file(tmp_path):
-    path = FILES / "sub_checkpoint_best.pt"
+def test_subtransformer_is_the_leading_slices_of_the_file(tmp_path, checkpoint_file):
+    path = checkpoint_file("sub")
     config = import_checkpoint(path, tmp_path)
     assert config["architecture"]["encoder_embed_dim"] == 48
     assert len(config["architecture"]["decoder_ffn_dim"]) == 3
@@ -123,22 +117,21 @@ def test_subtransformer_is_the_leading_slices_of_the_file(tmp_path):
         assert bits(tensor) == bits(whole[name][tuple(slice(size) for size in tensor.shape)])
 
 
-@needs_reference
-def test_subtransformer_taken_out_of_the_supertransformer(tmp_path):
+def test_subtransformer_taken_out_of_the_supertransformer(tmp_path, checkpoint_file):
     """By --architecture, by a file whose arguments say so, and by extract: the same tensors."""
-    published = read_checkpoint(FILES / "super_checkpoint_best.pt")
-    config = import_checkpoint(FILES / "super_checkpoint_best.pt", tmp_path / "super")
+    published = read_checkpoint(checkpoint_file("super"))
+    config = import_checkpoint(checkpoint_file("super"), tmp_path / "super")
     space = SearchSpace(Settings(folder=ROOT / "config").spaces["demo"].model_validate(config["space"]))
     model = SuperTransformer(space, Shape(**config["shape"]))
     model.load_state_dict(checkpoints.load(tmp_path / "super" / "checkpoint.pt")["model"])
-    sub_args = read_checkpoint(FILES / "sub_checkpoint_best.pt").args
+    sub_args = read_checkpoint(checkpoint_file("sub")).args
     asked = {key: sub_args[key] for key in sub_args if key.endswith("_subtransformer")}
     write_checkpoint(tmp_path / "sub.pt", replace(published, args=published.args | asked))
     said = import_checkpoint(tmp_path / "sub.pt", tmp_path / "said")
     architecture = Architecture.from_dict(said["architecture"])
     assert architecture in space
     write_architecture(architecture, tmp_path / "sub.yml")
-    file = FILES / "super_checkpoint_best.pt"
+    file = checkpoint_file("super")
     assert run("convert", "import", file, tmp_path / "taken", "--architecture", tmp_path / "sub.yml").exit_code == 0
     extracted = model.extract(architecture).state_dict()
     for folder in ("said", "taken"):
@@ -150,9 +143,8 @@ def test_subtransformer_taken_out_of_the_supertransformer(tmp_path):
     assert args["encoder_embed_dim_subtransformer"] == 48
 
 
-@needs_reference
-def test_supertransformer_comes_back_bit_for_bit(tmp_path):
-    path = FILES / "super_checkpoint_best.pt"
+def test_supertransformer_comes_back_bit_for_bit(tmp_path, checkpoint_file):
+    path = checkpoint_file("super")
     assert run("convert", "import", path, tmp_path / "ours").exit_code == 0
     assert run("convert", "export", tmp_path / "ours" / "checkpoint.pt", tmp_path / "again.pt").exit_code == 0
     before, after = read_checkpoint(path), read_checkpoint(tmp_path / "again.pt")
@@ -164,9 +156,8 @@ def test_supertransformer_comes_back_bit_for_bit(tmp_path):
     )
 
 
-@needs_reference
-def test_subtransformer_comes_back_in_full_size(tmp_path):
-    path = FILES / "sub_checkpoint_best.pt"
+def test_subtransformer_comes_back_in_full_size(tmp_path, checkpoint_file):
+    path = checkpoint_file("sub")
     import_checkpoint(path, tmp_path / "ours")
     export_checkpoint(tmp_path / "ours", tmp_path / "again.pt", no_settings)
     before, after = read_checkpoint(path), read_checkpoint(tmp_path / "again.pt")
@@ -182,7 +173,6 @@ def test_subtransformer_comes_back_in_full_size(tmp_path):
     assert same(first, second)
 
 
-@needs_reference
 @pytest.mark.parametrize("name", ["A_shared", "B_sep", "C_encdecdim", "G_generate"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_networks_of_all_kinds_come_back(tmp_path, name, dtype):
@@ -299,14 +289,13 @@ def test_verbs_use_what_comes_back(project, tmp_path):
     assert all(np.array_equal(files[0][name], files[1][name]) for name in files[0].files)
 
 
-@needs_reference
-def test_own_files_have_the_structure_of_theirs(tmp_path):
+def test_own_files_have_the_structure_of_theirs(tmp_path, checkpoint_file):
     for sub, name in ((False, "super"), (True, "sub")):
         settings, *_ = own_run(tmp_path / name, share="all", norm="post", decoder_dims=[48, 32], sub=sub)
         export_checkpoint(tmp_path / name, tmp_path / f"{name}.pt", lambda chosen=settings: chosen)
         with torch.serialization.safe_globals([argparse.Namespace]):
             ours = torch.load(tmp_path / f"{name}.pt", weights_only=True)
-        theirs = read_checkpoint(FILES / f"{name}_checkpoint_best.pt")
+        theirs = read_checkpoint(checkpoint_file(name))
         assert set(ours) == {"args", "model", "optimizer_history", "extra_state", "last_optimizer_state"}
         args = vars(ours["args"])
         # The file of the SuperTransformer lacks the two depths; its reader takes None and absent as the same.
@@ -385,9 +374,8 @@ def test_other_classes_are_refused(tmp_path, legacy):
     assert not (tmp_path / "ran").exists()
 
 
-@needs_reference
-def test_what_is_allowed_does_not_leak(tmp_path):
-    path = FILES / "super_checkpoint_best.pt"
+def test_what_is_allowed_does_not_leak(tmp_path, checkpoint_file):
+    path = checkpoint_file("super")
     before = set(get_safe_globals())
     read_checkpoint(path)
     assert set(get_safe_globals()) == before
@@ -399,7 +387,6 @@ def test_what_is_allowed_does_not_leak(tmp_path):
         checkpoints.load(path)
 
 
-@needs_reference
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -414,8 +401,8 @@ def test_what_is_allowed_does_not_leak(tmp_path):
         ({"source_lang": {"a": [torch.ones(1)]}}, "args.source_lang.a: holds a Tensor, expected plain values"),
     ],
 )
-def test_wrong_arguments_are_one_sentence(tmp_path, change, sentence):
-    published, path = read_checkpoint(FILES / "super_checkpoint_best.pt"), tmp_path / "wrong.pt"
+def test_wrong_arguments_are_one_sentence(tmp_path, change, sentence, checkpoint_file):
+    published, path = read_checkpoint(checkpoint_file("super")), tmp_path / "wrong.pt"
     depths = dict.fromkeys(("encoder_layer_num_subtransformer", "decoder_layer_num_subtransformer"))
     lists = {"encoder_ffn_embed_dim_all_subtransformer": [128]} if "train_subtransformer" in change else {}
     write_checkpoint(path, replace(published, args=published.args | depths | lists | change))
@@ -426,7 +413,6 @@ def test_wrong_arguments_are_one_sentence(tmp_path, change, sentence):
     assert not (tmp_path / "out").exists()
 
 
-@needs_reference
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -439,8 +425,8 @@ def test_wrong_arguments_are_one_sentence(tmp_path, change, sentence):
         (lambda model: model.update({"decoder.layers.0.encoder_attn.in_proj_bias": torch.ones(1)}), "not the tensors"),
     ],
 )
-def test_wrong_tensors_are_one_sentence(tmp_path, change, sentence):
-    published, path = read_checkpoint(FILES / "super_checkpoint_best.pt"), tmp_path / "wrong.pt"
+def test_wrong_tensors_are_one_sentence(tmp_path, change, sentence, checkpoint_file):
+    published, path = read_checkpoint(checkpoint_file("super")), tmp_path / "wrong.pt"
     change(published.model)
     write_checkpoint(path, published)
     shown = run("convert", "import", path, tmp_path / "out")
@@ -449,26 +435,24 @@ def test_wrong_tensors_are_one_sentence(tmp_path, change, sentence):
     assert sentence in shown.stderr
 
 
-@needs_reference
-def test_files_that_are_something_else(tmp_path):
-    whole = (FILES / "super_checkpoint_best.pt").read_bytes()
+def test_files_that_are_something_else(tmp_path, checkpoint_file):
+    whole = checkpoint_file("super").read_bytes()
     torch.save({"args": argparse.Namespace()}, tmp_path / "empty.pt")
     (tmp_path / "short.pt").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.pt").write_text("not a checkpoint")
     for name in ("empty.pt", "short.pt", "text.pt", "none.pt", "."):
         shown = run("convert", "import", tmp_path / name, tmp_path / "out")
         assert (shown.exit_code, len(shown.stderr.splitlines())) == (2, 1), shown.output
-    shown = run("convert", "export", FILES / "super_checkpoint_best.pt", tmp_path / "out.pt")
+    shown = run("convert", "export", checkpoint_file("super"), tmp_path / "out.pt")
     assert (shown.exit_code, len(shown.stderr.splitlines())) == (2, 1)
 
 
-@needs_reference
-def test_architecture_must_be_inside(tmp_path):
-    sub = Architecture.from_dict(import_checkpoint(FILES / "sub_checkpoint_best.pt", tmp_path / "sub")["architecture"])
+def test_architecture_must_be_inside(tmp_path, checkpoint_file):
+    sub = Architecture.from_dict(import_checkpoint(checkpoint_file("sub"), tmp_path / "sub")["architecture"])
     with pytest.raises(InputError, match=r"outside the space: encoder_embed_dim is 56, expected of \[64, 48\]"):
-        import_checkpoint(FILES / "super_checkpoint_best.pt", tmp_path, replace(sub, encoder_embed_dim=56))
+        import_checkpoint(checkpoint_file("super"), tmp_path, replace(sub, encoder_embed_dim=56))
     with pytest.raises(InputError, match="was trained as another SubTransformer"):
-        import_checkpoint(FILES / "sub_checkpoint_best.pt", tmp_path, replace(sub, encoder_embed_dim=64))
+        import_checkpoint(checkpoint_file("sub"), tmp_path, replace(sub, encoder_embed_dim=64))
 
 
 # --- architecture files -----------------------------------------------------------------------------

@@ -3,18 +3,16 @@
 import csv
 import json
 import random
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import ARCHITECTURES
 
 from hat.config.networks import Space
 from hat.errors import InputError
 from hat.space.architecture import Architecture
 from hat.space.search_space import SearchSpace
-
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "architectures.csv"
 
 
 def choices(values: list[int], most: int = 2) -> st.SearchStrategy[tuple[int, ...]]:
@@ -170,13 +168,10 @@ def test_unknown_and_missing_fields_are_refused() -> None:
 
 
 def published_rows() -> list[dict[str, str]]:
-    if not REFERENCE.exists():
-        return []
-    with REFERENCE.open(newline="") as stream:
+    with ARCHITECTURES.open(newline="") as stream:
         return list(csv.DictReader(stream))
 
 
-@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference data of the project is not here")
 def test_published_architectures_round_trip() -> None:
     rows = published_rows()
     assert rows

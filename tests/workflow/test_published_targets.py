@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 import yaml
@@ -13,17 +12,12 @@ from hat.published.catalogue import published_model
 from hat.published.checkpoint import read_checkpoint
 
 NAME = "HAT_wmt14ende_xeon@278.7ms_bleu@27.9"
-REFERENCE = Path(__file__).parents[3] / "shared/reference"
 TARGET = f"results/published/{NAME}/bleu.txt"
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(3600),
-    pytest.mark.skipif(not REFERENCE.exists(), reason="the reference data are not here"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
-def test_a_published_network_is_converted_measured_and_scored(project, tmp_path_factory):
-    file = REFERENCE / "checkpoints/sub_checkpoint_best.pt"
+def test_a_published_network_is_converted_measured_and_scored(project, tmp_path_factory, checkpoint_file):
+    file = checkpoint_file("sub")
     weights = read_checkpoint(file).model
     sizes = [weights[f"{side}.embed_tokens.weight"].size(0) for side in ("encoder", "decoder")]
     packed = packed_splits(tmp_path_factory.mktemp("splits"), sizes)
