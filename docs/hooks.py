@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 # Files outside docs/ that have a page of their own.
 PAGES = {
     "config/README.md": "reference/configuration.md",
-    "results/README.md": "artifacts.md",
+    "results/README.md": "reference/artifacts.md",
     "CHANGELOG.md": "reference/changes.md",
     "README.md": "index.md",
 }
@@ -69,6 +69,8 @@ def rewritten(markdown, folder, page):
             return f"{match['text']}]({depth}{PAGES[name]}{anchor})"
         if name.startswith("docs/") and name.endswith(".md"):
             return f"{match['text']}]({depth}{name.removeprefix('docs/')}{anchor})"
+        if name.startswith("docs/") and target.is_file():
+            return match[0]
         if name.startswith("docs/") or name == "docs":
             return f"{match['text']}]({depth}index.md)"
         # The page says what the file is called; the file itself is in the repository.

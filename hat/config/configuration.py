@@ -29,7 +29,9 @@ class Configuration(Section):
     gpus: int = Field(
         0, ge=0, description="GPUs of a training job on each machine, each for a process of its own; 0 for the CPU"
     )
-    nodes: Positive = Field(1, description="Machines of a training job; more than one needs SLURM (docs/cluster.md)")
+    nodes: Positive = Field(
+        1, description="Machines of a training job; more than one needs SLURM (docs/how-to/cluster.md)"
+    )
     gpu_type: str = Field(
         "", description="Model of GPU that training asks a cluster for, as it calls it; empty for any"
     )

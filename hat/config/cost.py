@@ -40,7 +40,7 @@ class Cost(Section):
 
 
 class Storage(Section):
-    """A remote place, reached by one of Snakemake's storage plugins (docs/cluster.md)."""
+    """A remote place, reached by one of Snakemake's storage plugins (docs/how-to/cluster.md)."""
 
     provider: str = Field("fs", pattern=r"^[a-z0-9-]+$", description="Plugin: fs, s3, gcs, ...")
     prefix: str = Field("", description="What the names of copies begin with, such as s3://bucket/hat; empty for none")

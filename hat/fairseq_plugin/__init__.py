@@ -1,6 +1,6 @@
 """A ``--user-dir`` package with which fairseq trains and generates SubTransformers (``--arch hat_subtransformer``).
 
-fairseq alone imports this; nothing of ``hat`` does. docs/fairseq.md has the commands.
+fairseq alone imports this; nothing of ``hat`` does. docs/how-to/fairseq.md has the commands.
 """
 
 import sys

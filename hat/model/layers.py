@@ -89,7 +89,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causa
     """Fused scaled dot-product attention, [B, H, T, K] x [B, H, S, K] -> [B, H, T, K].
 
     On a CPU in fp32 even under bf16 autocast: in bf16 the fused kernel takes five times as long there, forward and
-    backward together (docs/benchmarks.md).
+    backward together (docs/benchmarks/training.md).
     """
     if query.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal)

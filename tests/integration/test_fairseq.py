@@ -1,6 +1,6 @@
 """A real fairseq beside ours: it reads our data and trains on it, gives the same translations, and we read its files.
 
-It needs an environment of its own (docs/fairseq.md); the variable HAT_FAIRSEQ names its folder of programs.
+It needs an environment of its own (docs/how-to/fairseq.md); the variable HAT_FAIRSEQ names its folder of programs.
 """
 
 import json

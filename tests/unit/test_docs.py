@@ -16,7 +16,7 @@ from hat.config.settings import Settings
 from hat.workflow.targets import check_targets
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "config" / "README.md"]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "config" / "README.md"]
 BLOCK = re.compile(r"(?P<run><!-- run -->\n\s*)?^(?P<indent> *)```sh\n(?P<code>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 # What stands for a name of the reader's.
 PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b|\[|…|\.\.\.|\bNAME\b")

@@ -12,7 +12,7 @@ rule train_supertransformer:
         "results/logs/{task}/supertransformer.log",
     benchmark:
         "results/benchmarks/{task}/supertransformer.tsv"
-    # With `--cache`, between workflows: docs/cluster.md.
+    # With `--cache`, between workflows: docs/how-to/cluster.md.
     cache: CACHED
     threads: all_cores
     resources:
