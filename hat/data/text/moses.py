@@ -2,7 +2,8 @@
 
 The tokeniser follows tokenizer.perl rule by rule. Its rules never look further than the characters on both sides of
 a space, so that every stretch of text between spaces is tokenised once and remembered; what depends on the words
-around it, a full stop at the end of a word, is decided afterwards. docs/benchmarks/data.md has the measurements behind this.
+around it, a full stop at the end of a word, is decided afterwards. docs/benchmarks/data.md has the measurements behind
+this.
 """
 
 import re
