@@ -1,5 +1,9 @@
-"""What mkdocs does beside building pages: generated pages, links out of docs/, pages that no one named in the nav."""
+"""What mkdocs does beside building pages: generated pages, links out of docs/, pages that are missing in the nav.
 
+``python docs/hooks.py`` draws docs/images/workflow.svg again, after a change of the rules.
+"""
+
+import io
 import re
 import subprocess
 import sys
@@ -24,7 +28,7 @@ LINK = re.compile(r"(?P<text>\[[^\]]*)\]\((?P<target>[^)#:\s]+)(?P<anchor>#[^)]*
 
 
 def on_files(files, config):
-    """Add the generated pages and the picture of the workflow."""
+    """Add the generated pages, and those that the nav lacks."""
     changes = (ROOT / "CHANGELOG.md").read_text()
     configuration = (ROOT / "config/README.md").read_text()
     for name, content in (
@@ -32,7 +36,6 @@ def on_files(files, config):
         ("reference/configuration.md", rewritten(configuration, ROOT / "config", "reference/configuration.md")),
         ("reference/changes.md", rewritten(changes, ROOT, "reference/changes.md")),
         *schemas(),
-        ("workflow.png", workflow()),
     ):
         files.append(File.generated(config, name, content=content))
     named = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]))
@@ -127,9 +130,10 @@ def command_line():
 
 
 def workflow():
-    """The rules of the workflow as a picture, from Snakemake's own graph."""
+    """The rules of the workflow as an SVG, from Snakemake's own graph."""
+    import matplotlib
+
     from hat.report.drawings.workflow import workflow_of
-    from hat.report.style import save
     from hat.report.style import styled
 
     command = [sys.executable, "-m", "snakemake", "--nolock", "--dry-run", "--rulegraph", "dot", "--"]
@@ -138,6 +142,12 @@ def workflow():
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "workflow.dot"
         graph.write_text(shown.stdout)
-        with styled():
-            save(Path(folder), workflow_of(graph))
-        return (Path(folder) / "workflow.png").read_bytes()
+        # Labels stay text, and the same rules give the same bytes.
+        with styled(), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hat"}):
+            picture = io.StringIO()
+            workflow_of(graph).figure.savefig(picture, format="svg", metadata={"Date": None})
+    return picture.getvalue()
+
+
+if __name__ == "__main__":
+    (ROOT / "docs/images/workflow.svg").write_text(workflow())
