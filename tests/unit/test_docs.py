@@ -19,6 +19,8 @@ from hat.workflow.targets import check_targets
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "config" / "README.md"]
 BLOCK = re.compile(r"(?P<run><!-- run -->\n\s*)?^(?P<indent> *)```sh\n(?P<code>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+# Folders with files that name pages.
+NAMING = ("hat", "tests", "workflow", "config", "docs")
 # What stands for a name of the reader's.
 PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b|\[|…|\.\.\.|\bNAME\b")
 
@@ -106,14 +108,25 @@ def test_the_picture_of_the_workflow_shows_its_rules():
 
 def test_every_page_that_is_named_exists():
     """Code, configuration and pages that name a page of the documentation."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     named = set()
-    for name in listed.split("\0"):
-        path = ROOT / name
-        if path.suffix in {".py", ".md", ".smk", ".yaml", ".yml", ".toml", ".json"} and path.is_file():
+    for path in [*ROOT.glob("*.*"), *(path for name in NAMING for path in (ROOT / name).rglob("*"))]:
+        if path.suffix in {".py", ".md", ".smk", ".yaml", ".yml", ".toml", ".json", ".rst"} and path.is_file():
             named |= set(re.findall(r"\bdocs/[\w/-]+\.(?:md|svg|png)", path.read_text()))
     assert len(named) > 20
     assert [page for page in sorted(named) if not (ROOT / page).is_file()] == []
+
+
+def test_packages_are_listed_in_the_order_of_their_imports():
+    text = (ROOT / "docs/development/index.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    folders = {path.parent.name for path in (ROOT / "hat").glob("*/__init__.py")}
+    assert set(listed) == folders - {"fairseq_plugin"}
+    wrong = []
+    for place, package in enumerate(listed):
+        for path in (ROOT / "hat" / package).rglob("*.py"):
+            imported = re.findall(r"^\s*(?:from|import) hat\.(\w+)", path.read_text(), re.MULTILINE)
+            wrong += [(path.name, other) for other in imported if other in listed[place + 1 :]]
+    assert wrong == []
 
 
 def test_the_site_is_built_strictly(tmp_path):
