@@ -54,9 +54,7 @@ def table(
 
     settings = settings_of(context)
     demo = settings.configuration.demo
-    summary = write_summary(
-        device_scope(context, task or demo.task, device or demo.device), budgets or []
-    )
+    summary = write_summary(device_scope(context, task or demo.task, device or demo.device), budgets or [])
     print_json(summary) if as_json else print_summary(summary)
 
 
