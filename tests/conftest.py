@@ -69,4 +69,4 @@ def pytest_terminal_summary(terminalreporter, config):
     for reason, files in sorted(reports.items()):
         terminalreporter.line(f"{len(files)} in {', '.join(sorted(set(files)))}: {reason}")
     if slow:
-        terminalreporter.line(f"{slow} that are marked slow: docs/development.md has their commands")
+        terminalreporter.line(f"{slow} that are marked slow: docs/development/tests.md has their commands")
