@@ -21,7 +21,7 @@ from hat.errors import InputError
 from hat.runtime import runtime
 from hat.runtime.base import Blueprint, Decoding
 from hat.runtime.inherited import envelope, inherited_weights
-from hat.runtime.kmeans.stored import TABLES, counted_size
+from hat.runtime.kmeans.stored import counted_size
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.runtime.torch.runtime import weights_of
 from hat.runtime.weights_file import WEIGHTS, save_weights
@@ -29,6 +29,7 @@ from hat.shortlist.stored import deployed_shortlist
 from hat.space.architecture import Architecture
 from hat.space.kinds import AnyArchitecture, describe, described
 from hat.space.shape import Shape, shared_names
+from hat.space.tensors import EMBEDDING_TENSORS
 from hat.train import checkpoints
 
 
@@ -92,7 +93,7 @@ def export_model(
     def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> dict[str, Any]:
         runtime(*executor, target.threads).write(folder, blueprint, weights, shortlist)
         counted = {} if bits is None else {"bits": bits, "counted_size": counted_size(folder / WEIGHTS).to_dict()}
-        inner = sum(tensor.size for name, tensor in weights.items() if name not in TABLES)
+        inner = sum(tensor.size for name, tensor in weights.items() if name not in EMBEDDING_TENSORS)
         return {"parameters_without_embeddings": inner, **counted}
 
     export = _Export(

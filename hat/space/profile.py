@@ -28,6 +28,7 @@ from hat.space.architecture import Architecture
 from hat.space.evolved import EvolvedArchitecture
 from hat.space.kinds import AnyArchitecture
 from hat.space.shape import Shape
+from hat.space.tensors import parameter_counts
 
 # The published WMT tasks; what a published file leaves open.
 PUBLISHED_SHAPE = Shape(
@@ -70,20 +71,19 @@ class Profile:
             InputError: a head count does not divide the width of queries, keys and values.
         """
         if isinstance(architecture, EvolvedArchitecture):
-            encoder = decoder = architecture.width
-            layers, inner = profile_evolved.layer_params(architecture), profile_evolved.macs(architecture, length)
+            inner = profile_evolved.macs(architecture, length)
         else:
             for name in ("encoder_heads", "decoder_self_heads", "decoder_cross_heads"):
                 for heads in getattr(architecture, name):
                     if shape.qkv_dim % heads:
                         raise InputError(f"{name} contains {heads}, expected divisors of qkv_dim ({shape.qkv_dim})")
-            encoder, decoder = architecture.encoder_embed_dim, architecture.decoder_embed_dim
-            layers, inner = _layer_params(architecture, shape), _macs(architecture, shape, length)
+            inner = _macs(architecture, shape, length)
+        embeddings, others = parameter_counts(architecture, shape)
         return cls(
             length=length,
-            params=layers + _embedding_params(encoder, decoder, shape),
-            params_without_embeddings=layers,
-            flops=2 * (inner + length * decoder * shape.target_vocabulary),
+            params=embeddings + others,
+            params_without_embeddings=others,
+            flops=2 * (inner + length * architecture.decoder_embed_dim * shape.target_vocabulary),
             flops_without_last_layer=2 * inner,
         )
 
@@ -96,37 +96,6 @@ class Profile:
     def memory_bytes_without_embeddings(self) -> dict[str, int]:
         """The same for the weights without embeddings."""
         return {name: -(-self.params_without_embeddings * bits // 8) for name, bits in BITS.items()}
-
-
-def _layer_params(architecture: Architecture, shape: Shape) -> int:
-    """Weights and biases of the layers and of the final norms."""
-    encoder, decoder, qkv = architecture.encoder_embed_dim, architecture.decoder_embed_dim, shape.qkv_dim
-
-    def linear(inner: int, outer: int) -> int:
-        return (inner + 1) * outer
-
-    def attention(dim: int, memory_dim: int) -> int:
-        return linear(dim, qkv) + 2 * linear(memory_dim, qkv) + linear(qkv, dim) + 2 * dim
-
-    def feed_forward(dim: int, ffn_dim: int) -> int:
-        return linear(dim, ffn_dim) + linear(ffn_dim, dim) + 2 * dim
-
-    total = sum(
-        attention(encoder, encoder) + feed_forward(encoder, ffn_dim) for ffn_dim in architecture.encoder_ffn_dim
-    )
-    total += sum(
-        attention(decoder, decoder) + attention(decoder, encoder) + feed_forward(decoder, ffn_dim)
-        for ffn_dim in architecture.decoder_ffn_dim
-    )
-    return total + (0 if shape.norm == "post" else 2 * encoder + 2 * decoder)
-
-
-def _embedding_params(encoder: int, decoder: int, shape: Shape) -> int:
-    """Weights of the embedding tables and of the output projection, by the widths of both stacks."""
-    if shape.share_embeddings == "all":
-        return shape.source_vocabulary * max(encoder, decoder)
-    tables = 1 if shape.share_embeddings == "decoder" else 2
-    return shape.source_vocabulary * encoder + tables * shape.target_vocabulary * decoder
 
 
 def _macs(architecture: Architecture, shape: Shape, length: int) -> int:

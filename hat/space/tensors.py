@@ -1,6 +1,8 @@
 """Names and shapes of a network's tensors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
+from math import prod
 from typing import TYPE_CHECKING
 
 from hat.space.evolved import (
@@ -12,37 +14,70 @@ from hat.space.evolved import (
     FFN_FACTOR,
     EvolvedArchitecture,
 )
-from hat.space.shape import Shape
+from hat.space.shape import Shape, shared_names
 
 if TYPE_CHECKING:
     from hat.space.kinds import AnyArchitecture
 
 
+# Tensors whose size depends on the dictionaries.
+EMBEDDING_TENSORS = frozenset({"source_embedding.weight", "target_embedding.weight", "projection.weight"})
 # Names and shapes of tensors.
 _Tensors = Iterator[tuple[str, tuple[int, ...]]]
+_Sizes = tuple[int, ...]
 
 
 def weight_shapes(architecture: "AnyArchitecture", shape: Shape) -> _Tensors:
     """Names and shapes of a network's tensors, as the networks of :mod:`hat.model.networks` have them."""
+    for name, tensors, sizes in _parts(architecture, shape):
+        yield from tensors(name, *sizes)
+
+
+def parameter_counts(architecture: "AnyArchitecture", shape: Shape) -> tuple[int, int]:
+    """Parameters of a network: those of the embedding tables and the output projection, and all others.
+
+    A tensor that shares the weights of another one counts once.
+    """
+    shared = shared_names(shape)
+    embeddings = others = 0
+    for name, tensors, sizes in _parts(architecture, shape):
+        if f"{name}.weight" in EMBEDDING_TENSORS:
+            embeddings += 0 if f"{name}.weight" in shared else _count(tensors, sizes)
+        else:
+            others += _count(tensors, sizes)
+    return embeddings, others
+
+
+@cache
+def _count(tensors: Callable[..., _Tensors], sizes: _Sizes) -> int:
+    return sum(prod(dimensions) for _, dimensions in tensors("", *sizes))
+
+
+def _parts(architecture: "AnyArchitecture", shape: Shape) -> Iterator[tuple[str, Callable[..., _Tensors], _Sizes]]:
+    """Parts of a network: a name, what makes its tensors, and the sizes that this takes."""
     encoder, decoder, share = architecture.encoder_embed_dim, architecture.decoder_embed_dim, shape.share_embeddings
     source = (shape.source_vocabulary, max(encoder, decoder) if share == "all" else encoder)
     target = source if share == "all" else (shape.target_vocabulary, decoder)
-    yield "source_embedding.weight", source
-    yield "target_embedding.weight", target
-    yield "projection.weight", (shape.target_vocabulary, decoder) if share == "none" else target
+    yield "source_embedding", _table, source
+    yield "target_embedding", _table, target
+    yield "projection", _table, (shape.target_vocabulary, decoder) if share == "none" else target
     if isinstance(architecture, EvolvedArchitecture):
         for number in range(architecture.encoder_cells):
-            yield from _encoder_cell(f"encoder.{number}", architecture.width)
+            yield f"encoder.{number}", _encoder_cell, (architecture.width,)
         for number in range(architecture.decoder_cells):
-            yield from _decoder_cell(f"decoder.{number}", architecture.width)
+            yield f"decoder.{number}", _decoder_cell, (architecture.width,)
     else:
         for number, ffn in enumerate(architecture.encoder_ffn_dim):
-            yield from _layer(f"encoder.{number}", encoder, ffn, shape.qkv_dim)
+            yield f"encoder.{number}", _layer, (encoder, ffn, shape.qkv_dim)
         for number, ffn in enumerate(architecture.decoder_ffn_dim):
-            yield from _layer(f"decoder.{number}", decoder, ffn, shape.qkv_dim, memory=encoder)
+            yield f"decoder.{number}", _layer, (decoder, ffn, shape.qkv_dim, encoder)
     if shape.norm != "post":
-        yield from _norm("encoder_norm", encoder)
-        yield from _norm("decoder_norm", decoder)
+        yield "encoder_norm", _norm, (encoder,)
+        yield "decoder_norm", _norm, (decoder,)
+
+
+def _table(name: str, rows: int, dim: int) -> _Tensors:
+    yield f"{name}.weight", (rows, dim)
 
 
 def _linear(name: str, inner: int, outer: int, *, bias: bool = True) -> _Tensors:
@@ -66,7 +101,7 @@ def _attention(name: str, dim: int, qkv: int, *, memory: int | None = None, bias
     yield from _linear(f"{name}.out", qkv, dim, bias=bias)
 
 
-def _layer(name: str, dim: int, ffn: int, qkv: int, *, memory: int | None = None) -> _Tensors:
+def _layer(name: str, dim: int, ffn: int, qkv: int, memory: int | None = None) -> _Tensors:
     """A layer of a Transformer; one of the decoder attends to a memory of so many features."""
     yield from _attention(f"{name}.attention", dim, qkv)
     yield from _norm(f"{name}.attention_residual.norm", dim)

@@ -24,8 +24,8 @@ from hat.errors import InputError
 from hat.runtime.base import Weights
 from hat.runtime.kmeans.cluster import Clusters, cluster
 from hat.space.shape import Shape, shared_names
+from hat.space.tensors import EMBEDDING_TENSORS
 
-TABLES = frozenset({"source_embedding.weight", "target_embedding.weight", "projection.weight"})
 CODEBOOK, INDICES, SHAPE = ":codebook", ":indices", ":shape"
 
 
@@ -63,7 +63,7 @@ def write_quantised(path: Path, weights: Weights, shape: Shape, quantisation: Qu
     for name, tensor in weights.items():
         if name in shared:
             continue
-        if tensor.ndim < 2 or (name in TABLES and not quantisation.embeddings):
+        if tensor.ndim < 2 or (name in EMBEDDING_TENSORS and not quantisation.embeddings):
             arrays[name] = tensor
             continue
         try:
