@@ -16,7 +16,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, cast
 
-from hat.artifacts.missing import Lacking, absent
+from hat.artifacts.missing import missing_file
 from hat.errors import HatError, InputError
 
 
@@ -144,7 +144,7 @@ def read_json(path: Path | str) -> dict[str, Any]:
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise absent(path) from None
+        raise missing_file(path) from None
     except (json.JSONDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
         raise InputError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(value, dict):
@@ -265,8 +265,8 @@ def only_one(folder: Path | str, what: str) -> Iterator[None]:
         yield
 
 
-def weights_digest(path: Path) -> str:
-    """SHA-256 of a checkpoint.
+def file_digest(path: Path | str) -> str:
+    """SHA-256 of a file, in hexadecimal digits.
 
     Raises:
         InputError: there is no such file.
@@ -275,4 +275,4 @@ def weights_digest(path: Path) -> str:
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except FileNotFoundError:
-        raise Lacking(path, path) from None
+        raise missing_file(path) from None

@@ -1,4 +1,4 @@
-"""What is lacking, said in one sentence with the target that makes it."""
+"""Errors about missing artifacts: one sentence that names the Snakemake target that makes them."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from hat.artifacts.layout import target_of
 from hat.errors import InputError
 
 
-class Lacking(InputError):
-    """An artifact that has not been made yet.
+class MissingArtifact(InputError):
+    """An artifact does not exist yet.
 
     Args:
-        missing: the artifact, or what it is about.
-        target: what ``snakemake`` has to be asked for.
+        missing: the artifact, or a description of it.
+        target: the Snakemake target that makes it.
     """
 
     def __init__(self, missing: Path | str, target: Path | str) -> None:
@@ -19,22 +19,22 @@ class Lacking(InputError):
         super().__init__(f"{missing} is missing; `snakemake {target}` makes it")
 
 
-def needed(path: Path, target: Path | None = None) -> Path:
-    """The path of an artifact that exists.
+def require_artifact(path: Path, target: Path | None = None) -> Path:
+    """Return the path of an artifact that exists.
 
     Args:
         path: the artifact.
-        target: what Snakemake has to be asked for to have it; the artifact itself where absent.
+        target: the Snakemake target that makes it; by default the artifact itself.
 
     Raises:
-        Lacking: it does not exist.
+        MissingArtifact: it does not exist.
     """
     if not path.exists():
-        raise Lacking(path, target or path)
+        raise MissingArtifact(path, target or path)
     return path
 
 
-def absent(path: Path | str) -> InputError:
-    """The error of a file that does not exist; of an artifact of the workflow it names what makes it."""
+def missing_file(path: Path | str) -> InputError:
+    """Make the error for a file that does not exist; for an artifact it names the target that makes it."""
     target = target_of(path)
-    return InputError(f"{path}: no such file") if target is None else Lacking(path, target)
+    return InputError(f"{path}: no such file") if target is None else MissingArtifact(path, target)

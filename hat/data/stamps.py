@@ -5,8 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts.files import digest, read_json, write_json
-from hat.data.sources.download import sha256_of
+from hat.artifacts.files import digest, file_digest, read_json, write_json
 from hat.errors import InputError
 
 
@@ -28,7 +27,7 @@ class Stamps:
     @staticmethod
     def stamp(inputs: Sequence[Path], settings: Any) -> str:
         """Digest of the content of the inputs, the settings and the version of the program."""
-        return digest([[sha256_of(path) for path in inputs], settings, version("hat")])
+        return digest([[file_digest(path) for path in inputs], settings, version("hat")])
 
     def holds(self, path: Path, stamp: str) -> bool:
         """Whether ``path`` is finished, unchanged in size, and made from what ``stamp`` says."""

@@ -4,12 +4,11 @@ Score and latency are measured with the folder, so they come after it. Adding th
 does nor the time stamp of ``model.json``, by which later stages know whether they are still up to date.
 """
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts.files import only_one, read_json, write_json, write_text
+from hat.artifacts.files import file_digest, only_one, read_json, write_json, write_text
 from hat.deploy.folder import DESCRIPTION
 
 CARD = "README.md"
@@ -21,9 +20,7 @@ def file_list(folder: Path) -> dict[str, dict[str, Any]]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in (DESCRIPTION, CARD) and not path.name.startswith("."):
-            with open(path, "rb") as stream:
-                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-            found[name] = {"bytes": path.stat().st_size, "sha256": sha256}
+            found[name] = {"bytes": path.stat().st_size, "sha256": file_digest(path)}
     return found
 
 

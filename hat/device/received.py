@@ -1,6 +1,5 @@
 """Deployed folders on a device: files by their digest, so that none is sent twice, and a cut transfer goes on."""
 
-import hashlib
 import os
 import re
 import shutil
@@ -8,18 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hat.artifacts.files import digest, disk_error
+from hat.artifacts.files import digest, disk_error, file_digest
 from hat.errors import InputError
 
 SHA256 = re.compile(r"^[0-9a-f]{64}\Z")
 NAME = re.compile(r"^(?!\.)[A-Za-z0-9_.-]+(/(?!\.)[A-Za-z0-9_.-]+)*\Z")
 PART = ".part"
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def listing(folder: Path) -> dict[str, dict[str, Any]]:

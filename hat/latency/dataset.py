@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from hat.artifacts.files import atomic, canonical_json, read_jsonl
-from hat.artifacts.missing import absent
+from hat.artifacts.missing import missing_file
 from hat.errors import InputError
 from hat.latency.samples import LatencySample
 from hat.space.architecture import Architecture
@@ -22,7 +22,7 @@ def read_shard(path: Path) -> tuple[dict[str, Any], list[LatencySample]]:
         InputError: the file is missing or is no such file.
     """
     if not path.exists():
-        raise absent(path)
+        raise missing_file(path)
     rows = read_jsonl(path)
     if not rows or rows[0].get("kind") != FIRST_ROW:
         raise InputError(f"{path}: not a file of latency samples")
@@ -62,7 +62,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
         InputError: the file is missing or not Parquet.
     """
     if not path.exists():
-        raise absent(path)
+        raise missing_file(path)
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:

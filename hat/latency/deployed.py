@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import only_one, provenance, read_json, write_json
-from hat.artifacts.missing import Lacking
+from hat.artifacts.missing import MissingArtifact
 from hat.config.latency import Latency
 from hat.config.scope import BudgetScope, DeviceScope
 from hat.deploy.card import add_figures
@@ -45,7 +45,7 @@ def measure_deployed(scope: DeviceScope, model: Path, workload: Workload, title:
         InputError: the folder is missing.
     """
     if not model.is_dir():
-        raise Lacking(model, model / DESCRIPTION)
+        raise MissingArtifact(model, model / DESCRIPTION)
     rules = scope.task_settings.latency
     repeats = REPEATS * rules.repeats
     total = repeats * len(workload.pairs) * rules.passes

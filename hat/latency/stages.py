@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hat.artifacts.files import digest, only_one, provenance, read_json, read_jsonl, write_json, write_text
-from hat.artifacts.missing import absent
+from hat.artifacts.missing import missing_file
 from hat.config.scope import DeviceScope
 from hat.device.connection import Conditions, check_reachable, connect
 from hat.errors import InputError
@@ -76,7 +76,7 @@ def read_architectures(path: Path) -> list[Architecture]:
         InputError: the file is missing or is no such file.
     """
     if not path.exists():
-        raise absent(path)
+        raise missing_file(path)
     rows = read_jsonl(path)
     if not rows or rows[0].get("kind") != FIRST_ROW:
         raise InputError(f"{path}: not a list of Architectures")

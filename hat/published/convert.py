@@ -1,6 +1,5 @@
 """Checkpoints of the research code into folders of ours, and back."""
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hat.artifacts.files import digest, provenance, read_json, write_json
+from hat.artifacts.files import digest, file_digest, provenance, read_json, write_json
 from hat.config.networks import Network
 from hat.config.settings import Settings
 from hat.errors import InputError
@@ -67,7 +66,7 @@ def import_checkpoint(path: Path, out: Path, architecture: Architecture | None =
     model: Transformer = full if chosen is None else full.extract(chosen)
     what = {"space": subject.space.model_dump(mode="json")} if chosen is None else {"architecture": chosen.to_dict()}
     args = published.args if chosen == subject.architecture else with_architecture(published.args, chosen)
-    identity = digest({"file": _sha256(path), **what})
+    identity = digest({"file": file_digest(path), **what})
     origin = provenance(seed=args.get("seed"), settings={"identity": identity})
     history = published.optimizer_history
     config = {
@@ -242,8 +241,3 @@ def _shared(model: Weights, shape: Shape) -> Weights:
     if shape.share_embeddings == "all":
         model["decoder.embed_tokens.weight"] = model["encoder.embed_tokens.weight"]
     return model
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -6,7 +6,7 @@ from typing import Any
 
 from hat.artifacts.files import read_json
 from hat.artifacts.layout import Results
-from hat.artifacts.missing import needed
+from hat.artifacts.missing import require_artifact
 from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.latency.predictor.predictor import LatencyPredictor
@@ -38,7 +38,7 @@ def explain(settings: Settings, results: Results, file: Path, device: str, task:
     if name is None:
         raise InputError(f"{file}: belongs to no task, so say which: --task, one of {', '.join(settings.tasks)}")
     settings.task(name)
-    path = needed(results.predictor(name, device) / "predictor.json")
+    path = require_artifact(results.predictor(name, device) / "predictor.json")
     predictor = LatencyPredictor.from_dict(read_json(path), str(path))
     parts = predictor.breakdown(architecture)
     total = math.fsum(parts.values())

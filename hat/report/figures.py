@@ -7,7 +7,7 @@ from typing import Any
 
 from hat.artifacts.files import write_json, write_text
 from hat.artifacts.layout import Results
-from hat.artifacts.missing import Lacking
+from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.errors import InputError
@@ -49,7 +49,7 @@ class Gallery:
             with styled():
                 drawing = draw()
                 save(self.folder, drawing)
-        except Lacking as error:
+        except MissingArtifact as error:
             self.lacking.append({"name": name, "missing": error.missing, "target": error.target})
             # What an earlier run drew from an artifact that has gone is no longer true.
             for kind in KINDS:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hat.artifacts.files import provenance, read_json
 from hat.artifacts.layout import Results
-from hat.artifacts.missing import Lacking
+from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.config.variants import FORMS
@@ -328,7 +328,7 @@ def make_tables(settings: Settings, results: Results) -> dict[str, list[Row]]:
     return {name: without_empty(table.rows(settings, results, rows)) for name, table in TABLES.items()}
 
 
-def write_tables(settings: Settings, results: Results) -> tuple[list[Path], list[Lacking]]:
+def write_tables(settings: Settings, results: Results) -> tuple[list[Path], list[MissingArtifact]]:
     """Write results/tables/NAME.{csv,md,json} of every table that has rows.
 
     Returns:
@@ -339,7 +339,7 @@ def write_tables(settings: Settings, results: Results) -> tuple[list[Path], list
     for name, rows in make_tables(settings, results).items():
         table, path = TABLES[name], results.tables / name
         if not rows:
-            lacking.append(Lacking(f"{path}: a row of the table", table.target))
+            lacking.append(MissingArtifact(f"{path}: a row of the table", table.target))
             continue
         body = markdown(table.title, table.columns, rows, [table.legend])
         write_document(path, {"title": table.title, "rows": rows, "provenance": made}, body)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hat.artifacts.files import digest, read_json, write_json
 from hat.artifacts.layout import OF_A_DEVICE, OF_A_TASK, Results
-from hat.artifacts.missing import needed
+from hat.artifacts.missing import require_artifact
 from hat.config.scope import BudgetScope, DeviceScope, TaskScope
 from hat.config.settings import BUDGET, Settings, budget_ms
 from hat.data.significance import compare
@@ -191,11 +191,11 @@ def samples(place: DeviceScope) -> Iterator[Row]:
     """The measured Architectures of a place: dimensions, FLOPs, latency with its interval.
 
     Raises:
-        Lacking: nothing was measured.
+        MissingArtifact: nothing was measured.
     """
     import pandas as pd
 
-    path = needed(place.latency / "dataset.parquet")
+    path = require_artifact(place.latency / "dataset.parquet")
     shape = task_shape(TaskScope(place.settings, place.results, place.task), missing=PUBLISHED_SHAPE.source_vocabulary)
     for row in pd.read_parquet(path).to_dict("records"):
         architecture = Architecture.from_dict(json.loads(row["architecture"]), str(path))

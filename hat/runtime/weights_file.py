@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hat.artifacts.files import atomic
-from hat.artifacts.missing import absent
+from hat.artifacts.missing import missing_file
 from hat.errors import InputError
 from hat.runtime.base import Weights
 from hat.runtime.kmeans.stored import read_weights
@@ -38,6 +38,6 @@ def load_weights(path: Path, shape: Shape) -> Weights:
         weights = read_weights(path)
         return weights | {name: weights[origin] for name, origin in shared_names(shape).items()}
     except FileNotFoundError:
-        raise absent(path) from None
+        raise missing_file(path) from None
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
         raise InputError(f"{path}: not a whole file of weights ({error})") from None

@@ -6,16 +6,13 @@ import torch
 
 from hat.config.scope import TaskScope
 from hat.data.binary.batches import length_batches
-from hat.data.task_shape import task_shape
 from hat.data.validation_texts import ValidationTexts
 from hat.model.base import EncoderDecoder
-from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Decoding
 from hat.runtime.beam import BATCH_TOKENS, BEAM, compared_decoding
 from hat.runtime.torch.runtime import TorchModel
 from hat.space.architecture import Architecture
-from hat.space.search_space import SearchSpace
-from hat.train import checkpoints
+from hat.train.parent import load_parent
 
 
 class BleuOfInherited:
@@ -35,8 +32,7 @@ class BleuOfInherited:
         chosen = scope.task_settings
         torch.set_num_threads(1)
         self._device = torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
-        self._parent = SuperTransformer(SearchSpace(scope.space), task_shape(scope))
-        self._parent.load_state_dict(checkpoints.load(scope.supertransformer / "checkpoint.pt")["model"])
+        self._parent = load_parent(scope).model
         self._texts = ValidationTexts(scope, chosen.search.validation_sentences)
         self._decoding = compared_decoding(chosen.scoring)
 

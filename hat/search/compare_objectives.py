@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hat.artifacts.files import only_one, provenance, weights_digest, write_json
+from hat.artifacts.files import file_digest, only_one, provenance, write_json
 from hat.config.scope import TaskScope
 from hat.data.chunks import in_chunks
 from hat.errors import InputError
@@ -39,7 +39,7 @@ def compare_objectives(scope: TaskScope, count: int) -> Path:
         raise InputError(f"--count is {count}, expected at least 3 Architectures to rank")
     points = list(draw_architectures(SearchSpace(scope.space), count, scope.settings.seed, "random"))
     path = scope.evaluations.with_name("objectives.json")
-    weights = weights_digest(scope.supertransformer / "checkpoint.pt")
+    weights = file_digest(scope.supertransformer / "checkpoint.pt")
     found: dict[str, list[float]] = {"loss": [], "bleu": []}
     with (
         only_one(path.parent, "Comparing objectives"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from hat.artifacts.files import digest, weights_digest
+from hat.artifacts.files import digest, file_digest
 from hat.config.scope import DeviceScope, TaskScope
 from hat.config.search import Search
 from hat.latency.stages import load_predictor
@@ -33,7 +33,7 @@ class SearchSetting:
         self.chosen: Search = scope.task_settings.search
         self.space = SearchSpace(scope.device_space)
         self.predictor = load_predictor(scope)
-        self.weights = weights_digest(scope.supertransformer / "checkpoint.pt")
+        self.weights = file_digest(scope.supertransformer / "checkpoint.pt")
 
     @contextmanager
     def evaluator(self) -> Iterator[Evaluator]:

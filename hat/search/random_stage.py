@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hat.artifacts.files import only_one, provenance
 from hat.artifacts.layout import RANDOM_SEARCH, SEARCH
-from hat.artifacts.missing import needed
+from hat.artifacts.missing import require_artifact
 from hat.config.scope import BudgetScope
 from hat.config.settings import budget_ms
 from hat.latency.dataset import write_parquet
@@ -29,7 +29,7 @@ def random_search(scope: BudgetScope) -> Path:
         InputError: the budget is no budget, or the search, the predictor or the SuperTransformer is missing.
     """
     limit_ms, folder = budget_ms(scope.budget), scope.folder
-    searched = read_candidates(needed(folder / SEARCH))
+    searched = read_candidates(require_artifact(folder / SEARCH))
     setting = SearchSetting(scope)
     chosen = setting.chosen.model_copy(update={"evaluations": 1 + max(found.order for found in searched)})
     with only_one(folder, f"Drawing for {scope.budget}"), setting.evaluator() as evaluator:

@@ -7,13 +7,11 @@ from functools import cached_property
 
 import torch
 
-from hat.artifacts.files import JsonLinesLog, digest, read_jsonl, weights_digest
+from hat.artifacts.files import JsonLinesLog, digest, file_digest, read_jsonl
 from hat.config.scope import TaskScope
 from hat.data.binary.batches import length_batches
 from hat.data.significance import compare
-from hat.data.task_shape import task_shape
 from hat.data.validation_texts import ValidationTexts
-from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
 from hat.runtime.beam import BATCH_TOKENS, BEAM, compared_decoding
 from hat.runtime.shortlist import Shortlist
@@ -21,7 +19,7 @@ from hat.runtime.torch.runtime import TorchModel
 from hat.shortlist.sizes import Score
 from hat.space.search_space import SearchSpace
 from hat.system.progress import progress
-from hat.train import checkpoints
+from hat.train.parent import load_parent
 
 Sentences = list[list[int]]
 
@@ -40,26 +38,22 @@ class Trial:
     """
 
     def __init__(self, scope: TaskScope, data_digest: str) -> None:
-        self._settings, self._results, self._task = scope.settings, scope.results, scope.task
+        self._scope = scope
         chosen = scope.task_settings
         self._texts = texts = ValidationTexts(scope, chosen.shortlist.validation_sentences)
         self.sources: Sentences = [texts.split.source[number].tolist() for number in texts.numbers]
         self.references: Sentences = [texts.split.target[number].tolist() for number in texts.numbers]
         self.decoding = compared_decoding(chosen.scoring)
-        self._checkpoint = scope.supertransformer / "checkpoint.pt"
-        self.weights = weights_digest(self._checkpoint)
+        self.weights = file_digest(scope.supertransformer / "checkpoint.pt")
         self._context = [self.weights, data_digest, asdict(self.decoding), texts.numbers.tolist()]
         self._log = JsonLinesLog(scope.shortlist / "partial" / "translations.jsonl")
         self._known = {row["key"]: row for row in read_jsonl(self._log.path)}
 
     @cached_property
     def _network(self) -> Transformer:
-        space = SearchSpace(self._settings.space_of(self._task))
-        shape = task_shape(TaskScope(self._settings, self._results, self._task))
-        parent = SuperTransformer(space, shape)
-        parent.load_state_dict(checkpoints.load(self._checkpoint)["model"])
-        torch.set_num_threads(self._settings.task(self._task).supertransformer.threads or len(os.sched_getaffinity(0)))
-        return parent.extract(space.largest)
+        parent = load_parent(self._scope).model
+        torch.set_num_threads(self._scope.task_settings.supertransformer.threads or len(os.sched_getaffinity(0)))
+        return parent.extract(SearchSpace(self._scope.space).largest)
 
     @cached_property
     def whole(self) -> Sentences:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hat.artifacts.files import atomic, disk_error
-from hat.artifacts.missing import absent
+from hat.artifacts.missing import missing_file
 from hat.config.training import Training
 from hat.errors import InputError
 from hat.train.metrics import Meter
@@ -44,7 +44,7 @@ def load(path: Path) -> dict[str, Any]:
     try:
         return cast(dict[str, Any], torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
-        raise absent(path) from None
+        raise missing_file(path) from None
     except Exception as error:
         raise InputError(f"{path}: not a whole checkpoint ({str(error).splitlines()[0]})") from None
 

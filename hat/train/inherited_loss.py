@@ -11,12 +11,10 @@ from hat.data.binary.batches import Batch, PairedSplit, length_batches, spread_n
 from hat.data.task_shape import task_shape
 from hat.data.text.special_tokens import PAD
 from hat.model.networks import build_network
-from hat.model.supertransformer import SuperTransformer
 from hat.space.architecture import Architecture
 from hat.space.kinds import AnyArchitecture
-from hat.space.search_space import SearchSpace
-from hat.train import checkpoints
 from hat.train.objective import Objective, validate
+from hat.train.parent import load_parent
 
 # Blocks of the validation subset: sums of them are what is kept of an evaluation.
 BLOCKS = 54
@@ -42,8 +40,7 @@ class InheritedLoss:
         training = chosen.supertransformer
         torch.set_num_threads(1)
         self._device = torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
-        model = SuperTransformer(SearchSpace(scope.space), task_shape(scope))
-        model.load_state_dict(checkpoints.load(scope.supertransformer / "checkpoint.pt")["model"])
+        model = load_parent(scope).model
         self._model = model.to(self._device)
         self._objective = Objective(model, training).eval()
         self._split = PairedSplit(scope.data, chosen, "validation")

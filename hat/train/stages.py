@@ -24,6 +24,7 @@ from hat.space.search_space import SearchSpace
 from hat.train import checkpoints
 from hat.train.loop import Networks, Run, select
 from hat.train.objective import Objective, validate
+from hat.train.parent import load_parent
 from hat.train.processes import TrainingResources, joined, own_resources
 from hat.train.sampling import Sampler
 from hat.train.teacher import trained_teacher
@@ -83,11 +84,9 @@ def train_subtransformer(
     subject: dict[str, Any] = {"architecture": architecture.to_dict()}
     torch.manual_seed(scope.settings.seed)
     if training.initial_weights == "inherited":
-        saved = checkpoints.load(scope.supertransformer / "checkpoint.pt")
-        parent = SuperTransformer(SearchSpace(scope.space), shape, dropouts=dropouts)
-        parent.load_state_dict(saved["model"])
-        model = parent.extract(architecture)
-        subject["inherited_from"] = saved["identity"]
+        parent = load_parent(scope, dropouts)
+        model = parent.model.extract(architecture)
+        subject["inherited_from"] = parent.identity
     else:
         model = Transformer(architecture, shape, dropouts=dropouts)
     teacher, targets = None, None

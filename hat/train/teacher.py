@@ -7,10 +7,10 @@ from hat.config.settings import SUPERTRANSFORMER
 from hat.data.task_shape import task_shape
 from hat.model.base import EncoderDecoder
 from hat.model.networks import build_network
-from hat.model.supertransformer import SuperTransformer
 from hat.space.kinds import architecture_of
 from hat.space.search_space import SearchSpace
 from hat.train import checkpoints
+from hat.train.parent import load_parent
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,11 @@ def trained_teacher(scope: TaskScope, name: str) -> TrainedTeacher:
     """
     model: EncoderDecoder
     if name == SUPERTRANSFORMER:
-        saved = checkpoints.load(scope.supertransformer / "checkpoint.pt")
-        space = SearchSpace(scope.space)
-        parent = SuperTransformer(space, task_shape(scope))
-        parent.load_state_dict(saved["model"])
-        model = parent.extract(space.largest)
+        parent = load_parent(scope)
+        model, identity = parent.model.extract(SearchSpace(scope.space).largest), parent.identity
     else:
         network = scope.settings.baseline(name).network
         saved = checkpoints.load(scope.baseline(name) / "checkpoint.pt")
-        model = build_network(architecture_of(network), task_shape(scope, name))
+        model, identity = build_network(architecture_of(network), task_shape(scope, name)), saved["identity"]
         model.load_state_dict(saved["model"])
-    return TrainedTeacher(model.requires_grad_(False), saved["identity"])
+    return TrainedTeacher(model.requires_grad_(False), identity)

@@ -14,7 +14,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from hat.artifacts.files import read_json, weights_digest
+from hat.artifacts.files import file_digest, read_json
 from hat.artifacts.layout import Results
 from hat.config.scope import TaskScope
 from hat.config.settings import Settings
@@ -34,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     settings, results = Settings(), Results(options.results)
     folder = results.search(options.task, options.device)
-    weights = weights_digest(results.supertransformer(options.task) / "checkpoint.pt")
+    weights = file_digest(results.supertransformer(options.task) / "checkpoint.pt")
     evaluations = Evaluations(
         results.evaluations(options.task), evaluation_context(TaskScope(settings, results, options.task), weights)
     )

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from hat.artifacts.files import digest, read_jsonl, weights_digest
+from hat.artifacts.files import digest, file_digest, read_jsonl
 from hat.artifacts.layout import Results
 from hat.config.networks import Space
 from hat.config.scope import DeviceScope, TaskScope
@@ -110,7 +110,7 @@ class Bench:
         self.settings = Settings(overrides)
         self.results = Results(options.results)
         self.folder = self.results.root / "benchmarks" / "search" / f"{options.task}-{options.sentences}"
-        weights = weights_digest(self.results.supertransformer(options.task) / "checkpoint.pt")
+        weights = file_digest(self.results.supertransformer(options.task) / "checkpoint.pt")
         self.context = digest([weights, options.sentences])
         self.space = SearchSpace(self.settings.space_on(options.task, options.device))
         self.predictor = load_predictor(DeviceScope(self.settings, self.results, options.task, options.device))

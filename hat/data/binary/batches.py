@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from hat.artifacts.files import file_digest
 from hat.config.task import Task
 from hat.data.binary.indexed import IndexedDataset
 from hat.data.text.special_tokens import END, PAD
@@ -233,6 +234,5 @@ def data_digest(data: Path, task: Task) -> str:
         for ending in ("bin", "idx")
     ]
     for path in paths:
-        with open(path, "rb") as stream:
-            hasher.update(hashlib.file_digest(stream, "sha256").digest())
+        hasher.update(bytes.fromhex(file_digest(path)))
     return hasher.hexdigest()[:16]

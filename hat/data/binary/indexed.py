@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hat.artifacts.files import atomic
-from hat.artifacts.missing import absent
+from hat.artifacts.missing import missing_file
 from hat.errors import InputError
 
 MAGIC = b"MMIDIDX\x00\x00"
@@ -140,4 +140,4 @@ def _map(path: Path, kind: "np.dtype[np.integer]") -> npt.NDArray[np.integer]:
             raise InputError(f"{path}: {path.stat().st_size} bytes are no whole number of tokens; it is cut short")
         return np.memmap(path, dtype=kind, mode="r")
     except FileNotFoundError:
-        raise absent(path) from None
+        raise missing_file(path) from None

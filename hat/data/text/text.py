@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from hat.artifacts.files import atomic
-from hat.artifacts.missing import absent
+from hat.artifacts.missing import missing_file
 from hat.errors import InputError
 
 # Controls, surrogates and what shows nothing but splits words: soft hyphen, zero-width space, word joiner, BOM.
@@ -44,7 +44,7 @@ def read_lines(path: Path) -> Iterator[str]:
             for number, line in enumerate(stream, start=1):
                 yield line.rstrip(b"\r\n").decode("utf-8-sig" if number == 1 else "utf-8")
     except FileNotFoundError:
-        raise absent(path) from None
+        raise missing_file(path) from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder, expected a text file") from None
     except UnicodeDecodeError as error:

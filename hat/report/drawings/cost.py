@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from hat.artifacts.missing import needed
+from hat.artifacts.missing import require_artifact
 from hat.errors import InputError
 from hat.report.style import Drawing, colour, new_figure
 
@@ -21,10 +21,10 @@ def cost_of(path: Path) -> Drawing:
             ``extrapolated`` or ``published``) and, where they are of one, ``task`` and ``device``.
 
     Raises:
-        Lacking: there is no such table.
+        MissingArtifact: there is no such table.
         InputError: a column is missing, or nothing has carbon above zero.
     """
-    frame = pd.read_csv(needed(path))
+    frame = pd.read_csv(require_artifact(path))
     if missing := [name for name in (LABEL, CARBON, KIND) if name not in frame]:
         raise InputError(f"{path}: has no column {', '.join(missing)}")
     shown = frame[pd.to_numeric(frame[CARBON], errors="coerce") > 0].iloc[::-1]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hat.artifacts.files import read_json
-from hat.artifacts.missing import needed
+from hat.artifacts.missing import require_artifact
 from hat.config.scope import DeviceScope
 from hat.latency.predictor.accuracy import kendall_tau
 from hat.latency.predictor.averages import read_published
@@ -44,7 +44,7 @@ def dimensions_of(place: DeviceScope) -> Drawing:
     """Latency of the measured Architectures of a place against their FLOPs, width, FFN width and depth.
 
     Raises:
-        Lacking: nothing was measured.
+        MissingArtifact: nothing was measured.
     """
     frame = pd.DataFrame(samples(place))
     said = f"{len(frame)} Architectures of {place.task}, measured on {place.device}; bars are 95 % intervals of medians"
@@ -156,9 +156,9 @@ def predictor_of(place: DeviceScope) -> Drawing:
     """Predicted against measured latency of the Architectures that the predictor was not fitted to.
 
     Raises:
-        Lacking: there is no predictor.
+        MissingArtifact: there is no predictor.
     """
-    path = needed(place.predictor / "errors.json")
+    path = require_artifact(place.predictor / "errors.json")
     errors = read_json(path)
     pairs, files = pd.DataFrame(errors["held_out"]), str(path)
     dataset = place.latency / "dataset.parquet"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hat.artifacts.missing import Lacking
+from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
 from hat.report.rows import known_architecture, model_names
 from hat.report.style import Drawing, colour, new_figure, plain
@@ -26,7 +26,7 @@ def networks_of(places: Mapping[str, DeviceScope] | list[DeviceScope], among: tu
     """The found Architectures of one task, for each device and budget.
 
     Raises:
-        Lacking: none was found yet.
+        MissingArtifact: none was found yet.
     """
     chosen = list(places.values()) if isinstance(places, Mapping) else places
     found: dict[str, Architecture] = {}
@@ -37,7 +37,9 @@ def networks_of(places: Mapping[str, DeviceScope] | list[DeviceScope], among: tu
                 found[f"{place.device}, {name}"] = architecture
     first = chosen[0]
     if not found:
-        raise Lacking(f"an Architecture found for {first.task}", f"{first.device_folder}/BUDGET/architecture.json")
+        raise MissingArtifact(
+            f"an Architecture found for {first.task}", f"{first.device_folder}/BUDGET/architecture.json"
+        )
     files = f"{first.results.root}/{first.task}/*/*/architecture.json"
     return networks(found, f"Architectures found for {first.task}", f"Data: {files}")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from hat.artifacts.missing import Lacking
+from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
 from hat.latency.predictor.accuracy import kendall_tau
 from hat.report.published import published_beside
@@ -34,12 +34,14 @@ def trade_off_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     """BLEU over the measured latency of the deployed models and of baselines, with published ones beside them.
 
     Raises:
-        Lacking: nothing was scored and measured.
+        MissingArtifact: nothing was scored and measured.
     """
     shown = [row for row in rows if row["bleu"] is not None and row["latency_ms"] is not None]
     if not shown:
         folder = place.device_folder / "BUDGET"
-        raise Lacking(f"a score with a latency in {place.device_folder}", f"{folder}/bleu.txt {folder}/latency.json")
+        raise MissingArtifact(
+            f"a score with a latency in {place.device_folder}", f"{folder}/bleu.txt {folder}/latency.json"
+        )
     published = published_points(published_beside(place.settings.configuration.report, place.task, place.device))
     title = f"BLEU against latency, {place.where}"
     files = f"{place.device_folder}/*/score.json, latency.json"
@@ -136,11 +138,11 @@ def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     """Validation loss with inherited weights against BLEU after training.
 
     Raises:
-        Lacking: no budget was scored.
+        MissingArtifact: no budget was scored.
     """
     found = [row for row in rows if row["inherited_loss"] is not None and row["bleu"] is not None]
     if not found:
-        raise Lacking(f"a score of a budget in {place.device_folder}", f"{place.device_folder}/BUDGET/bleu.txt")
+        raise MissingArtifact(f"a score of a budget in {place.device_folder}", f"{place.device_folder}/BUDGET/bleu.txt")
     figure = new_figure()
     (axes,) = figure.axes
     words = {"random": "trained from scratch", "inherited": "trained on from inherited weights", None: "trained"}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from hat.artifacts.layout import RANDOM_SEARCH, SEARCH
-from hat.artifacts.missing import Lacking
+from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
 from hat.report.style import Drawing, colour, marker, new_figure
 
@@ -20,12 +20,12 @@ def search_of(place: DeviceScope, names: list[str]) -> Drawing:
     """Best validation loss after each evaluation, for each budget, and what random draws alone reach.
 
     Raises:
-        Lacking: there was no search.
+        MissingArtifact: there was no search.
     """
     folders = {name: place.of(name).folder for name in names}
     found = {name: folder for name, folder in folders.items() if (folder / SEARCH).exists()}
     if not found:
-        raise Lacking(f"a search in {place.device_folder}", f"{place.device_folder}/BUDGET/{SEARCH}")
+        raise MissingArtifact(f"a search in {place.device_folder}", f"{place.device_folder}/BUDGET/{SEARCH}")
     curves = pd.concat([part for name, folder in found.items() for part in _curves(folder, name)], ignore_index=True)
     figure = new_figure()
     (axes,) = figure.axes

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from hat.artifacts.files import read_jsonl
-from hat.artifacts.missing import Lacking
+from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
 from hat.report.style import Drawing, colour, marker, new_figure
 
@@ -14,7 +14,7 @@ def training_of(place: DeviceScope, names: list[str]) -> Drawing:
     """Training and validation loss of the SuperTransformer, of SubTransformers and of baselines.
 
     Raises:
-        Lacking: nothing was trained.
+        MissingArtifact: nothing was trained.
     """
     files = {"SuperTransformer": place.supertransformer / "metrics.jsonl"}
     for name in names:
@@ -22,7 +22,7 @@ def training_of(place: DeviceScope, names: list[str]) -> Drawing:
     curves = {name: frame for name, path in files.items() if len(frame := _curve(path, name))}
     if not curves:
         target = place.supertransformer / "metrics.jsonl"
-        raise Lacking(target, target)
+        raise MissingArtifact(target, target)
     figure = new_figure()
     (axes,) = figure.axes
     for number, (name, frame) in enumerate(curves.items()):

@@ -8,7 +8,7 @@ from statistics import fmean
 
 import pandas as pd
 
-from hat.artifacts.missing import needed
+from hat.artifacts.missing import require_artifact
 from hat.errors import InputError
 from hat.report.style import Drawing, colour, new_figure, plain
 
@@ -28,10 +28,10 @@ def workflow_of(path: Path) -> Drawing:
         path: what ``snakemake --rulegraph dot`` printed.
 
     Raises:
-        Lacking: there is no such file.
+        MissingArtifact: there is no such file.
         InputError: it holds no graph.
     """
-    edges = read_graph(needed(path, Path("figures")))
+    edges = read_graph(require_artifact(path, Path("figures")))
     names = sorted({name for edge in edges for name in edge})
     shown = [edge for edge in edges if not _implied(*edge, edges)]
     ranks = _ranks(names, edges, shown)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 import onnxruntime as ort
 
-from hat.artifacts.missing import absent
+from hat.artifacts.missing import missing_file
 from hat.errors import InputError
 
 
@@ -41,7 +41,7 @@ class Sessions:
             InputError: the file is missing, malformed, or has other properties.
         """
         if not path.exists():
-            raise absent(path)
+            raise missing_file(path)
         try:
             # The graphs are written in large operators. Further levels put sums and norms together, which takes six
             # times as long on a CPU.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from hat.artifacts.missing import absent
+from hat.artifacts.missing import missing_file
 from hat.errors import InputError
 from hat.runtime.base import Weights
 from hat.runtime.onnx.graph import quantised_rows
@@ -87,7 +87,7 @@ def _mapped(path: Path, data_type: type[np.generic], size: tuple[int, ...]) -> n
         # A plain array on the mapped memory: indexing numpy.memmap itself is slow.
         array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError:
-        raise absent(path) from None
+        raise missing_file(path) from None
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not a whole file of weights ({error})") from None
     if array.dtype != data_type or array.shape != size:
