@@ -20,6 +20,7 @@ from hat.deploy.folder import DESCRIPTION, NETWORK, described_network, dictionar
 from hat.errors import InputError
 from hat.runtime import runtime
 from hat.runtime.base import Blueprint, Decoding
+from hat.runtime.decoding import configured_decoding
 from hat.runtime.inherited import envelope, inherited_weights
 from hat.runtime.kmeans.stored import counted_size
 from hat.runtime.shortlist import FILE, Shortlist
@@ -54,13 +55,7 @@ class _Export:
 
 def deployed_decoding(task: Task, device: Device) -> Decoding:
     """Beam search as it is deployed and measured: the device's beam, the task's lengths."""
-    scoring = task.scoring
-    return Decoding(
-        beam=device.beam,
-        length_penalty=scoring.length_penalty,
-        max_length_ratio=scoring.max_length_ratio,
-        max_length_extra=scoring.max_length_extra,
-    )
+    return configured_decoding(task.scoring, device.beam)
 
 
 def export_model(

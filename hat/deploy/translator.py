@@ -14,7 +14,7 @@ from hat.deploy.folder import DeployedFolder
 from hat.errors import HatError
 from hat.runtime import runtime
 from hat.runtime.base import Decoding, LoadedModel, Runtime
-from hat.runtime.beam import BATCH_TOKENS
+from hat.runtime.decoding import BATCH_TOKENS
 
 
 class Translator:

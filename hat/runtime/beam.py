@@ -2,13 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from hat.data.text.special_tokens import END
 from hat.runtime.base import Decoding, Hypothesis, max_lengths
-
-if TYPE_CHECKING:
-    from hat.config.task import Scoring
 
 
 class Stepper(Protocol):
@@ -116,21 +113,3 @@ def beam_search(stepper: Stepper, source_lengths: list[int], decoding: Decoding)
         running = [running[row] for row in left]
         step += 1
     return [sorted(search.finished, key=lambda hypothesis: -hypothesis.score) for search in searches]
-
-
-# Beam that sizes are compared with: another beam of a device, or of scoring, makes no other shortlist.
-BEAM = 5
-
-
-def compared_decoding(scoring: "Scoring") -> Decoding:
-    """Beam search that sizes are compared with: the lengths of the task."""
-    return Decoding(
-        beam=BEAM,
-        length_penalty=scoring.length_penalty,
-        max_length_ratio=scoring.max_length_ratio,
-        max_length_extra=scoring.max_length_extra,
-    )
-
-
-# Tokens of a batch, beams included: enough for the matrix products to be worth their while.
-BATCH_TOKENS = 4096

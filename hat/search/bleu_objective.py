@@ -9,7 +9,7 @@ from hat.data.binary.batches import length_batches
 from hat.data.validation_texts import ValidationTexts
 from hat.model.base import EncoderDecoder
 from hat.runtime.base import Decoding
-from hat.runtime.beam import BATCH_TOKENS, BEAM, compared_decoding
+from hat.runtime.decoding import BATCH_TOKENS, COMPARISON_BEAM, configured_decoding
 from hat.runtime.torch.runtime import TorchModel
 from hat.space.architecture import Architecture
 from hat.train.parent import load_parent
@@ -34,7 +34,7 @@ class BleuOfInherited:
         self._device = torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
         self._parent = load_parent(scope).model
         self._texts = ValidationTexts(scope, chosen.search.validation_sentences)
-        self._decoding = compared_decoding(chosen.scoring)
+        self._decoding = configured_decoding(chosen.scoring)
 
     def bleu(self, architecture: Architecture) -> float:
         """BLEU of the translations against the raw references."""
@@ -59,7 +59,7 @@ def validation_bleu(model: EncoderDecoder, texts: ValidationTexts, decoding: Dec
 
     translator = TorchModel(model)
     made: dict[int, Sequence[int]] = {}
-    for batch in length_batches(texts.split, BATCH_TOKENS // BEAM, texts.numbers):
+    for batch in length_batches(texts.split, BATCH_TOKENS // COMPARISON_BEAM, texts.numbers):
         found = translator.translate([texts.split.source[number].tolist() for number in batch], decoding)
         made |= {int(number): best.tokens for number, best in zip(batch, found, strict=True)}
     lines = texts.decoded([made[int(number)] for number in texts.numbers])

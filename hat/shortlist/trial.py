@@ -13,7 +13,7 @@ from hat.data.binary.batches import length_batches
 from hat.data.significance import compare
 from hat.data.validation_texts import ValidationTexts
 from hat.model.transformer import Transformer
-from hat.runtime.beam import BATCH_TOKENS, BEAM, compared_decoding
+from hat.runtime.decoding import BATCH_TOKENS, COMPARISON_BEAM, configured_decoding
 from hat.runtime.shortlist import Shortlist
 from hat.runtime.torch.runtime import TorchModel
 from hat.shortlist.sizes import Score
@@ -43,7 +43,7 @@ class Trial:
         self._texts = texts = ValidationTexts(scope, chosen.shortlist.validation_sentences)
         self.sources: Sentences = [texts.split.source[number].tolist() for number in texts.numbers]
         self.references: Sentences = [texts.split.target[number].tolist() for number in texts.numbers]
-        self.decoding = compared_decoding(chosen.scoring)
+        self.decoding = configured_decoding(chosen.scoring)
         self.weights = file_digest(scope.supertransformer / "checkpoint.pt")
         self._context = [self.weights, data_digest, asdict(self.decoding), texts.numbers.tolist()]
         self._log = JsonLinesLog(scope.shortlist / "partial" / "translations.jsonl")
@@ -90,7 +90,7 @@ class Trial:
                 mean = f"{sum(map(len, candidates)) / len(candidates):.0f} candidates"
             started = time.monotonic()
             with progress(f"Validating {mean}", len(self.sources)) as show:
-                for batch in length_batches(self._texts.split, BATCH_TOKENS // BEAM, self._texts.numbers):
+                for batch in length_batches(self._texts.split, BATCH_TOKENS // COMPARISON_BEAM, self._texts.numbers):
                     found = model.translate([self.sources[place[int(number)]] for number in batch], self.decoding)
                     made |= {place[int(n)]: list(best.tokens) for n, best in zip(batch, found, strict=True)}
                     show(len(made))

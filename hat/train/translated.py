@@ -30,7 +30,7 @@ from hat.data.chunks import map_chunks, worker_number
 from hat.data.text.special_tokens import END
 from hat.errors import InputError
 from hat.runtime.base import Decoding
-from hat.runtime.beam import BATCH_TOKENS, BEAM, compared_decoding
+from hat.runtime.decoding import BATCH_TOKENS, COMPARISON_BEAM, configured_decoding
 from hat.runtime.torch.runtime import TorchModel
 from hat.system.progress import progress
 from hat.train.processes import TrainingResources, own_resources, require_gpus
@@ -81,13 +81,13 @@ def translate_training(scope: TaskScope, resources: TrainingResources | None = N
     require_gpus(resources.gpus)
     folder = scope.translated(name)
     with only_one(folder, f"Translating with {name}"):
-        decoding = compared_decoding(chosen.scoring)
+        decoding = configured_decoding(chosen.scoring)
         work = TeacherTranslator(scope, name, decoding)
         split = PairedSplit(scope.data, chosen, "train")
         sources = [hashlib.sha256(part.data).hexdigest() for part in (split.source.sizes, split.source.tokens)]
         identity = digest([work.teacher.identity, asdict(decoding), sources])
         kept = _Kept(folder / "partial" / "translations.jsonl", identity, len(split))
-        batches = [kept.missing(batch) for batch in length_batches(split, BATCH_TOKENS // BEAM)]
+        batches = [kept.missing(batch) for batch in length_batches(split, BATCH_TOKENS // COMPARISON_BEAM)]
         batches = [batch for batch in batches if len(batch)]
         # Short and long ones in turn: what is left takes as long as what was done.
         random.Random(ORDER_SEED).shuffle(batches)

@@ -17,7 +17,7 @@ from hat.config.scope import TaskScope
 from hat.config.settings import SUPERTRANSFORMER, Settings
 from hat.data.binary.batches import PairedSplit, length_batches, spread_numbers
 from hat.data.chunks import map_chunks
-from hat.runtime.beam import BATCH_TOKENS, BEAM, compared_decoding
+from hat.runtime.decoding import BATCH_TOKENS, COMPARISON_BEAM, configured_decoding
 from hat.train.translated import TeacherTranslator
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     task = settings.task(options.task)
     split = PairedSplit(results.data(options.task), task, "train")
     numbers = spread_numbers(len(split), options.sentences)
-    batches = length_batches(split, BATCH_TOKENS // BEAM, numbers)
+    batches = length_batches(split, BATCH_TOKENS // COMPARISON_BEAM, numbers)
     sources = [[split.source[int(number)].tolist() for number in batch] for batch in batches]
     cores = len(os.sched_getaffinity(0))
     ways = {f"{cores} processes": (1, cores), f"{cores} threads": (cores, 1)}
@@ -40,7 +40,7 @@ def main() -> None:
     for _ in range(options.rounds):
         for way, (threads, processes) in ways.items():
             work = TeacherTranslator(
-                TaskScope(settings, results, options.task), SUPERTRANSFORMER, compared_decoding(task.scoring)
+                TaskScope(settings, results, options.task), SUPERTRANSFORMER, configured_decoding(task.scoring)
             )
             work.threads = threads
             started = time.monotonic()

@@ -21,7 +21,7 @@ from hat.config.settings import Settings
 from hat.data.task_shape import task_shape
 from hat.data.validation_texts import ValidationTexts
 from hat.model.networks import build_network
-from hat.runtime.beam import compared_decoding
+from hat.runtime.decoding import configured_decoding
 from hat.search.bleu_objective import validation_bleu
 from hat.space.architecture import Architecture
 from hat.train import checkpoints
@@ -86,7 +86,7 @@ def bleu_of(settings: Settings, results: Results, task: str, architecture: Archi
     model = build_network(architecture, task_shape(TaskScope(settings, results, task)))
     model.load_state_dict(checkpoints.load(trained / "checkpoint.pt")["model"])
     texts = ValidationTexts(TaskScope(settings, results, task), sys.maxsize)
-    return validation_bleu(model, texts, compared_decoding(settings.task(task).scoring))
+    return validation_bleu(model, texts, configured_decoding(settings.task(task).scoring))
 
 
 if __name__ == "__main__":
