@@ -15,7 +15,7 @@ from fairseq.models import (
 )
 from torch import Tensor
 
-from hat.model.layers import Dropouts
+from hat.model.dropout import Dropouts
 from hat.model.transformer import Transformer
 from hat.published.fairseq_arguments import ARGUMENTS, shape_of_arguments
 from hat.space.architecture import Architecture
@@ -74,7 +74,7 @@ class SubTransformerDecoder(FairseqDecoder):  # type: ignore[misc]
         memories = [output.reshape(-1, output.size(-1)) for output in outputs]
         x = network.embed_target(prev_output_tokens).flatten(0, 1)
         for layer in network.active_decoder:
-            memory = layer.remember(memories, sentences, outputs[0].size(1), encoder_out["mask"])
+            memory = layer.project_memory(memories, sentences, outputs[0].size(1), encoder_out["mask"])
             x = layer(x, sentences, steps, memory)
         if network.decoder_norm is not None:
             x = network.decoder_norm(x)

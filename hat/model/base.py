@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hat.data.text.special_tokens import PAD
-from hat.model.layers import Cache, Dropouts, Memory, SinusoidalPositions, TokenEmbedding, dropout, filled
+from hat.model.attention import Cache, Memory, pad_rows
+from hat.model.dropout import Dropouts, dropout
+from hat.model.embedding import SinusoidalPositions, TokenEmbedding
 from hat.space.shape import Shape
 
 
@@ -20,7 +22,7 @@ class CachedLayer(Protocol):
     def __call__(self, x: Tensor, sentences: int, length: int, memory: Memory) -> Tensor:
         """All target positions at once, rows [R, D] -> [R, D]."""
 
-    def remember(self, encoded: list[Tensor], sentences: int, length: int, mask: Tensor | None) -> Memory:
+    def project_memory(self, encoded: list[Tensor], sentences: int, length: int, mask: Tensor | None) -> Memory:
         """What this layer attends to of encoder outputs, each [R, D], of B sentences of S positions."""
 
     def step(self, x: Tensor, cache: Cache, memory: Memory, beam: int) -> tuple[Tensor, Cache]:
@@ -106,7 +108,7 @@ class EncoderDecoder(nn.Module):
     def _rows(self, x: Tensor) -> Tensor:
         """[B, S, D] -> [R, D], filled up with zeros to the next multiple of ``row_multiple``."""
         rows = x.flatten(0, 1)
-        return filled(rows, rows.size(0) + -rows.size(0) % self.row_multiple)
+        return pad_rows(rows, rows.size(0) + -rows.size(0) % self.row_multiple)
 
     def embed_source(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
         """Encoder input [R, D] of tokens [B, S], padded on either side, and the mask of :meth:`encode`."""
@@ -135,7 +137,7 @@ class EncoderDecoder(nn.Module):
         x = self._rows(self.embed_target(previous))
         sentences, length = source.shape
         for layer in self.active_decoder:
-            memory = layer.remember(encoded, sentences, length, mask)
+            memory = layer.project_memory(encoded, sentences, length, mask)
             x = layer(x, sentences, previous.size(1), memory)
         return x if self.decoder_norm is None else cast(Tensor, self.decoder_norm(x))
 

@@ -5,9 +5,10 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from hat.model.attention import CrossAttention, SelfAttention
 from hat.model.base import EncoderDecoder
+from hat.model.dropout import Dropouts
 from hat.model.evolved_cells import NORM, Convolution, DecoderCell, EncoderCell, SeparableConvolution
-from hat.model.layers import CrossAttention, Dropouts, SelfAttention
 from hat.space.evolved import EvolvedArchitecture
 from hat.space.shape import Shape
 

@@ -18,18 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hat.model.layers import (
-    Cache,
-    CrossAttention,
-    Dropouts,
-    FeedForward,
-    Leaves,
-    Memory,
-    Residual,
-    SelfAttention,
-    dropout,
-    filled,
-)
+from hat.model.attention import Cache, CrossAttention, Memory, SelfAttention, pad_rows
+from hat.model.dropout import Dropouts, dropout
+from hat.model.factory import ModuleFactory
+from hat.model.feed_forward import FeedForward, Residual
 from hat.space.evolved import (
     DECODER_FINAL,
     DECODER_LEFT,
@@ -40,8 +32,8 @@ from hat.space.evolved import (
 )
 
 NORM = partial(nn.LayerNorm, eps=1e-6)
-LEAVES = Leaves(nn.Linear, NORM)
-ATTENTION_LEAVES = Leaves(partial(nn.Linear, bias=False), NORM)
+LEAVES = ModuleFactory(nn.Linear, NORM)
+ATTENTION_LEAVES = ModuleFactory(partial(nn.Linear, bias=False), NORM)
 
 
 def sentences_of(x: Tensor, sentences: int, length: int, mask: Tensor | None, before: int, after: int) -> Tensor:
@@ -69,7 +61,7 @@ class Convolution(nn.Module):
         """[B, S + kernel - 1, D] -> [R, out_dim]."""
         length = x.size(1) - self.kernel + 1
         features = torch.cat([x[:, first : first + length] for first in range(self.kernel)], dim=2)
-        return cast(Tensor, self.linear(filled(features.flatten(0, 1), rows)))
+        return cast(Tensor, self.linear(pad_rows(features.flatten(0, 1), rows)))
 
 
 class SeparableConvolution(nn.Module):
@@ -91,7 +83,7 @@ class SeparableConvolution(nn.Module):
             with torch.autocast("cpu", enabled=False):
                 mixed = F.conv1d(x.float().transpose(1, 2), self.filters[:, None], groups=len(self.filters))
             mixed = mixed.transpose(1, 2).flatten(0, 1)
-        return cast(Tensor, self.linear(filled(mixed, rows)))
+        return cast(Tensor, self.linear(pad_rows(mixed, rows)))
 
 
 class GatedLinearUnit(nn.Module):
@@ -222,7 +214,7 @@ class DecoderCell(nn.Module):
         self.branches = DecoderBranches(dim, rate)
         self.ffn = SwishFeedForward(dim, FFN_FACTOR * dim, rate)
 
-    def remember(self, encoded: list[Tensor], sentences: int, length: int, mask: Tensor | None) -> Memory:
+    def project_memory(self, encoded: list[Tensor], sentences: int, length: int, mask: Tensor | None) -> Memory:
         """Keys and values of both attentions to the encoder's output, the last of ``encoded``, [R, D]."""
         both = (self.first_cross_attention, self.second_cross_attention)
         return Memory(tuple(attention.project(encoded[-1:], sentences, length) for attention in both), mask)

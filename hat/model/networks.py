@@ -1,8 +1,8 @@
 """Networks of every kind, from their architectures."""
 
 from hat.model.base import EncoderDecoder
+from hat.model.dropout import Dropouts
 from hat.model.evolved import EvolvedTransformer
-from hat.model.layers import Dropouts
 from hat.model.transformer import Transformer
 from hat.space.evolved import EvolvedArchitecture
 from hat.space.kinds import AnyArchitecture

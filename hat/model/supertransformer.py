@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hat.model.layers import Dropouts, Leaves, TokenEmbedding
+from hat.model.dropout import Dropouts
+from hat.model.embedding import TokenEmbedding
+from hat.model.factory import ModuleFactory
 from hat.model.transformer import Transformer
 from hat.space.architecture import Architecture
 from hat.space.search_space import SearchSpace
@@ -63,7 +65,7 @@ class SuperTransformer(Transformer):
             space.largest,
             shape,
             dropouts=dropouts,
-            leaves=Leaves(ElasticLinear, ElasticLayerNorm),
+            factory=ModuleFactory(ElasticLinear, ElasticLayerNorm),
         )
         self.architecture = space.largest
 

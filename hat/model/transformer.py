@@ -1,11 +1,14 @@
-"""The Transformer of one Architecture: what a SubTransformer is, with or without elastic leaves."""
+"""The Transformer of one Architecture: what a SubTransformer is, with or without elastic factory."""
 
 from typing import cast
 
 from torch import Tensor, nn
 
 from hat.model.base import EncoderDecoder
-from hat.model.layers import PLAIN, DecoderLayer, Dropouts, EncoderLayer, FeedForward, Leaves, Residual
+from hat.model.dropout import Dropouts
+from hat.model.factory import PLAIN, ModuleFactory
+from hat.model.feed_forward import FeedForward, Residual
+from hat.model.layers import DecoderLayer, EncoderLayer
 from hat.space.architecture import Architecture
 from hat.space.shape import Shape
 
@@ -17,7 +20,7 @@ class Transformer(EncoderDecoder):
         architecture: widths, depths and heads.
         shape: what the task's networks share.
         dropouts: rates at the super width, and how they scale.
-        leaves: constructors of linear maps and norms.
+        factory: constructors of linear maps and norms.
     """
 
     def __init__(
@@ -26,7 +29,7 @@ class Transformer(EncoderDecoder):
         shape: Shape,
         *,
         dropouts: Dropouts | None = None,
-        leaves: Leaves = PLAIN,
+        factory: ModuleFactory = PLAIN,
     ) -> None:
         super().__init__(
             shape,
@@ -43,7 +46,7 @@ class Transformer(EncoderDecoder):
                 qkv_dim=shape.qkv_dim,
                 dropouts=self.dropouts,
                 pre_norm=pre_norm,
-                leaves=leaves,
+                factory=factory,
             )
             for ffn_dim, heads in zip(architecture.encoder_ffn_dim, architecture.encoder_heads, strict=True)
         )
@@ -58,7 +61,7 @@ class Transformer(EncoderDecoder):
                 qkv_dim=shape.qkv_dim,
                 dropouts=self.dropouts,
                 pre_norm=pre_norm,
-                leaves=leaves,
+                factory=factory,
             )
             for ffn_dim, self_heads, cross_heads, span in zip(
                 architecture.decoder_ffn_dim,
@@ -68,8 +71,8 @@ class Transformer(EncoderDecoder):
                 strict=True,
             )
         )
-        self.encoder_norm = leaves.norm(self.encoder_dim) if pre_norm else None
-        self.decoder_norm = leaves.norm(self.decoder_dim) if pre_norm else None
+        self.encoder_norm = factory.norm(self.encoder_dim) if pre_norm else None
+        self.decoder_norm = factory.norm(self.decoder_dim) if pre_norm else None
         self.encoder_depth = architecture.encoder_layers
         self.decoder_depth = architecture.decoder_layers
         self.initialise()

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from hat.config.scope import TaskScope
 from hat.data.task_shape import task_shape
-from hat.model.layers import Dropouts
+from hat.model.dropout import Dropouts
 from hat.model.supertransformer import SuperTransformer
 from hat.space.search_space import SearchSpace
 from hat.train import checkpoints

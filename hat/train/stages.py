@@ -14,7 +14,7 @@ from hat.config.training import Training
 from hat.data.binary.batches import PairedSplit, TrainingBatches, data_digest, validation_batches
 from hat.data.task_shape import task_shape
 from hat.model.base import EncoderDecoder
-from hat.model.layers import Dropouts
+from hat.model.dropout import Dropouts
 from hat.model.networks import build_network
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hat.data.binary.batches import Batch, PairedSplit
 from hat.data.text.special_tokens import PAD
-from hat.model.layers import Residual
+from hat.model.feed_forward import Residual
 from hat.model.supertransformer import SuperTransformer
 
 

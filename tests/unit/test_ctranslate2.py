@@ -14,7 +14,7 @@ from toy_device import SMALL
 from hat.config.networks import Network
 from hat.data.text.special_tokens import BEGIN, END, OUTPUT, PAD, SPECIALS, UNKNOWN
 from hat.errors import InputError
-from hat.model.layers import SinusoidalPositions
+from hat.model.embedding import SinusoidalPositions
 from hat.model.transformer import Transformer
 from hat.runtime import random_network, runtime
 from hat.runtime.base import Blueprint, Decoding, max_lengths

@@ -9,9 +9,9 @@ from torch import nn
 
 from hat.config.networks import EvolvedNetwork, Network
 from hat.data.text.special_tokens import END, PAD
+from hat.model.dropout import Dropouts
 from hat.model.evolved import EvolvedTransformer
 from hat.model.evolved_cells import Convolution, SeparableConvolution
-from hat.model.layers import Dropouts
 from hat.runtime.base import Decoding
 from hat.runtime.torch.runtime import TorchModel, _TorchStepper
 from hat.space.kinds import architecture_of, shape_of
@@ -142,7 +142,7 @@ def test_decoder_cell_is_the_one_of_the_paper():
     y = affine(norm(h, cell.ffn_residual.norm), cell.ffn.inner)
     assert cell.ffn.inner.out_features == 4 * dim
     wanted = h + affine(norm(y * torch.sigmoid(y), cell.ffn.norm), cell.ffn.out)
-    got = cell(x, 1, length, cell.remember([torch.randn(9, dim), encoded], 1, 9, None))
+    got = cell(x, 1, length, cell.project_memory([torch.randn(9, dim), encoded], 1, 9, None))
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hat.config.networks import Network, Space
 from hat.data.text.special_tokens import END, PAD
-from hat.model.layers import Dropouts, SinusoidalPositions, dropout
+from hat.model.dropout import Dropouts, dropout
+from hat.model.embedding import SinusoidalPositions
 from hat.model.supertransformer import ElasticLayerNorm, ElasticLinear, SuperTransformer
 from hat.model.transformer import Transformer
 from hat.runtime.base import Decoding

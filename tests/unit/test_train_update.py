@@ -13,7 +13,8 @@ from hat.config.scope import TaskScope
 from hat.config.training import SuperTraining, Training
 from hat.data.binary.batches import PairedSplit, TrainingBatches
 from hat.data.task_shape import task_shape
-from hat.model.layers import Dropouts, Residual
+from hat.model.dropout import Dropouts
+from hat.model.feed_forward import Residual
 from hat.model.supertransformer import SuperTransformer
 from hat.space.architecture import Architecture
 from hat.space.search_space import SearchSpace

@@ -167,7 +167,7 @@ def _set_tables(made: "TransformerSpec", weights: Weights, shape: Shape, encoder
 
 
 def positions(super_dim: int, rows: int) -> Tensor:
-    """Position vectors of :class:`hat.model.layers.SinusoidalPositions`, from the first position on, [rows, super]."""
+    """Position vectors of :class:`hat.model.embedding.SinusoidalPositions` from the first on, [rows, super]."""
     half = super_dim // 2
     step = np.log(np.float32(10000.0)) / np.float32(max(half - 1, 1))
     frequency = np.exp(np.arange(half, dtype=np.float32) * -step)

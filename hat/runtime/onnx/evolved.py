@@ -152,8 +152,8 @@ def add_evolved_encoder(
         x = cells.feed_forward(cells.residual(x, f"{name}.attention_residual", attention), name)
     memory = cells.norm(x, "encoder_norm")
     for number in range(architecture.decoder_cells):
-        cells.remember(memory, f"decoder.{number}.first_cross_attention", heads, 2 * number)
-        cells.remember(memory, f"decoder.{number}.second_cross_attention", heads, 2 * number + 1)
+        cells.project_memory(memory, f"decoder.{number}.first_cross_attention", heads, 2 * number)
+        cells.project_memory(memory, f"decoder.{number}.second_cross_attention", heads, 2 * number + 1)
     if rows is not None:
         add_candidates(graph, *rows)
 

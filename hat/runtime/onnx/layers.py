@@ -85,7 +85,7 @@ class Layers:
         attended = self.graph.node("MultiHeadAttention", *parts, domain=CONTRIB, num_heads=heads)
         return self.linear(attended, f"{name}.out", bias=self.attention_bias)
 
-    def remember(self, memory: str, name: str, heads: int, number: int) -> None:
+    def project_memory(self, memory: str, name: str, heads: int, number: int) -> None:
         """Outputs ``key.number`` and ``value.number`` of the graph: what an attention sees of a memory, [1, S, D]."""
         dim = self.shape.qkv_dim // heads
         projected = self.linear(memory, f"{name}.key_value", bias=self.attention_bias)

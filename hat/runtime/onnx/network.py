@@ -57,7 +57,7 @@ def add_encoder(
         memories = encoded[: -span - 1 : -1]
         # Attention to the same positions several times is attention to them once.
         memory = graph.node("Concat", *memories, axis=1) if len(set(memories)) > 1 else memories[0]
-        layers.remember(memory, f"decoder.{number}.cross_attention", heads, number)
+        layers.project_memory(memory, f"decoder.{number}.cross_attention", heads, number)
     if rows is not None:
         add_candidates(graph, *rows)
 

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hat.model.attention import CrossAttention, SelfAttention
 from hat.model.base import EncoderDecoder
-from hat.model.layers import CrossAttention, SelfAttention
 from hat.model.transformer import Transformer
 from hat.runtime.base import Blueprint, Weights
 from hat.runtime.torch.runtime import TorchModel, TorchRuntime, TorchStepper

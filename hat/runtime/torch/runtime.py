@@ -12,8 +12,8 @@ from torch import Tensor
 from hat.config.kmeans import PRECISIONS
 from hat.data.text.special_tokens import END, PAD
 from hat.errors import InputError
+from hat.model.attention import Cache
 from hat.model.base import EncoderDecoder
-from hat.model.layers import Cache
 from hat.model.networks import build_network
 from hat.runtime.base import Blueprint, Decoding, Hypothesis, Weights, made_decoding, made_sentence
 from hat.runtime.beam import Stepper, beam_search
@@ -138,7 +138,7 @@ class _TorchStepper(TorchStepper):
         encoded, mask = model.encode(source)
         self.layers = model.active_decoder
         sentences, length = source.shape
-        self.memories = [layer.remember(encoded, sentences, length, mask) for layer in self.layers]
+        self.memories = [layer.project_memory(encoded, sentences, length, mask) for layer in self.layers]
         self.caches: list[Cache] = [()] * len(self.layers)
 
     def step(self, tokens: Tensor) -> Tensor:
