@@ -27,12 +27,16 @@ def search_random(
     context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
 ) -> None:
     """Draw at random as many Architectures as the search of a budget evaluated, to compare it with."""
+    from hat.search.objective import named_value
     from hat.search.random_stage import random_search
     from hat.search.tables import read_candidates
 
-    path = random_search(budget_scope(context, task, device, budget))
-    found = read_candidates(path)
-    figures = {"evaluated": len(found), "validation_loss": min(candidate.validation_loss for candidate in found)}
+    scope = budget_scope(context, task, device, budget)
+    path = random_search(scope)
+    objective = scope.task_settings.search.objective
+    found = read_candidates(path, objective)
+    best = named_value(objective, min(candidate.objective_value for candidate in found))
+    figures = {"evaluated": len(found), **best}
     print_figures(f"Random search of {task} on {device} for {budget}", figures, as_json=as_json)
 
 

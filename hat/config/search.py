@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from hat.config.base import Positive, Section
 
+ObjectiveName = Literal["loss", "bleu"]
+
 
 class Limits(Section):
     """What a network may cost beside its latency; nothing is limited where absent."""
@@ -27,7 +29,7 @@ class Search(Section):
         description="`surrogate` (a model of the loss proposes) and `pareto` (NSGA-II) search once for all budgets;"
         " `genetic` (published) and `random` search for each",
     )
-    objective: Literal["loss", "bleu"] = Field(
+    objective: ObjectiveName = Field(
         "loss", description="Validation loss (published), or 100 - BLEU of translations of the same sentences"
     )
     validation_sentences: Positive = Field(

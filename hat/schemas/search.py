@@ -1,37 +1,66 @@
 """Artifacts of the search: evaluations, candidates that were measured, the front, the winner."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from hat.config.search import ObjectiveName
 from hat.schemas.common import ARCHITECTURE, DIGEST, Count, Key, Made, Measured, Record
 from hat.space.architecture import Architecture
 
-Objective = Literal["loss", "bleu"]
 AlgorithmName = Literal["surrogate", "pareto", "genetic", "random"]
 LOSS = "nats a token with the SuperTransformer's weights, on the search's validation subset"
+OBJECTIVE = "name of the objective, where it is not the loss"
+VALUE = (
+    "100 - BLEU of translations of the search's validation subset with the SuperTransformer's weights, lower is better;"
+    " where the objective is `bleu`"
+)
+
+
+class Valued(Record):
+    """Base of records with an objective value: a loss, or another objective by its name."""
+
+    validation_loss: float | None = Field(None, description=f"{LOSS}; where the objective is the loss")
+    objective: Literal["bleu"] | None = Field(None, description=OBJECTIVE)
+    objective_value: float | None = Field(None, description=VALUE)
+
+    @model_validator(mode="after")
+    def _one_value(self) -> Self:
+        named = self.objective is not None, self.objective_value is not None
+        if named != ((self.validation_loss is None),) * 2:
+            raise ValueError("expected validation_loss, or objective and objective_value")
+        return self
 
 
 class Evaluation(Record):
-    """Sums of an Architecture over some blocks of validation sentences."""
+    """Evaluation of an Architecture: sums over some blocks of validation sentences, or another objective's value."""
 
     architecture: Architecture = Field(description=ARCHITECTURE)
     context: Key = Field(description="digest of all else that the sums depend on: weights, sentences, objective")
-    first: Count = Field(description="number of the first block")
-    nll: list[float] = Field(description="of each block: nats, or 100 - BLEU where that is the objective")
-    tokens: list[float] = Field(description="target tokens of each block")
+    first: Count | None = Field(None, description="number of the first block")
+    nll: list[float] | None = Field(None, description="nats of each block")
+    tokens: list[float] | None = Field(None, description="target tokens of each block")
+    objective: Literal["bleu"] | None = Field(None, description=OBJECTIVE)
+    objective_value: float | None = Field(None, description=VALUE)
+
+    @model_validator(mode="after")
+    def _one_value(self) -> Self:
+        sums = {part is not None for part in (self.first, self.nll, self.tokens)}
+        named = {part is not None for part in (self.objective, self.objective_value)}
+        if sorted((*sums, *named)) != [False, True]:
+            raise ValueError("expected first, nll and tokens, or objective and objective_value")
+        return self
 
 
 class Measurement(Measured):
     """One visit to a candidate."""
 
 
-class Candidate(Record):
+class Candidate(Valued):
     """A candidate that was measured."""
 
     digest: Key = Field(description=DIGEST)
-    rank: Count = Field(description="among those measured, by loss, from 1")
-    validation_loss: float = Field(description=LOSS)
+    rank: Count = Field(description="among those measured, by objective value, from 1")
     predicted_latency_ms: float = Field(description="the expected latency")
     bound_ms: float = Field(description="what it should be within")
     measured_latency_ms: float = Field(description="on the device, with random weights")
@@ -48,14 +77,13 @@ class Verification(Record):
     corrections: list[float] = Field(description="factors that the predictor was corrected by")
 
 
-class RunnerUp(Record):
+class RunnerUp(Valued):
     """The best of the others."""
 
     architecture: Architecture = Field(description=ARCHITECTURE)
     digest: Key = Field(description=DIGEST)
     predicted_latency_ms: float = Field(description="the expected latency")
-    validation_loss: float = Field(description=LOSS)
-    margin: float = Field(description="its loss less the winner's; below 0 where it is better, but too slow")
+    margin: float = Field(description="its objective value less the winner's; below 0 where it is better, but too slow")
 
 
 class Why(Record):
@@ -83,18 +111,17 @@ class ArchitectureFile(Made):
     measured_latency_ms: float | None = Field(
         description="on the device, with random weights; null where it could not be measured"
     )
-    objective: Objective = Field(description="what was searched for")
-    validation_loss: float = Field(description=LOSS)
-    validation_bleu: float | None = Field(None, description="where that is the objective")
+    objective: ObjectiveName = Field(description="what was searched for")
+    validation_loss: float = Field(description=f"{LOSS}, whatever the objective")
+    validation_bleu: float | None = Field(None, description="BLEU of the same sentences, where that is the objective")
     verification: Verification = Field(description="how it was measured")
     why: Why = Field(description="why it won")
 
 
-class Corner(Record):
-    """What a hypervolume is counted to."""
+class Corner(Valued):
+    """What a hypervolume is counted to: the largest latency and objective value."""
 
     bound_ms: float = Field(description="the largest latency")
-    validation_loss: float = Field(description="the largest loss")
 
 
 class Audited(Record):
@@ -124,9 +151,11 @@ class FrontFile(Made):
     evaluated: Count = Field(description="Architectures evaluated")
     levels_ms: list[float] = Field(description="latencies that it aimed at")
     front: Count = Field(description="Architectures that none is both faster and better than")
-    hypervolume: float = Field(description="area that the front dominates, milliseconds times nats")
+    hypervolume: float = Field(description="area that the front dominates, milliseconds times objective value")
     hypervolume_reference: Corner = Field(description="what it is counted to")
-    halving: Halving = Field(description="what stopping early saved and cost")
+    halving: Halving | None = Field(
+        description="what stopping early saved and cost; null where the objective is `bleu`, which stops nothing early"
+    )
 
 
 class Ranked(Record):

@@ -7,6 +7,7 @@ import numpy as np
 
 from hat.artifacts.files import file_digest, only_one, provenance, write_json
 from hat.config.scope import TaskScope
+from hat.config.search import ObjectiveName
 from hat.data.chunks import in_chunks
 from hat.errors import InputError
 from hat.latency.predictor.accuracy import kendall_tau
@@ -40,7 +41,7 @@ def compare_objectives(scope: TaskScope, count: int) -> Path:
     points = list(draw_architectures(SearchSpace(scope.space), count, scope.settings.seed, "random"))
     path = scope.evaluations.with_name("objectives.json")
     weights = file_digest(scope.supertransformer / "checkpoint.pt")
-    found: dict[str, list[float]] = {"loss": [], "bleu": []}
+    found: dict[ObjectiveName, list[float]] = {"loss": [], "bleu": []}
     with (
         only_one(path.parent, "Comparing objectives"),
         progress(f"Objectives of {scope.task}", 2 * len(points)) as tracker,
@@ -48,7 +49,7 @@ def compare_objectives(scope: TaskScope, count: int) -> Path:
         for objective, values in found.items():
             workers = Workers(scope, objective)
             context = evaluation_context(scope, weights, objective)
-            evaluator = Evaluator(Evaluations(scope.evaluations, context), workers)
+            evaluator = Evaluator(Evaluations(scope.evaluations, context, objective), workers)
             for some in in_chunks(points, SIDE_BY_SIDE):
                 values += [known.loss() for known in evaluator.known(some, workers.blocks)]
                 tracker(sum(map(len, found.values())), objective)

@@ -41,7 +41,7 @@ class SearchSetting:
         losses = Workers(self.scope)
         try:
             context = evaluation_context(self.scope, self.weights)
-            yield Evaluator(Evaluations(self.scope.evaluations, context), losses)
+            yield Evaluator(Evaluations(self.scope.evaluations, context, self.chosen.objective), losses)
         finally:
             losses.close()
 
@@ -62,6 +62,7 @@ class SearchSetting:
             limited=self._limited(),
             # BLEU of a part of the sentences says nothing about single ones.
             halving=halving and self.chosen.objective == "loss",
+            objective=self.chosen.objective,
         )
 
     def _limited(self) -> Callable[[Architecture], bool]:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import JsonLinesLog
+from hat.config.search import ObjectiveName
 from hat.errors import HatError, InputError
+from hat.search.objective import VALUE_KEY, named_value
 from hat.space.architecture import Architecture
 
 
@@ -18,7 +20,8 @@ from hat.space.architecture import Architecture
 class Blocks:
     """What is known of an Architecture: sums over the first blocks of validation sentences.
 
-    ``nll`` are sums over the target tokens of a block, in nats; ``tokens`` their numbers.
+    ``nll`` are sums over the target tokens of a block, in nats; ``tokens`` their numbers. The objective ``bleu`` has
+    one block, the whole subset, with 100 - BLEU for ``nll`` and 1 for ``tokens``.
     """
 
     nll: tuple[float, ...]
@@ -28,7 +31,7 @@ class Blocks:
         return len(self.nll)
 
     def loss(self, blocks: int | None = None) -> float:
-        """Nats a token over the first blocks; over all that are known where not given."""
+        """Objective value over the first blocks; over all that are known where not given."""
         return math.fsum(self.nll[:blocks]) / math.fsum(self.tokens[:blocks])
 
 
@@ -39,11 +42,13 @@ class Evaluations:
         path: JSON-lines file; created where absent.
         context: digest of everything but the Architecture that a sum depends on (weights, sentences, blocks);
             rows of another context stay in the file and are passed over.
+        objective: what is evaluated.
     """
 
-    def __init__(self, path: Path, context: str) -> None:
+    def __init__(self, path: Path, context: str, objective: ObjectiveName = "loss") -> None:
         self.path = path
         self.context = context
+        self.objective = objective
         self._log = JsonLinesLog(path)
         self._known: dict[Architecture, Blocks] = {}
         self._lines = 0
@@ -66,8 +71,11 @@ class Evaluations:
     def _take(self, row: dict[str, Any], where: str) -> None:
         try:
             point = Architecture.from_dict(row["architecture"], where)
-            first = int(row["first"])
-            nll, tokens = tuple(map(float, row["nll"])), tuple(map(float, row["tokens"]))
+            if self.objective == "loss":
+                first = int(row["first"])
+                nll, tokens = tuple(map(float, row["nll"])), tuple(map(float, row["tokens"]))
+            else:
+                first, nll, tokens = 0, (float(row[VALUE_KEY]),), (1.0,)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: not an evaluation ({error!r})") from None
         known = self._known.get(point, Blocks((), ()))
@@ -94,13 +102,10 @@ class Evaluations:
                 f"search: the validation loss of Architecture {architecture.to_json()} is {math.fsum(nll)}; the"
                 " SuperTransformer has diverged, so train it again with a lower learning rate"
             )
-        self._log.append(
-            {
-                "architecture": architecture.to_dict(),
-                "context": self.context,
-                "first": first,
-                "nll": list(nll),
-                "tokens": list(tokens),
-            }
-        )
+        row: dict[str, Any] = {"architecture": architecture.to_dict(), "context": self.context}
+        if self.objective == "loss":
+            row |= {"first": first, "nll": list(nll), "tokens": list(tokens)}
+        else:
+            row |= named_value(self.objective, *nll)
+        self._log.append(row)
         self.refresh()

@@ -9,7 +9,7 @@ def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Wholly evaluated candidates that none is both faster (by its bound) and better than, fastest first."""
     front: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda found: (found.bound_ms, found.rank)):
-        if candidate.whole and (not front or candidate.validation_loss < front[-1].validation_loss):
+        if candidate.whole and (not front or candidate.objective_value < front[-1].objective_value):
             front.append(candidate)
     return front
 

@@ -16,6 +16,7 @@ from hat.search.algorithms.registry import ALGORITHMS
 from hat.search.context import SearchSetting
 from hat.search.evaluator import Evaluator
 from hat.search.front import hypervolume, pareto_front
+from hat.search.objective import named_value
 from hat.search.problem import Candidate, run
 from hat.search.tables import table
 from hat.space.moves import extreme
@@ -50,9 +51,9 @@ def search_front(scope: DeviceScope) -> Path:
         candidates, halving = audit(candidates, evaluator)
         front = pareto_front(candidates)
         made = provenance(seed=scope.settings.seed, settings=setting.made_from())
-        write_parquet(folder / "candidates.parquet", table(candidates), {"provenance": made})
-        write_parquet(folder / "front.parquet", table(front), {"provenance": made})
-        worst = max(candidate.validation_loss for candidate in candidates)
+        write_parquet(folder / "candidates.parquet", table(candidates, chosen.objective), {"provenance": made})
+        write_parquet(folder / "front.parquet", table(front, chosen.objective), {"provenance": made})
+        worst = max(candidate.objective_value for candidate in candidates)
         path = folder / "front.json"
         write_json(
             path,
@@ -62,10 +63,11 @@ def search_front(scope: DeviceScope) -> Path:
                 "levels_ms": levels,
                 "front": len(front),
                 "hypervolume": hypervolume(
-                    [(found.bound_ms, found.validation_loss) for found in front], (levels[-1], worst)
+                    [(found.bound_ms, found.objective_value) for found in front], (levels[-1], worst)
                 ),
-                "hypervolume_reference": {"bound_ms": levels[-1], "validation_loss": worst},
-                "halving": halving,
+                "hypervolume_reference": {"bound_ms": levels[-1], **named_value(chosen.objective, worst)},
+                # Only losses of a part of the sentences say anything.
+                "halving": halving if chosen.objective == "loss" else None,
                 "provenance": made,
             },
         )
@@ -93,7 +95,7 @@ def audit(candidates: Sequence[Candidate], evaluator: Evaluator) -> tuple[list[C
     points = [found.architecture for found in stopped[:AUDITED]]
     blocks = evaluator.known(points, evaluator.losses.blocks) if points else []
     known = {
-        point: replace(found, validation_loss=own.loss(), loss_error=0.0, whole=True, tokens=math.fsum(own.tokens))
+        point: replace(found, objective_value=own.loss(), loss_error=0.0, whole=True, tokens=math.fsum(own.tokens))
         for point, found, own in zip(points, stopped, blocks, strict=False)
     }
     result = [known.get(found.architecture, found) for found in candidates]
@@ -107,9 +109,9 @@ def audit(candidates: Sequence[Candidate], evaluator: Evaluator) -> tuple[list[C
         "audited": [
             {
                 "digest": found.architecture.digest,
-                "estimate": found.validation_loss,
+                "estimate": found.objective_value,
                 "interval": found.loss_error,
-                "validation_loss": known[found.architecture].validation_loss,
+                "validation_loss": known[found.architecture].objective_value,
             }
             for found in stopped[:AUDITED]
         ],

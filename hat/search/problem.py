@@ -1,4 +1,4 @@
-"""What is searched for: the lowest validation loss of a space within one or several latency budgets."""
+"""What is searched for: the lowest objective value of a space within one or several latency budgets."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -8,8 +8,10 @@ from typing import Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from hat.config.search import ObjectiveName
 from hat.errors import HatError
 from hat.search.evaluator import Evaluator, Judged
+from hat.search.objective import LABELS
 from hat.space.architecture import Architecture
 from hat.space.moves import extreme
 from hat.space.search_space import SearchSpace
@@ -43,15 +45,15 @@ class Candidate:
     """An evaluated Architecture.
 
     ``order`` counts evaluations from 0, ``generation`` the rounds of the algorithm they were asked for in;
-    ``validation_loss`` is in nats a target token, with weights inherited from the SuperTransformer, or what the
-    objective is instead. ``loss_error`` is the half-width of its interval where the candidate was stopped early
-    (``whole`` is False), ``tokens`` are the validation tokens looked at.
+    ``objective_value`` is that of :mod:`hat.search.objective`, with weights inherited from the SuperTransformer; lower
+    is better. ``loss_error`` is the half-width of its interval where the candidate was stopped early (``whole`` is
+    False), ``tokens`` are the validation tokens looked at (1 for the objective ``bleu``, which is of the whole subset).
     """
 
     architecture: Architecture
     predicted_latency_ms: float
     bound_ms: float
-    validation_loss: float
+    objective_value: float
     loss_error: float
     whole: bool
     tokens: float
@@ -61,8 +63,8 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[bool, float, float, str]:
-        """Sorting key, best first: wholly evaluated, then loss, then latency, then a fixed order."""
-        return not self.whole, self.validation_loss, self.predicted_latency_ms, self.architecture.digest
+        """Sorting key, best first: wholly evaluated, then objective value, then latency, then a fixed order."""
+        return not self.whole, self.objective_value, self.predicted_latency_ms, self.architecture.digest
 
 
 class Algorithm(Protocol):
@@ -93,6 +95,7 @@ class Problem:
         name: how errors call the smallest budget, such as ``150ms on device 'local'``.
         limited: whether an Architecture is within the limits beside latency, which grow with every dimension.
         halving: candidates may be stopped early.
+        objective: name of what the evaluator gives.
 
     Raises:
         HatError: no Architecture of the space meets the smallest budget; it names the fastest.
@@ -108,6 +111,7 @@ class Problem:
         name: str,
         limited: Callable[[Architecture], bool] = lambda architecture: True,
         halving: bool = False,
+        objective: ObjectiveName = "loss",
     ) -> None:
         self.space = space
         self.predictor = predictor
@@ -115,6 +119,7 @@ class Problem:
         self.evaluator = evaluator
         self.limited = limited
         self.halving = halving
+        self.objective = objective
         if not limited(space.smallest):
             raise HatError(
                 f"budget {name}: the smallest Architecture, {space.smallest.to_json()}, is above search.limits;"
@@ -198,17 +203,17 @@ class Judge:
 
 
 def best_note(candidates: Sequence[Candidate], problem: Problem) -> str:
-    """Best loss so far under each budget, for the progress bar."""
+    """Best objective value so far under each budget, for the progress bar."""
     notes = []
     for budget in problem.budgets_ms:
-        losses = [
-            found.validation_loss
+        values = [
+            found.objective_value
             for found in candidates
             if found.whole and (found.bound_ms if problem.bounded else found.predicted_latency_ms) <= budget
         ]
-        if losses:
-            notes.append(f"{budget:.4g} ms {min(losses):.4f}")
-    return "best loss " + ", ".join(notes) if notes else ""
+        if values:
+            notes.append(f"{budget:.4g} ms {min(values):.4f}")
+    return f"best {LABELS[problem.objective]} {', '.join(notes)}" if notes else ""
 
 
 def run(problem: Problem, algorithm: Algorithm, tracker: Tracker, before: Sequence[Candidate] = ()) -> list[Candidate]:
@@ -231,7 +236,7 @@ def run(problem: Problem, algorithm: Algorithm, tracker: Tracker, before: Sequen
     for candidate, latency in zip(
         before, problem.constrained([known.architecture for known in before]) if before else (), strict=True
     ):
-        judge.remember(candidate.architecture, float(latency), candidate.validation_loss, whole=candidate.whole)
+        judge.remember(candidate.architecture, float(latency), candidate.objective_value, whole=candidate.whole)
     generation = 1 + max((candidate.generation for candidate in before), default=-1)
     while proposals := algorithm.ask():
         points = [proposal.architecture for proposal in proposals]
@@ -240,7 +245,7 @@ def run(problem: Problem, algorithm: Algorithm, tracker: Tracker, before: Sequen
                 architecture=proposal.architecture,
                 predicted_latency_ms=predicted,
                 bound_ms=bound,
-                validation_loss=judged.loss,
+                objective_value=judged.loss,
                 loss_error=judged.error,
                 whole=judged.whole,
                 tokens=judged.tokens,

@@ -29,7 +29,8 @@ def random_search(scope: BudgetScope) -> Path:
         InputError: the budget is no budget, or the search, the predictor or the SuperTransformer is missing.
     """
     limit_ms, folder = budget_ms(scope.budget), scope.folder
-    searched = read_candidates(require_artifact(folder / SEARCH))
+    objective = scope.task_settings.search.objective
+    searched = read_candidates(require_artifact(folder / SEARCH), objective)
     setting = SearchSetting(scope)
     chosen = setting.chosen.model_copy(update={"evaluations": 1 + max(found.order for found in searched)})
     with only_one(folder, f"Drawing for {scope.budget}"), setting.evaluator() as evaluator:
@@ -41,5 +42,5 @@ def random_search(scope: BudgetScope) -> Path:
         made_from = {**setting.made_from(), "budget_ms": limit_ms, "evaluations": algorithm.planned}
         made = provenance(seed=scope.settings.seed, settings=made_from)
         path = folder / RANDOM_SEARCH
-        write_parquet(path, table(candidates), {"budget": scope.budget, "provenance": made})
+        write_parquet(path, table(candidates, objective), {"budget": scope.budget, "provenance": made})
     return path

@@ -9,6 +9,7 @@ from typing import Any
 from hat.artifacts.files import only_one, provenance, write_json
 from hat.artifacts.layout import SEARCH
 from hat.config.scope import BudgetScope
+from hat.config.search import ObjectiveName
 from hat.config.settings import budget_ms
 from hat.errors import HatError
 from hat.latency.dataset import write_parquet
@@ -17,6 +18,7 @@ from hat.search.algorithms.surrogate import SurrogateSearch
 from hat.search.context import SearchSetting
 from hat.search.corrected import Corrected
 from hat.search.evaluator import Evaluator
+from hat.search.objective import named_value
 from hat.search.problem import Algorithm, Candidate, Predictor, Problem, run
 from hat.search.tables import read_candidates, table
 from hat.search.verify import Verified, Verifier
@@ -45,7 +47,8 @@ def search(scope: BudgetScope) -> Path:
         rounds = Rounds(setting, evaluator, scope.budget, limit_ms)
         rounds.run(Verifier(scope))
         made = provenance(seed=scope.settings.seed, settings={**setting.made_from(), "budget_ms": limit_ms})
-        write_parquet(folder / SEARCH, table(rounds.within()), {"budget": scope.budget, "provenance": made})
+        candidates = table(rounds.within(), setting.chosen.objective)
+        write_parquet(folder / SEARCH, candidates, {"budget": scope.budget, "provenance": made})
         path = folder / "architecture.json"
         write_json(path, rounds.summary() | {"provenance": made})
     return path
@@ -70,7 +73,7 @@ class Rounds:
         self.problem = self._problem()
         if chosen.all_budgets:
             folder = self.setting.scope.search
-            self.candidates = read_candidates(folder / "candidates.parquet")
+            self.candidates = read_candidates(folder / "candidates.parquet", chosen.objective)
         while True:
             self._search()
             if chosen.verify == 0:
@@ -119,12 +122,12 @@ class Rounds:
         """The winner's validation loss, whatever the objective, and its BLEU where that is it."""
         objective = self.setting.chosen.objective
         if objective == "loss":
-            return {"objective": objective, "validation_loss": winner.validation_loss}
+            return {"objective": objective, "validation_loss": winner.objective_value}
         loss = Workers(self.setting.scope, "loss")
         ((nll, tokens),) = loss.sums([(winner.architecture, 0, loss.blocks)])
         return {
             "objective": objective,
-            "validation_bleu": 100 - winner.validation_loss,
+            "validation_bleu": 100 - winner.objective_value,
             "validation_loss": sum(nll) / sum(tokens),
         }
 
@@ -151,7 +154,8 @@ class Rounds:
                 Verified(
                     architecture=found.architecture,
                     rank=len(self.verified) + 1,
-                    validation_loss=found.validation_loss,
+                    objective=self.setting.chosen.objective,
+                    objective_value=found.objective_value,
                     predicted_latency_ms=predicted,
                     bound_ms=bound,
                     measured_latency_ms=latency_ms,
@@ -161,7 +165,7 @@ class Rounds:
     def winner_measured(self) -> Verified | None:
         """The best of those that meet the budget on the device."""
         meeting = [known for known in self.verified if known.measured_latency_ms <= self.limit_ms]
-        return min(meeting, key=lambda known: known.validation_loss, default=None)
+        return min(meeting, key=lambda known: known.objective_value, default=None)
 
     def winner(self) -> tuple[Architecture, Verified | None, str]:
         """Who wins, its measurement, and whether it meets the budget; without one that does, the fastest measured."""
@@ -204,18 +208,18 @@ class Rounds:
                 "generations": 1 + max(candidate.generation for candidate in self.candidates),
                 "found_in_generation": own.generation,
                 "origin": own.origin,
-                "runner_up": runner_up(own, others[0]) if others else None,
+                "runner_up": runner_up(own, others[0], self.setting.chosen.objective) if others else None,
                 "fastest_of_space_ms": self.problem.fastest_ms,
             },
         }
 
 
-def runner_up(winner: Candidate, other: Candidate) -> dict[str, Any]:
+def runner_up(winner: Candidate, other: Candidate, objective: ObjectiveName) -> dict[str, Any]:
     """The best of the others; its margin is below 0 where it is better, but too slow on the device."""
     return {
         "architecture": other.architecture.to_dict(),
         "digest": other.architecture.digest,
         "predicted_latency_ms": other.predicted_latency_ms,
-        "validation_loss": other.validation_loss,
-        "margin": other.validation_loss - winner.validation_loss,
+        **named_value(objective, other.objective_value),
+        "margin": other.objective_value - winner.objective_value,
     }

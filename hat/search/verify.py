@@ -8,11 +8,13 @@ from typing import Any
 from hat.artifacts.files import JsonLinesLog, digest, only_one, read_jsonl
 from hat.config.latency import Latency
 from hat.config.scope import DeviceScope
+from hat.config.search import ObjectiveName
 from hat.device.connection import Connection, connect
 from hat.errors import HatError, InputError
 from hat.measure.measurement import Measurement
 from hat.measure.visits import PlainVisit, Visits, pooled_noise
 from hat.measure.workload import workload_of
+from hat.search.objective import named_value
 from hat.space.architecture import Architecture
 from hat.system.progress import progress
 
@@ -91,11 +93,12 @@ class Verifier:
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """A candidate that was measured: ``rank`` among those of its budget by loss, counted from 1."""
+    """A candidate that was measured: ``rank`` among those of its budget by objective value, counted from 1."""
 
     architecture: Architecture
     rank: int
-    validation_loss: float
+    objective: ObjectiveName
+    objective_value: float
     predicted_latency_ms: float
     bound_ms: float
     measured_latency_ms: float
@@ -105,7 +108,7 @@ class Verified:
         return {
             "digest": self.architecture.digest,
             "rank": self.rank,
-            "validation_loss": self.validation_loss,
+            **named_value(self.objective, self.objective_value),
             "predicted_latency_ms": self.predicted_latency_ms,
             "bound_ms": self.bound_ms,
             "measured_latency_ms": self.measured_latency_ms,

@@ -39,11 +39,11 @@ def main() -> None:
         results.evaluations(options.task), evaluation_context(TaskScope(settings, results, options.task), weights)
     )
     levels = read_json(folder / "front.json")["levels_ms"]
-    found = read_candidates(folder / "candidates.parquet")
+    found = read_candidates(folder / "candidates.parquet", "loss")
     known = {candidate.architecture: evaluations.get(candidate.architecture) for candidate in found}
     whole = max(map(len, known.values()))
     found = [
-        replace(candidate, whole=True, validation_loss=known[candidate.architecture].loss())
+        replace(candidate, whole=True, objective_value=known[candidate.architecture].loss())
         for candidate in found
         if len(known[candidate.architecture]) == whole
     ]

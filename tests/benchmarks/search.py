@@ -198,7 +198,7 @@ def run_all(options: argparse.Namespace) -> None:
                     "seed": seed,
                     "budget": budget,
                     "processor_s": time.process_time() - started,
-                    "run": [[c.bound_ms, c.validation_loss, c.whole, c.tokens] for c in found],
+                    "run": [[c.bound_ms, c.objective_value, c.whole, c.tokens] for c in found],
                 }
                 with open(bench.folder / "runs.jsonl", "a") as stream:
                     stream.write(json.dumps(row) + "\n")
@@ -225,7 +225,7 @@ def exhaustive(bench: Bench) -> None:
                 problem = bench.problem(group, space)
                 found = run(problem, ALGORITHMS[name](problem, settings, seed), lambda completed, note="": None)
                 for budget in group:
-                    best = min(c.validation_loss for c in found if c.bound_ms <= budget)
+                    best = min(c.objective_value for c in found if c.bound_ms <= budget)
                     ranks.append(
                         1 + sum(loss < best for loss, bound in zip(losses, bounds, strict=True) if bound <= budget)
                     )

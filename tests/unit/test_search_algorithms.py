@@ -52,7 +52,7 @@ def drawn(space: Space, count: int) -> list[Architecture]:
 
 
 def best_of(candidates: list[Candidate], budget: float) -> float:
-    return min(found.validation_loss for found in candidates if found.whole and found.bound_ms <= budget)
+    return min(found.objective_value for found in candidates if found.whole and found.bound_ms <= budget)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -208,7 +208,7 @@ def candidate(bound_ms: float, value: float, *, whole: bool = True) -> Candidate
         architecture=SearchSpace(SMALL).smallest,
         predicted_latency_ms=bound_ms,
         bound_ms=bound_ms,
-        validation_loss=value,
+        objective_value=value,
         loss_error=0.0,
         whole=whole,
         tokens=1.0,
@@ -221,8 +221,8 @@ def candidate(bound_ms: float, value: float, *, whole: bool = True) -> Candidate
 def test_front_and_hypervolume() -> None:
     found = [candidate(10, 3), candidate(20, 2), candidate(20, 2.5), candidate(30, 2.2), candidate(5, 1, whole=False)]
     front = pareto_front(found)
-    assert [(one.bound_ms, one.validation_loss) for one in front] == [(10, 3), (20, 2)]
-    points = [(one.bound_ms, one.validation_loss) for one in found if one.whole]
+    assert [(one.bound_ms, one.objective_value) for one in front] == [(10, 3), (20, 2)]
+    points = [(one.bound_ms, one.objective_value) for one in found if one.whole]
     assert hypervolume(points, (40, 4)) == pytest.approx(10 * 1 + 20 * 2)
     assert hypervolume([(10, 3), (20, 2)], (40, 4)) == hypervolume(points, (40, 4))
     assert hypervolume(points, (10, 4)) == 0

@@ -64,13 +64,13 @@ def test_finds_nearly_the_best_with_few_evaluations(tmp_path: Path, part: float)
     evaluate = Counting()
     found = winner(searched(problem_of(tmp_path, SMALL, budget, evaluate)))
     assert evaluate.calls.total() < len(ranking) / 5
-    assert found.validation_loss <= ranking[len(ranking) // 200]
+    assert found.objective_value <= ranking[len(ranking) // 200]
 
 
 def test_finds_the_best_of_a_tiny_space(tmp_path: Path) -> None:
     budget = quantile("TINY", 0.6)
     best = min(loss_ for latency, loss_, _ in everything("TINY") if latency <= budget)
-    assert winner(searched(problem_of(tmp_path, TINY, budget, Counting()))).validation_loss == best
+    assert winner(searched(problem_of(tmp_path, TINY, budget, Counting()))).objective_value == best
 
 
 def test_never_evaluates_twice_and_keeps_to_the_budget(tmp_path: Path) -> None:

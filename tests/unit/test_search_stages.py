@@ -1,11 +1,9 @@
 """The stages of search: their artifacts, from a predictor, a stand-in for the SuperTransformer, and a made device."""
 
-import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from toy_device import SMALL, true_latency_ms, workload, write_configuration, write_dictionaries
+from toy_device import SMALL, MadeDevice, true_latency_ms, workload, write_configuration, write_dictionaries
 from toy_search import Counting
 
 from hat.artifacts.files import read_json, read_jsonl, write_json
@@ -16,7 +14,6 @@ from hat.data.task_shape import task_shape
 from hat.errors import HatError, InputError
 from hat.latency.dataset import read_parquet
 from hat.latency.predictor.predictor import LatencyPredictor
-from hat.measure.measurement import Measurement
 from hat.search import stages, verify, workers
 from hat.search.front_stage import search_front
 from hat.search.random_stage import random_search
@@ -40,36 +37,6 @@ def losses(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
     monkeypatch.setattr(workers, "objective_of", load)
     return made
-
-
-@dataclass
-class MadeDevice:
-    """A device that is ``slowdown`` times as slow as predicted; it can be unplugged."""
-
-    slowdown: float = 1.0
-    unplugged: str | None = None
-
-    def __post_init__(self):
-        self.measured: list[Architecture] = []
-
-    @contextlib.contextmanager
-    def __call__(self, settings, device):
-        if self.unplugged:
-            raise HatError(self.unplugged)
-        yield self
-
-    def conditions(self, workload, warmup, repeats):
-        return self
-
-    def to_dict(self):
-        return {"device": "made"}
-
-    def measure(self, architecture, workload, warmup, repeats):
-        self.measured.append(architecture)
-        timings = (self.slowdown * true_latency_ms(architecture),) * repeats
-        return Measurement(
-            timings_ms=timings, processor_ms=timings, load_average=0.1, measured_at="2024-01-01T00:00:00Z"
-        )
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """A small space, a Runtime that really computes (NumPy), and folders to run stages in; shared by tests."""
 
+import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ from hat.artifacts.layout import Results
 from hat.config.networks import Space
 from hat.deploy.card import file_list
 from hat.deploy.folder import described_network
+from hat.errors import HatError
+from hat.measure.measurement import Measurement
 from hat.measure.workload import Workload
 from hat.runtime.base import Decoding
 from hat.runtime.random_network import blueprint_of
@@ -148,6 +152,36 @@ class NumpyRuntime:
 
     def load(self, folder, blueprint) -> NumpyModel:
         return NumpyModel(blueprint.architecture, 1)
+
+
+@dataclass
+class MadeDevice:
+    """A device that is ``slowdown`` times as slow as :func:`true_latency_ms`; it can be unplugged."""
+
+    slowdown: float = 1.0
+    unplugged: str | None = None
+
+    def __post_init__(self):
+        self.measured: list[Architecture] = []
+
+    @contextlib.contextmanager
+    def __call__(self, settings, device):
+        if self.unplugged:
+            raise HatError(self.unplugged)
+        yield self
+
+    def conditions(self, workload, warmup, repeats):
+        return self
+
+    def to_dict(self):
+        return {"device": "made"}
+
+    def measure(self, architecture, workload, warmup, repeats):
+        self.measured.append(architecture)
+        timings = (self.slowdown * true_latency_ms(architecture),) * repeats
+        return Measurement(
+            timings_ms=timings, processor_ms=timings, load_average=0.1, measured_at="2024-01-01T00:00:00Z"
+        )
 
 
 def write_configuration(folder: Path, space: Space = SMALL) -> Path:

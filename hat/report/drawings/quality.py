@@ -170,8 +170,9 @@ def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     axes.margins(x=0.12, y=0.15)
     axes.legend(loc="best")
     caption = (
-        "Each mark is the winner of a search: its loss with the SuperTransformer's weights, by which it was chosen"
-        " (better to the right), and what it scores once trained, with a 95 % bootstrap interval."
+        "Each mark is the winner of a search: its loss with the SuperTransformer's weights (better to the right), by"
+        " which a search with the objective `loss` chooses, and what it scores once trained, with a 95 % bootstrap"
+        " interval."
         f"{tau} Data: {place.device_folder}/*/architecture.json, score.json."
     )
     columns = ["model", "inherited_loss", "validation_loss", "initial_weights", "bleu", "bleu_low", "bleu_high"]

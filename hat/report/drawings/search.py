@@ -1,4 +1,4 @@
-"""Search curves: the best validation loss over the evaluations, against random search."""
+"""Search curves: the best objective value over the evaluations, against random search."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,23 +9,33 @@ import pandas as pd
 from hat.artifacts.layout import RANDOM_SEARCH, SEARCH
 from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
+from hat.config.search import ObjectiveName
 from hat.report.style import Drawing, colour, marker, new_figure
+from hat.search.objective import LOSS_KEY, NAME_KEY, VALUE_KEY, value_key
 
 SAMPLED, WHOLE = "sampled", "whole"
+# What the values of an objective are, for the axis and the caption.
+AXES = {"loss": "best validation loss, nats a token", "bleu": "best 100 - BLEU of validation sentences"}
+VALUES = {"loss": "Validation loss is", "bleu": "100 - BLEU is of translations of validation sentences"}
 # Whose candidates a row is of.
 OWN, RANDOM = "search", "random, expected"
 
 
 def search_of(place: DeviceScope, names: list[str]) -> Drawing:
-    """Best validation loss after each evaluation, for each budget, and what random draws alone reach.
+    """Best objective value after each evaluation, for each budget, and what random draws alone reach.
 
     Raises:
         MissingArtifact: there was no search.
     """
     folders = {name: place.of(name).folder for name in names}
-    found = {name: folder for name, folder in folders.items() if (folder / SEARCH).exists()}
-    if not found:
+    searched = {name: objective_of(folder / SEARCH) for name, folder in folders.items() if (folder / SEARCH).exists()}
+    if not searched:
         raise MissingArtifact(f"a search in {place.device_folder}", f"{place.device_folder}/BUDGET/{SEARCH}")
+    objective = place.task_settings.search.objective
+    if objective not in searched.values():
+        objective = next(iter(searched.values()))
+    found = {name: folders[name] for name in searched if searched[name] == objective}
+    best = f"best_{LOSS_KEY if objective == 'loss' else VALUE_KEY}"
     curves = pd.concat([part for name, folder in found.items() for part in _curves(folder, name)], ignore_index=True)
     figure = new_figure()
     (axes,) = figure.axes
@@ -33,21 +43,24 @@ def search_of(place: DeviceScope, names: list[str]) -> Drawing:
         own, drawn = (curves[(curves["budget"] == name) & (curves["of"] == which)] for which in (OWN, RANDOM))
         axes.step(
             own["evaluations"],
-            own["best_validation_loss"],
+            own[best],
             where="post",
             color=colour(number),
             marker=marker(number),
             markevery=max(1, len(own) // 6),
-            label=f"{name} ({own['best_validation_loss'].iloc[-1]:.3f})",
+            label=f"{name} ({own[best].iloc[-1]:.3f})",
         )
-        axes.plot(drawn["evaluations"], drawn["best_validation_loss"], ":", color=colour(number))
+        axes.plot(drawn["evaluations"], drawn[best], ":", color=colour(number))
     if (curves["of"] == RANDOM).any():
         axes.plot([], [], ":", color="0.3", label="random search, expected")
-    axes.set(xlabel="Architectures evaluated", ylabel="best validation loss, nats a token")
+    axes.set(xlabel="Architectures evaluated", ylabel=AXES[objective])
     axes.legend(title="budget (best)")
+    other = [name for name in searched if name not in found]
+    left_out = f" Searched for another objective, and left out: {', '.join(other)}." if other else ""
     caption = (
-        "Validation loss is with the SuperTransformer's weights; evaluations are counted from the start of the search,"
-        f" those for other budgets too. {_said(found, curves)} Data: {place.device_folder}/*/{SEARCH}, {RANDOM_SEARCH}."
+        f"{VALUES[objective]} with the SuperTransformer's weights; evaluations are counted from the start of the"
+        f" search, those for other budgets too. {_said(found, curves)}{left_out}"
+        f" Data: {place.device_folder}/*/{SEARCH}, {RANDOM_SEARCH}."
     )
     title = f"Search, {place.where}"
     return Drawing(name="search", title=title, caption=caption, figure=figure, data=curves)
@@ -55,7 +68,7 @@ def search_of(place: DeviceScope, names: list[str]) -> Drawing:
 
 def _said(found: Mapping[str, Path], curves: pd.DataFrame) -> str:
     """What the dotted lines are, and what makes those that are not there."""
-    made = [name for name, folder in found.items() if (folder / RANDOM_SEARCH).exists()]
+    made = [name for name, folder in found.items() if _drawn_at_random(folder)]
     drawn = [
         name for name in found if name not in made and ((curves["budget"] == name) & (curves["of"] == RANDOM)).any()
     ]
@@ -75,46 +88,61 @@ def _said(found: Mapping[str, Path], curves: pd.DataFrame) -> str:
     return " ".join(words)
 
 
+def objective_of(path: Path) -> ObjectiveName:
+    """The objective of a table of candidates."""
+    return "bleu" if VALUE_KEY in pd.read_parquet(path) else "loss"
+
+
 def _curves(folder: Path, budget: str) -> Iterator[pd.DataFrame]:
     """The curve of a search, and of what random draws are expected to reach, where some were made."""
     candidates = pd.read_parquet(folder / SEARCH).sort_values("order")
-    losses, whole = candidates["validation_loss"], _whole(candidates)
+    key = value_key(candidates.columns)
+    name = {NAME_KEY: candidates[NAME_KEY].iloc[0]} if NAME_KEY in candidates else {}
+    values, whole = candidates[key], _whole(candidates)
     yield pd.DataFrame(
         {
             "budget": budget,
             "of": OWN,
             "evaluations": 1 + candidates["order"].to_numpy(),
-            "validation_loss": losses.to_numpy(),
-            "best_validation_loss": losses.where(whole).cummin().ffill().to_numpy(),
+            **name,
+            key: values.to_numpy(),
+            f"best_{key}": values.where(whole).cummin().ffill().to_numpy(),
         }
     )
-    if (folder / RANDOM_SEARCH).exists():
+    if _drawn_at_random(folder):
         drawn = pd.read_parquet(folder / RANDOM_SEARCH).sort_values("order")
     else:
         drawn = candidates[whole & (candidates["origin"] == SAMPLED)]
-    values = drawn["validation_loss"].to_numpy(dtype=float)
+    expected = drawn[key].to_numpy(dtype=float)
     yield pd.DataFrame(
         {
             "budget": budget,
             "of": RANDOM,
             "evaluations": range(1, len(drawn) + 1),
-            "validation_loss": values,
-            "best_validation_loss": expected_best(values),
+            **name,
+            key: expected,
+            f"best_{key}": expected_best(expected),
         }
     )
 
 
+def _drawn_at_random(folder: Path) -> bool:
+    """Whether there is a random search to compare the search with, for the same objective."""
+    path = folder / RANDOM_SEARCH
+    return path.exists() and objective_of(path) == objective_of(folder / SEARCH)
+
+
 def _whole(candidates: pd.DataFrame) -> "pd.Series[bool]":
     """What was evaluated on a part of the sentences alone is no result yet."""
-    return candidates[WHOLE].astype(bool) if WHOLE in candidates else candidates["validation_loss"].notna()
+    return candidates[WHOLE].astype(bool) if WHOLE in candidates else candidates[LOSS_KEY].notna()
 
 
-def expected_best(losses: np.ndarray) -> np.ndarray:
-    """Expected minimum of n of these losses drawn without replacement, for n from 1 to all of them.
+def expected_best(values: np.ndarray) -> np.ndarray:
+    """Expected minimum of n of these values drawn without replacement, for n from 1 to all of them.
 
     The i-th smallest of N, from 0, is the minimum with probability C(N - 1 - i, n - 1) / C(N, n).
     """
-    ordered = np.sort(losses)
+    ordered = np.sort(values)
     total = len(ordered)
     expected = []
     for count in range(1, total + 1):

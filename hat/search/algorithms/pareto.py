@@ -110,7 +110,7 @@ class ParetoSearch:
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
         """Select the next population."""
-        self._losses.update((candidate.architecture, candidate.validation_loss) for candidate in candidates)
+        self._losses.update((candidate.architecture, candidate.objective_value) for candidate in candidates)
         if self._population is not None:
             self._tell()
 

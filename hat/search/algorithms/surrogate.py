@@ -140,7 +140,7 @@ class SurrogateSearch:
             return self._new(spread_start(self.problem, wanted, self._proposed, self._rng), START)
         self._model.fit(
             [candidate.architecture for candidate in self._known],
-            [candidate.validation_loss for candidate in self._known],
+            [candidate.objective_value for candidate in self._known],
             # The interval of an estimate is some two standard errors wide to either side.
             [candidate.loss_error / 2 for candidate in self._known],
         )
@@ -170,7 +170,7 @@ class SurrogateSearch:
         One population serves all budgets: its parents are the best under each.
         """
         rng, space, budgets = self._rng, self.problem.space, self.problem.budgets_ms
-        known = sorted(self._known, key=lambda candidate: candidate.validation_loss)
+        known = sorted(self._known, key=lambda candidate: candidate.objective_value)
         pool = _Pool(self.problem, self._worth)
         pool.add([self.problem.fastest, *(candidate.architecture for candidate in known)])
         count = max(FEWEST_CHILDREN, CHILDREN * len(budgets))
