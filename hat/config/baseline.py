@@ -4,17 +4,17 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from hat.config.base import Section
+from hat.config.base import NO_EFFECT, Effect, Section
 from hat.config.networks import EvolvedNetwork, TransformerNetwork
 
 
 class Baseline(Section):
     """A network of fixed dimensions that SubTransformers are compared with."""
 
-    description: str = Field("", description="One line for people")
+    description: Annotated[str, NO_EFFECT] = Field("", description="One line for people")
     network: Annotated[TransformerNetwork | EvolvedNetwork, Field(discriminator="kind")] = Field(
         description="What it is"
     )
-    training: dict[str, Any] = Field(
+    training: Annotated[dict[str, Any], Effect.RESOLVED] = Field(
         default_factory=dict, description="Overrides of the task's `subtransformer`, by which it is trained"
     )

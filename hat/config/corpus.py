@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from hat.config.base import Positive, Section
+from hat.config.base import NO_EFFECT, Positive, Section
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Positions of the published networks, which limit sentences where their tokens are not counted otherwise.
@@ -27,7 +27,9 @@ class HttpSource(Section):
 
     kind: Literal["http"] = "http"
     url: str = Field(description="Address of the file", pattern=r"^https?://")
-    mirrors: tuple[str, ...] = Field((), description="Other addresses of the same file, tried in order")
+    mirrors: Annotated[tuple[str, ...], NO_EFFECT] = Field(
+        (), description="Other addresses of the same file, tried in order"
+    )
     sha256: Digest | None = Field(None, description="SHA-256; recorded at first download where not given")
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(
         None, description="MD5, checked at the first download where SHA-256 is not known"

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from hat.config.base import Positive, Section
+from hat.config.base import NO_EFFECT, Effect, Positive, Section
 from hat.config.runtimes import GPU_NAME, ON_GPU, PRECISIONS
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -39,16 +39,22 @@ class CommandMeter(Section):
 class Device(Section):
     """Something that latency is measured on."""
 
-    description: str = Field("", description="One line for people")
-    note: str = Field("", description="Whatever else people should know: cooling, power supply, where it stands")
+    description: Annotated[str, NO_EFFECT] = Field("", description="One line for people")
+    note: Annotated[str, NO_EFFECT] = Field(
+        "", description="Whatever else people should know: cooling, power supply, where it stands"
+    )
     connection: Literal["local", "ssh"] = Field(description="How it is reached")
-    host: str | None = Field(
+    host: Annotated[str | None, NO_EFFECT] = Field(
         None,
         pattern=r"^[A-Za-z0-9_.@:\[\]][A-Za-z0-9_.@:%\[\]-]*$",
         description="Host alias of the OpenSSH configuration, for ssh; keys, ports and jump hosts belong there",
     )
-    ssh_config: str | None = Field(None, description="OpenSSH configuration to use instead of the user's own")
-    python: str = Field("python3", description="Python on the device that `hat device setup` makes an environment of")
+    ssh_config: Annotated[str | None, NO_EFFECT] = Field(
+        None, description="OpenSSH configuration to use instead of the user's own"
+    )
+    python: Annotated[str, NO_EFFECT] = Field(
+        "python3", description="Python on the device that `hat device setup` makes an environment of"
+    )
     latency: str | None = Field(
         None,
         description="File of latencies measured elsewhere (our dataset as Parquet or CSV, or the CSV of the research"
@@ -63,19 +69,27 @@ class Device(Section):
         pattern=f"^{GPU_NAME}$",
         description="GPU that torch or torch-published executes on, `cuda` or `cuda:1`; the processor where absent",
     )
-    threads: Positive = Field(1, description="CPU threads of a translation")
+    threads: Annotated[Positive, Effect.NAMED] = Field(1, description="CPU threads of a translation")
     cores: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None, min_length=1, description="Cores, by number, that measuring is pinned to; all where absent"
     )
-    power: Annotated[RaplMeter | CommandMeter, Field(discriminator="kind")] | None = Field(
+    power: Annotated[Annotated[RaplMeter | CommandMeter, Field(discriminator="kind")] | None, Effect.NAMED] = Field(
         None, description="Power meter that the energy of sentences is read from, beside their latency"
     )
     beam: Positive = Field(5, description="Beam size that is deployed and measured")
     shortlist: bool = Field(True, description="Deploy and measure with the task's shortlist, where it has one")
-    alive_s: Seconds = Field(30.0, description="Seconds of silence after which the link counts as cut")
-    patience_s: Seconds = Field(300.0, description="Seconds without progress after which the device counts as hanging")
-    retry_s: Seconds = Field(600.0, description="Seconds in which a lost device is tried again, ever more seldom")
-    wait_s: float = Field(3600.0, ge=0, description="Seconds to wait while somebody else measures on the device")
+    alive_s: Annotated[Seconds, NO_EFFECT] = Field(
+        30.0, description="Seconds of silence after which the link counts as cut"
+    )
+    patience_s: Annotated[Seconds, NO_EFFECT] = Field(
+        300.0, description="Seconds without progress after which the device counts as hanging"
+    )
+    retry_s: Annotated[Seconds, NO_EFFECT] = Field(
+        600.0, description="Seconds in which a lost device is tried again, ever more seldom"
+    )
+    wait_s: Annotated[float, NO_EFFECT] = Field(
+        3600.0, ge=0, description="Seconds to wait while somebody else measures on the device"
+    )
 
     @model_validator(mode="after")
     def _reached(self) -> Self:

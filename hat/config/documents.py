@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hat.artifacts.files import write_text
+from hat.config.base import NO_EFFECT, effect_of
 from hat.config.baseline import Baseline
 from hat.config.configuration import Configuration
 from hat.config.device import Device
@@ -92,7 +93,9 @@ def rows(
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
         meaning = field.description or ""
-        sections = _sections(field.annotation)
+        if effect_of(field) is NO_EFFECT:
+            meaning += f" ({NO_EFFECT.value})"
+        sections = sections_of(field.annotation)
         if name == "kind":
             continue
         if not sections:
@@ -137,23 +140,23 @@ def _kinds(model: type[BaseModel]) -> dict[type[BaseModel], str]:
     """Models that a `kind` chooses between, wherever they occur below a model, with the key's name."""
     found: dict[type[BaseModel], str] = {}
     for name, field in model.model_fields.items():
-        for section in _sections(field.annotation):
+        for section in sections_of(field.annotation):
             if "kind" in section.model_fields:
                 found[section] = name if name in ("corpus", "network", "power") else "source"
             found |= _kinds(section)
     return found
 
 
-def _sections(annotation: Any) -> list[type[BaseModel]]:
+def sections_of(annotation: Any) -> list[type[BaseModel]]:
     """The models that an annotation consists of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in (Union, UnionType):
-        return [model for part in get_args(annotation) for model in _sections(part)]
+        return [model for part in get_args(annotation) for model in sections_of(part)]
     if get_origin(annotation) in (Annotated, tuple):
-        return _sections(get_args(annotation)[0])
+        return sections_of(get_args(annotation)[0])
     if get_origin(annotation) is dict:
-        return _sections(get_args(annotation)[1])
+        return sections_of(get_args(annotation)[1])
     return []
 
 

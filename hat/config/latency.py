@@ -1,8 +1,10 @@
 """How latency is measured and predicted."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from hat.config.base import Positive
+from hat.config.base import Effect, Positive
 from hat.config.lengths import Lengths
 from hat.config.predictor import PredictorSettings
 
@@ -11,7 +13,7 @@ class Latency(PredictorSettings):
     """Latency sampling and the predictor."""
 
     samples: Positive = Field(2000, description="Architectures measured")
-    space: str | None = Field(
+    space: Annotated[str | None, Effect.RESOLVED] = Field(
         None, description="Name of the space that measured Architectures are drawn from; the task's own where absent"
     )
     shards: Positive = Field(1, description="Files that the samples are spread over; each is resumed by itself")

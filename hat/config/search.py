@@ -1,10 +1,10 @@
 """Model of a task's search."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from hat.config.base import Positive, Section
+from hat.config.base import NO_EFFECT, Positive, Section
 
 ObjectiveName = Literal["loss", "bleu"]
 
@@ -35,8 +35,12 @@ class Search(Section):
     validation_sentences: Positive = Field(
         2000, description="Sentences of the validation split used to compare candidates"
     )
-    workers: int = Field(0, ge=0, description="Processes that evaluate, each with one thread; 0 for one a core")
-    gpus: int = Field(0, ge=0, description="GPUs that evaluate, a process for each; 0 for `workers` without")
+    workers: Annotated[int, NO_EFFECT] = Field(
+        0, ge=0, description="Processes that evaluate, each with one thread; 0 for one a core"
+    )
+    gpus: Annotated[int, NO_EFFECT] = Field(
+        0, ge=0, description="GPUs that evaluate, a process for each; 0 for `workers` without"
+    )
     verify: int = Field(
         3, ge=0, description="Best candidates of a budget that are measured on the device; 0 for none, unverified"
     )

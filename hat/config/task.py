@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from hat.config.archives import ArchiveCorpus, Corpus, Preprocessed
-from hat.config.base import Positive, Section
+from hat.config.base import NO_EFFECT, Effect, Positive, Section
 from hat.config.corpus import Language
 from hat.config.latency import Latency
 from hat.config.networks import Network
@@ -66,11 +66,11 @@ class Compression(Section):
 class Task(Section):
     """A language pair with its data, tokenisation, design space, training settings and scoring."""
 
-    description: str = Field("", description="One line for people")
+    description: Annotated[str, NO_EFFECT] = Field("", description="One line for people")
     source_language: Language = Field(description="ISO 639 code of the source language")
     target_language: Language = Field(description="ISO 639 code of the target language")
     data_licence: str = Field("not stated", description="Licence of the text, for the model card")
-    space: str = Field("small", description="Name of the SearchSpace in config/spaces")
+    space: Annotated[str, Effect.RESOLVED] = Field("small", description="Name of the SearchSpace in config/spaces")
     corpus: Corpus = Field(description="Where the text comes from and how it is split")
     data: Preprocessed = Field(default_factory=Preprocessed, description="Binarised splits in place of the corpus")
     tokenisation: Tokenisation = Field(default_factory=Tokenisation, description="From text to tokens")

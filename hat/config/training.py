@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hat.config.base import Positive, Section
+from hat.config.base import NO_EFFECT, Positive, Section
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -40,7 +40,7 @@ class Training(Section):
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="Precision of matrix products; weights and optimiser state stay in fp32; fp16 needs a GPU"
     )
-    threads: int = Field(
+    threads: Annotated[int, NO_EFFECT] = Field(
         0,
         ge=0,
         description="CPU threads of a process; with 16, a rule that is given 64 cores runs 4 processes; 0 for one"
@@ -48,12 +48,14 @@ class Training(Section):
     )
     validate_every: Positive = Field(1000, description="Updates between validations")
     save_every: Positive = Field(500, description="Updates between checkpoints")
-    keep_checkpoints: Positive = Field(2, description="Latest checkpoints that are kept while training")
+    keep_checkpoints: Annotated[Positive, NO_EFFECT] = Field(
+        2, description="Latest checkpoints that are kept while training"
+    )
     final_weights: Literal["average", "best"] = Field(
         "average", description="Weights at the end: the mean of the last checkpoints, or those of the best validation"
     )
     average_checkpoints: Positive = Field(1, description="Last checkpoints whose weights are averaged at the end")
-    tensorboard: bool = Field(False, description="Write the metrics for TensorBoard too")
+    tensorboard: Annotated[bool, NO_EFFECT] = Field(False, description="Write the metrics for TensorBoard too")
 
 
 class SubTraining(Training):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hat.artifacts.files import digest, only_one, provenance, read_json, write_json, write_text
-from hat.config.effects import WITHOUT_EFFECT
+from hat.config.base import effective
 from hat.config.scope import BudgetScope, TaskScope
 from hat.config.training import Training
 from hat.data.binary.batches import PairedSplit, TrainingBatches, data_digest, validation_batches
@@ -163,11 +163,10 @@ def _train(
     place of the text.
     """
     chosen, data = scope.task_settings, scope.data
-    effective = training.model_dump(mode="json")
     resolved = {
         "task": scope.task,
         "seed": scope.settings.seed,
-        "training": effective,
+        "training": training.model_dump(mode="json"),
         "network": chosen.network.model_dump(mode="json"),
         **subject,
     }
@@ -176,8 +175,7 @@ def _train(
             held.enter_context(only_one(folder, title))
         split = PairedSplit(data, chosen, "train", targets)
         validation = list(validation_batches(PairedSplit(data, chosen, "validation"), training.batch_tokens))
-        made_from = {key: value for key, value in effective.items() if key not in WITHOUT_EFFECT}
-        identity = digest({**resolved, "training": made_from, "data": data_digest(data, chosen)})
+        identity = digest({**resolved, "training": effective(training), "data": data_digest(data, chosen)})
         run = Run(
             title=title,
             model=model,

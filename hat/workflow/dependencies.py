@@ -4,12 +4,13 @@ A stage names only what it reads itself; what its inputs depend on reaches it th
 """
 
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import digest, read_json
+from hat.config.base import Section, effective, effective_part
 from hat.config.corpus import FileSource
-from hat.config.effects import WITHOUT_EFFECT
 from hat.config.settings import Settings, budget_ms
 from hat.config.task import Task
 from hat.data.sources.configured import configured_sources
@@ -28,7 +29,7 @@ SEARCH = tuple(
 RANDOM = tuple(f"task.search.{name}" for name in ("objective", "validation_sentences", "limits"))
 # The deployed folder says how it translates; its beam is the device's.
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
-DEPLOYED = ("device", "device.threads", *LANGUAGES, *DEPLOYED_DECODING)
+DEPLOYED = ("device", "device.threads", "task.data_licence", *LANGUAGES, *DEPLOYED_DECODING)
 STAGES: Mapping[str, tuple[str, ...]] = {
     "fetch": ("task.corpus", "task.data"),
     "extract": ("task.corpus", "task.data", "extracted_tokenisation", *LANGUAGES),
@@ -77,38 +78,35 @@ def stage_settings(
         baseline: name of the baseline, where there is one instead of a budget.
     """
     chosen = settings.task(task)
-    sections: dict[str, Any] = {
-        "seed": settings.seed,
-        "demo": settings.configuration.demo.model_dump(mode="json"),
-        "task": chosen.model_dump(mode="json"),
-        "latency": chosen.latency.model_dump(mode="json"),
-        # Words are counted, and so made, where the text is extracted.
-        "extracted_tokenisation": chosen.tokenisation.model_dump(mode="json")
-        if chosen.tokenisation.limits == "words"
-        else None,
-        "space": settings.space_of(task).model_dump(mode="json"),
-    }
     names = (STAGES if baseline is None else BASELINE_STAGES)[stage]
+    roots: dict[str, Any] = {
+        "seed": settings.seed,
+        "demo": settings.configuration.demo,
+        "task": chosen,
+        "latency": chosen.latency,
+        # Words are counted, and so made, where the text is extracted.
+        "extracted_tokenisation": chosen.tokenisation if chosen.tokenisation.limits == "words" else None,
+        "space": settings.space_of(task),
+    }
     if device is not None:
-        # Another form than what is deployed may have a precision that no file of a device has.
-        sections["device"] = settings.device(device).model_dump(mode="json", warnings=False)
+        roots["device"] = settings.device(device)
         if "measured_space" in names:
-            sections["measured_space"] = settings.measured_space_on(task, device).model_dump(mode="json")
+            roots["measured_space"] = settings.measured_space_on(task, device)
         if "confined_space" in names:
-            sections["confined_space"] = settings.space_on(task, device).model_dump(mode="json")
+            roots["confined_space"] = settings.space_on(task, device)
     if baseline is not None:
-        network, training = settings.baseline(baseline).network, settings.baseline_training(task, baseline)
-        sections["baseline"] = {
-            "network": network.model_dump(mode="json"),
-            "training": training.model_dump(mode="json"),
-        }
-    found = {}
-    for name in names:
-        value: Any = sections
-        for part in name.split("."):
-            value = value[part]
-        found[name] = _without_effectless(value)
-    return found
+        roots["baseline.network"] = settings.baseline(baseline).network
+        roots["baseline.training"] = settings.baseline_training(task, baseline)
+    return {name: _named(roots, name) for name in names}
+
+
+def _named(roots: Mapping[str, Any], name: str) -> Any:
+    """JSON-like form of what a dotted name stands for."""
+    if name in roots:
+        return effective(roots[name]) if isinstance(roots[name], Section) else roots[name]
+    root, *path = name.split(".")
+    parent: Section = reduce(getattr, path[:-1], roots[root])
+    return effective_part(getattr(parent, path[-1]), parent.model_dump(mode="json", warnings=False)[path[-1]])
 
 
 def stage_digest(
@@ -116,12 +114,6 @@ def stage_digest(
 ) -> str:
     """Digest of :func:`stage_settings`; a rule that has it among its params re-runs when it changes."""
     return digest(stage_settings(settings, stage, task, device, baseline))
-
-
-def _without_effectless(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    return {key: _without_effectless(entry) for key, entry in value.items() if key not in WITHOUT_EFFECT}
 
 
 def own_files(task: Task) -> list[str]:

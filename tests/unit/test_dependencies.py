@@ -1,9 +1,20 @@
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+import yaml
+from pydantic import Field
 
+from hat.config.base import Effect, effect_of, effective
+from hat.config.baseline import Baseline
+from hat.config.configuration import Configuration
+from hat.config.device import Device
+from hat.config.documents import sections_of
+from hat.config.latency import Latency
+from hat.config.networks import Space
 from hat.config.settings import Settings
-from hat.workflow.dependencies import STAGES, own_files, stage_digest
+from hat.config.task import Task
+from hat.workflow.dependencies import BASELINE_STAGES, STAGES, own_files, stage_digest
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +32,7 @@ def digests(overrides=None):
             {"tasks": {"demo": {"scoring": {"length_penalty": 0.6}}}},
             {"shortlist", "translate", "export", "export_form", "score"},
         ),
+        ({"tasks": {"demo": {"data_licence": "CC0"}}}, {"export", "export_form"}),
         ({"tasks": {"demo": {"compression": {"embeddings": False}}}}, {"export_form"}),
         ({"tasks": {"demo": {"shortlist": {"frequent": [9]}}}}, {"shortlist"}),
         ({"search": {"iterations": 2}}, {"search"}),
@@ -68,3 +80,83 @@ def test_own_files_are_those_that_exist(tmp_path, monkeypatch):
     Path("binarised.tgz").touch()
     settings = Settings({"tasks": {"wmt14ende": task | {"data": data}}}, folder=ROOT / "config")
     assert own_files(settings.task("wmt14ende")) == ["binarised.tgz"]
+
+
+OF_DEMO = yaml.safe_load((ROOT / "config/spaces/demo.yaml").read_text()) | {"encoder_ffn_dim": [256]}
+# Where the fields of each model are found by the names of STAGES.
+MODELS = {Task: "task", Space: "space", Device: "device", Baseline: "baseline", Configuration: ""}
+NAMED = {name for stages in (STAGES, BASELINE_STAGES) for names in stages.values() for name in names}
+
+
+# A change of each field that stands for other values.
+RESOLVED = {
+    "baseline.training": {"baselines": {"transformer-base": {"training": {"updates": 9}}}},
+    "baselines": {"baselines": {"transformer-base": {"network": {"encoder_ffn_dim": [9] * 6}}}},
+    "devices": {"devices": {"local": {"beam": 9}}},
+    "latency": {"latency": {"samples": 9}},
+    "latency.space": {"tasks": {"demo": {"latency": {"space": "small"}}}, "spaces": {"small": OF_DEMO}},
+    "scoring": {"scoring": {"beam": 9}},
+    "search": {"search": {"evaluations": 9}},
+    "spaces": {"spaces": {"demo": {"encoder_ffn_dim": [9]}}},
+    "task.space": {"tasks": {"demo": {"space": "small"}}},
+    "tasks": {"tasks": {"demo": {"scoring": {"beam": 9}}}},
+}
+
+
+def fields_of(model, prefix=""):
+    """Dotted name as stages name it, and :class:`FieldInfo`, of each field at any depth; none below a marked one."""
+    for key, field in model.model_fields.items():
+        name = f"{prefix}.{key}".removeprefix(".")
+        yield name, field
+        if effect_of(field) is None:
+            for section in sections_of(field.annotation):
+                yield from fields_of(section, "latency" if name == "task.latency" else name)
+
+
+def undecided(model, prefix, named):
+    """Fields whose mark, or whose want of one, does not fit to what stages name."""
+    for name, field in fields_of(model, prefix):
+        by_itself, mark = name in named, effect_of(field)
+        with_its_section = any(name == other or name.startswith(f"{other}.") for other in named)
+        fits = {
+            Effect.NONE: not by_itself,
+            Effect.NAMED: by_itself,
+            Effect.RESOLVED: name in RESOLVED,
+            None: with_its_section or bool(sections_of(field.annotation)),
+        }
+        if not fits[mark]:
+            yield name
+
+
+def test_each_field_is_decided():
+    """A field changes what a stage's digest has, or says that it does not."""
+    found = {name for model, prefix in MODELS.items() for name in undecided(model, prefix, NAMED)}
+    assert found == set()
+
+
+@pytest.mark.parametrize("name", RESOLVED)
+def test_what_stands_for_other_values_changes_a_stage(name):
+    marked = {one for model, prefix in MODELS.items() for one, field in fields_of(model, prefix) if effect_of(field)}
+    assert name in marked
+    before, after = (
+        {
+            stage: stage_digest(settings, stage, "demo", "local", "transformer-base")
+            for stage in BASELINE_STAGES
+            for settings in [Settings(overrides, ROOT / "config")]
+        }
+        for overrides in ({}, RESOLVED[name])
+    )
+    assert before != after
+
+
+def test_a_field_that_nobody_decided_is_found():
+    class More(Latency):
+        workers: int = Field(1, description="A field that no stage names")
+
+    class Wider(Device):
+        note: str = Field("", description="Unmarked, in a section that stages read as a whole")
+        mark: Annotated[str, Effect.NAMED] = Field("", description="Named by no stage")
+
+    assert list(undecided(More, "latency", NAMED)) == ["latency.workers"]
+    assert list(undecided(Wider, "device", NAMED)) == ["device.mark"]
+    assert "note" in effective(Wider(connection="local")) and "note" not in effective(Device(connection="local"))
