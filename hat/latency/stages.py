@@ -210,7 +210,7 @@ def _collect_brought(scope: DeviceScope) -> Path:
                 " what depends on the order of layers cannot be learnt from it",
                 file=sys.stderr,
             )
-        made = provenance(seed=scope.settings.seed, settings=frame.attrs["brought"])
+        made = provenance(seed=None, settings=frame.attrs["brought"])
         frame.attrs["provenance"] = made
         write_parquet(folder / "dataset.parquet", frame, {})
     return folder / "dataset.parquet"

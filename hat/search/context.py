@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from hat.artifacts.files import digest, file_digest
@@ -9,6 +10,7 @@ from hat.config.scope import DeviceScope, TaskScope
 from hat.config.search import Search
 from hat.latency.stages import load_predictor
 from hat.measure.workload import workload_of
+from hat.runtime.decoding import configured_decoding
 from hat.search.evaluations import Evaluations
 from hat.search.evaluator import Evaluator
 from hat.search.problem import Predictor, Problem
@@ -110,5 +112,5 @@ def evaluation_context(scope: TaskScope, weights: str, objective: str | None = N
         # Sums of a GPU differ in their last digits.
         made_from["gpu"] = True
     if objective == "bleu":
-        made_from["scoring"] = chosen.scoring.model_dump(mode="json")
+        made_from["decoding"] = asdict(configured_decoding(chosen.scoring))
     return digest(made_from)

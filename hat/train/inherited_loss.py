@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 
 from hat.config.scope import TaskScope
+from hat.config.training import Training
 from hat.data.binary.batches import Batch, PairedSplit, length_batches, spread_numbers, validation_batches
 from hat.data.task_shape import task_shape
 from hat.data.text.special_tokens import PAD
@@ -95,5 +96,7 @@ def untrained_loss(scope: TaskScope, architecture: AnyArchitecture, baseline: st
     torch.manual_seed(scope.settings.seed)
     model = build_network(architecture, task_shape(scope, baseline))
     split = PairedSplit(scope.data, chosen, "validation")
-    training = chosen.subtransformer
+    training: Training = chosen.subtransformer
+    if baseline is not None:
+        training = scope.settings.baseline_training(scope.task, baseline)
     return validate(Objective(model, training), list(validation_batches(split, training.batch_tokens))).nll

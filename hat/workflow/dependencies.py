@@ -55,6 +55,13 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "measure": ("device", "device.threads", "device.power", *MEASUREMENT),
     "score": ("seed", "task.scoring", "device"),
 }
+# What stages read beside that in some configurations alone: these leave the digests of others as they are.
+SEARCHES = frozenset({"front", "search", "random_search"})
+# Latencies from a file are taken for those of a workload on a device, with no stage before that measures there.
+EXTERNAL = (
+    *("space", "confined_space", "task.network", "device", "device.threads"),
+    *("latency.source_length", "latency.target_length", "latency.lengths"),
+)
 # What differs where a baseline stands in place of a budget: of the networks of its task it shares the embeddings alone.
 BASELINE = ("baseline.network", "task.network.share_embeddings")
 BASELINE_STAGES: Mapping[str, tuple[str, ...]] = {
@@ -78,7 +85,7 @@ def stage_settings(
         baseline: name of the baseline, where there is one instead of a budget.
     """
     chosen = settings.task(task)
-    names = (STAGES if baseline is None else BASELINE_STAGES)[stage]
+    names = _names(settings, stage, task, device, baseline)
     roots: dict[str, Any] = {
         "seed": settings.seed,
         "demo": settings.configuration.demo,
@@ -98,6 +105,16 @@ def stage_settings(
         roots["baseline.network"] = settings.baseline(baseline).network
         roots["baseline.training"] = settings.baseline_training(task, baseline)
     return {name: _named(roots, name) for name in names}
+
+
+def _names(settings: Settings, stage: str, task: str, device: str | None, baseline: str | None) -> list[str]:
+    """Dotted names of what a stage reads."""
+    names = [*(STAGES if baseline is None else BASELINE_STAGES)[stage]]
+    if stage in SEARCHES and settings.task(task).search.objective == "bleu":
+        names += DEPLOYED_DECODING
+    if stage == "collect" and device is not None and settings.device(device).latency is not None:
+        names += EXTERNAL
+    return names
 
 
 def _named(roots: Mapping[str, Any], name: str) -> Any:

@@ -61,6 +61,29 @@ def test_a_setting_changes_only_what_reads_it(overrides, changed):
     assert {stage for stage in STAGES if before[stage] != after[stage]} == changed
 
 
+@pytest.mark.parametrize("key", ["length_penalty", "max_length_ratio", "max_length_extra"])
+def test_searches_for_bleu_depend_on_decoding(key):
+    bleu = {"search.objective": "bleu"}
+    before, after = digests(bleu), digests(bleu | {f"scoring.{key}": 3})
+    searches = {"front", "search", "random_search"}
+    assert {stage for stage in STAGES if before[stage] != after[stage]} >= searches
+    # It is compared at a beam of its own.
+    other = digests(bleu | {"scoring.beam": 3})
+    assert {stage for stage in STAGES if before[stage] != other[stage]} == {"score"}
+    before, after = digests(), digests({f"scoring.{key}": 3})
+    assert not searches & {stage for stage in STAGES if before[stage] != after[stage]}
+
+
+def test_latencies_from_a_file_depend_on_what_they_are_taken_for():
+    """There are no samples whose digest has it."""
+    board = {"connection": "ssh", "latency": "x.csv"}
+    before = digests({"devices": {"local": board}})
+    for changes in ({"devices": {"local": board | {"beam": 3}}}, {"latency": {"source_length": 3}}):
+        after = digests({"devices": {"local": board}} | changes)
+        assert before["collect"] != after["collect"]
+        assert digests()["collect"] == digests({"latency": {"source_length": 3}})["collect"]
+
+
 def test_seed_changes_what_is_random():
     before, after = digests(), digests({"seed": 2})
     untouched = {stage for stage in STAGES if before[stage] == after[stage]}

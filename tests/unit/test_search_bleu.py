@@ -24,6 +24,7 @@ from hat.runtime.torch.runtime import TorchModel
 from hat.schemas.catalogue import artifact
 from hat.search import stages, verify
 from hat.search.bleu_objective import BleuOfInherited
+from hat.search.context import evaluation_context
 from hat.search.front_stage import search_front
 from hat.search.random_stage import random_search
 from hat.search.tables import read_candidates
@@ -151,6 +152,17 @@ def test_evaluations_of_bleu_are_kept(searched):
     stages.search(searched)
     assert searched.evaluations.read_text() == kept
     assert pd.read_parquet(path).equals(before)
+
+
+def test_evaluations_of_other_translations_are_others(searched):
+    def context(**scoring):
+        task = {"search": SEARCH, "scoring": scoring}
+        return evaluation_context(
+            searched.with_settings(Settings({"tasks": {"toy": task}}, searched.settings.folder)), "weights"
+        )
+
+    assert len({context(), context(length_penalty=0.5), context(max_length_extra=3), context(max_length_ratio=2)}) == 4
+    assert context() == context(beam=2) == context(batch_tokens=7)
 
 
 def test_the_figure_names_the_objective(searched):

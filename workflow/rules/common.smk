@@ -271,6 +271,14 @@ def measurements(wildcards):
     ]
 
 
+@noted
+def chosen_architectures(wildcards):
+    """Which Architectures were measured, and why; a file of latencies does not say."""
+    if SETTINGS.device(wildcards.device).latency is not None:
+        return []
+    return "results/{task}/{device}/latency/architectures.jsonl".format(**wildcards)
+
+
 def budgets(task, device):
     """The budgets chosen from the measured range, and those that the configuration asks for beside them."""
     chosen = checkpoints.choose_budgets.get(task=task, device=device)

@@ -70,7 +70,7 @@ rule collect_dataset:
 rule fit_predictor:
     input:
         dataset=rules.collect_dataset.output.dataset,
-        architectures=rules.choose_architectures.output.architectures,
+        architectures=chosen_architectures,
     output:
         predictor="results/{task}/{device}/predictor/predictor.json",
         errors="results/{task}/{device}/predictor/errors.json",

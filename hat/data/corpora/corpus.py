@@ -10,6 +10,7 @@ from hat.artifacts.files import only_one, provenance, write_json, write_text
 from hat.config.archives import ArchiveCorpus
 from hat.config.corpus import BibleCorpus, ParallelCorpus
 from hat.config.task import Task
+from hat.config.tokenisation import Tokenisation
 from hat.data.corpora.bible import BibleDatabase
 from hat.data.corpora.parallel import ParallelReader, held_out_lines
 from hat.data.corpora.preprocessed import PreprocessedArchive
@@ -187,7 +188,8 @@ def _detokenise(task: Task, data: Path, split: str, text: str) -> None:
     """Write the raw text and the words of a split that is given as words or byte pairs."""
     languages = (task.source_language, task.target_language)
     for language in languages:
-        moses = Moses(language, task.tokenisation)
+        # Words are joined in one way, however they are split.
+        moses = Moses(language, Tokenisation())
         given = PLACES[text](data, split, language)
         words = [join(line.split()) if text == "pieces" else line.split() for line in read_lines(given)]
         if text == "pieces":
