@@ -1,56 +1,22 @@
-"""Where every artifact stands below results/: the one place that knows, beside the rules' patterns."""
+"""Paths of artifacts below results/."""
 
-import re
 from pathlib import Path, PurePosixPath
 
-# Names below a task's and a device's folder that are no device and no budget.
-OF_A_TASK = frozenset({"data", "supertransformer", "shortlist", "baselines", "search", "translated"})
-OF_A_DEVICE = frozenset({"latency", "predictor", "budgets.json", "elastic", "search"})
-# Candidates of a budget: those of its search, and those drawn at random to compare it with.
-SEARCH, RANDOM_SEARCH = "search.parquet", "random-search.parquet"
+from hat.artifacts.table import kind_of
 
 # Where the workflow keeps everything.
 ROOT = "results"
-_NETWORK = r"(checkpoint\.pt|config\.json|metrics\.jsonl)"
-_BUDGET = r"[^/]+/[^/]+/(?!predictor/|latency/|search/|elastic/)[^/]+"
-# Files below results/, and what Snakemake has to be asked for to have them: nothing behind it, the file itself.
-_TARGETS = tuple(
-    (re.compile(pattern), target)
-    for pattern, target in (
-        (r"(published/data/[^/]+)/.+", r"\1/binary/counts.json"),
-        (r"(published/[^/]+)/(model)(/.+)?", r"\1/model/model.json"),
-        (r"(published/[^/]+)/subtransformer/.+", r"\1/subtransformer/checkpoint.pt"),
-        (r"published/[^/]+/(latency\.json|score\.json|bleu\.txt)", ""),
-        (r"([^/]+/data)/(binary/.+|dict\.[^/]+\.txt)", r"\1/binary/counts.json"),
-        (r"([^/]+/data)/((words|tokens)/.+|codes)", r"\1/codes"),
-        (r"([^/]+/data)/(raw/.+|counts\.json)", r"\1/counts.json"),
-        (rf"[^/]+/supertransformer/{_NETWORK}", ""),
-        (rf"[^/]+/baselines/[^/]+/{_NETWORK}", ""),
-        (r"([^/]+/shortlist)/(shortlist\.json|vmap\.txt)", r"\1/shortlist.json"),
-        (r"([^/]+/translated/[^/]+)/.+", r"\1/translated.json"),
-        (r"[^/]+/[^/]+/latency/(architectures\.jsonl|samples/[0-9]+\.jsonl|dataset\.parquet)", ""),
-        (r"[^/]+/[^/]+/(predictor/(predictor|errors)\.json|budgets\.json)", ""),
-        (r"[^/]+/[^/]+/search/(front\.json|candidates\.parquet|front\.parquet)", ""),
-        (r"([^/]+/[^/]+/elastic)/model(/.+)?", r"\1/model/model.json"),
-        (rf"{_BUDGET}/(architecture\.json|{re.escape(SEARCH)}|{re.escape(RANDOM_SEARCH)})", ""),
-        (rf"{_BUDGET}/subtransformer/{_NETWORK}", ""),
-        (rf"({_BUDGET}(/[^/]+)?)/model(/.+)?", r"\1/model/model.json"),
-        (rf"{_BUDGET}(/[^/]+)?/(latency\.json|score\.json|bleu\.txt|hypotheses\.txt)", ""),
-        (r"tables/cost\.(csv|json|md)", ""),
-    )
-)
 
 
 def target_of(path: Path | str) -> str | None:
-    """What Snakemake has to be asked for to have a file below results/; None of other files."""
+    """Return the Snakemake target that makes a file below results/; None for any other file."""
     place = PurePosixPath(path)
     if place.is_absolute() or place.parts[:1] != (ROOT,):
         return None
     name = place.relative_to(ROOT).as_posix()
-    for pattern, target in _TARGETS:
-        if (match := pattern.fullmatch(name)) is not None:
-            return f"{ROOT}/{match.expand(target) if target else name}"
-    return None
+    kind = kind_of(name)
+    target = None if kind is None else kind.target_of(name)
+    return None if target is None else f"{ROOT}/{target}"
 
 
 class Results:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hat.artifacts.layout import OF_A_DEVICE
+from hat.artifacts.table import reserved
 from hat.config.baseline import Baseline
 from hat.config.configuration import Configuration
 from hat.config.confined import confined
@@ -190,8 +190,9 @@ class Settings:
         """Baselines stand where budgets do, so their names may be no others; overrides of training are checked here."""
         for name, baseline in self.baselines.items():
             file = f"{self.folder}/baselines/{name}.yaml"
-            if BUDGET.match(name) or name in OF_A_DEVICE:
-                self._errors.append(f"{file}: the name may be no budget and none of {', '.join(sorted(OF_A_DEVICE))}")
+            taken = sorted(reserved("TASK", "DEVICE"))
+            if BUDGET.match(name) or name in taken:
+                self._errors.append(f"{file}: the name must not look like a budget or be one of {', '.join(taken)}")
             self._check(Training, undotted(baseline.training), f"{file}, training", {})
 
     def _read(self, path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import provenance, read_json
-from hat.artifacts.layout import OF_A_DEVICE
+from hat.artifacts.table import reserved
 from hat.config.scope import BudgetScope, DeviceScope, TaskScope
 from hat.config.variants import FORMS
 from hat.data.task_shape import task_shape
@@ -118,7 +118,7 @@ def _shown(scope: DeviceScope, named: Sequence[str]) -> list[str]:
 
     folder = scope.device_folder
     scored = (path.parent for path in folder.glob("*/*/score.json"))
-    found = {place.parent.name for place in scored if place.name in FORMS} - OF_A_DEVICE
+    found = {place.parent.name for place in scored if place.name in FORMS} - reserved("TASK", "DEVICE")
     if not named and not found:
         raise InputError(
             f"{folder}: nothing has been scored in another form yet; run hat export and hat score with --form"

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import digest, read_json, write_json
-from hat.artifacts.layout import OF_A_DEVICE, OF_A_TASK, Results
+from hat.artifacts.layout import Results
 from hat.artifacts.missing import require_artifact
+from hat.artifacts.table import reserved
 from hat.config.scope import BudgetScope, DeviceScope, TaskScope
 from hat.config.settings import BUDGET, Settings, budget_ms
 from hat.data.significance import compare
@@ -35,7 +36,7 @@ def model_names(scope: DeviceScope, among: Sequence[str] = ()) -> list[str]:
     """
     if not scope.device_folder.is_dir():
         return []
-    inside = {path.name for path in scope.device_folder.iterdir() if path.is_dir()} - OF_A_DEVICE
+    inside = {path.name for path in scope.device_folder.iterdir() if path.is_dir()} - reserved("TASK", "DEVICE")
     if among:
         inside &= set(among)
     budgets = sorted((name for name in inside if BUDGET.match(name)), key=budget_ms)
@@ -66,7 +67,10 @@ def places(settings: Settings, results: Results) -> list[DeviceScope]:
     for device in devices:
         settings.device(device)
     found = [
-        DeviceScope(settings, results, task, device) for task in tasks if task not in OF_A_TASK for device in devices
+        DeviceScope(settings, results, task, device)
+        for task in tasks
+        for device in devices
+        if device not in reserved("TASK")
     ]
     return [place for place in found if place.device_folder.is_dir()]
 

@@ -3,18 +3,14 @@
 from collections.abc import Sequence
 
 from hat.artifacts.layout import Results
+from hat.artifacts.table import KINDS
 from hat.config.scope import DeviceScope, TaskScope
 from hat.config.settings import Settings
 from hat.report.rows import model_names, places
 from hat.report.summary import Row
 from hat.workflow.snakemake import state
 
-STAGES = {
-    "searched": "architecture.json",
-    "exported": "model/model.json",
-    "measured": "latency.json",
-    "scored": "bleu.txt",
-}
+STAGES = {kind.stage: kind.names[0] for kind in KINDS if kind.stage is not None}
 
 
 def overview(settings: Settings, results: Results, task: str | None = None, device: str | None = None) -> list[Row]:

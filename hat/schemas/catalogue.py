@@ -1,7 +1,6 @@
 """Which artifact is which file below results/, its JSON schema, and whether a file is as it should be."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from hat.artifacts.table import KINDS, Kind, expression
 from hat.errors import InputError
 from hat.schemas.common import Record
 from hat.schemas.data import BinaryCountsFile, CountsFile, ShortlistFile
@@ -30,30 +30,40 @@ from hat.schemas.search import ArchitectureFile, Evaluation, FrontFile, Measurem
 from hat.schemas.training import MetricsRow, TrainedFile, TranslatedFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# Words in capitals stand for a name each, PATH for any folders.
-PLACEHOLDER = re.compile(r"\b[A-Z]+\b")
 # Unfinished work, which only the stage that left it reads; files that a Runtime's own library writes.
 OTHERS = frozenset({"partial", "network", "downloads"})
 MOST_SHOWN = 5
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Artifact:
-    """A kind of artifact.
+    """A JSON artifact of :data:`hat.artifacts.table.KINDS` and its schema.
 
     Args:
-        name: that its schema is asked for by.
-        files: where it stands below results/.
+        name: name of the schema.
         model: what it holds; of JSON lines, what a row holds.
-        what: one line.
         header: of JSON lines with a first row of another kind, what that holds.
+        kinds: names of its kinds in the table; its own name by default.
     """
 
     name: str
-    files: tuple[str, ...]
     model: Any
-    what: str
     header: type[Record] | None = None
+    kinds: tuple[str, ...] = ()
+
+    @cached_property
+    def _kinds(self) -> list[Kind]:
+        return [kind for kind in KINDS if kind.name in (self.kinds or (self.name,))]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Its paths below results/, with placeholders."""
+        return tuple(file for kind in self._kinds for file in kind.files if file.endswith((".json", ".jsonl")))
+
+    @property
+    def what(self) -> str:
+        """One line."""
+        return self._kinds[0].what
 
     @property
     def lines(self) -> bool:
@@ -67,7 +77,7 @@ class Artifact:
 
     def holds(self, file: str) -> bool:
         """Whether a file, named from results/, is one."""
-        return any(_pattern(pattern).fullmatch(file) for pattern in self.files)
+        return any(expression(pattern).fullmatch(file) for pattern in self.files)
 
     def schema(self) -> dict[str, Any]:
         """Its JSON schema; of JSON lines, that of a row."""
@@ -100,16 +110,6 @@ class Artifact:
         return found
 
 
-def _pattern(file: str) -> re.Pattern[str]:
-    """Matches the files that one with placeholders stands for."""
-    parts = [".+" if part == "PATH" else "[^/]+" if PLACEHOLDER.fullmatch(part) else None for part in _parts(file)]
-    return re.compile("".join(kind or re.escape(part) for kind, part in zip(parts, _parts(file), strict=True)))
-
-
-def _parts(file: str) -> list[str]:
-    return [part for part in re.split(rf"({PLACEHOLDER.pattern})", file) if part]
-
-
 def _problems(adapter: TypeAdapter[Any], text: str, where: str) -> list[str]:
     try:
         adapter.validate_json(text)
@@ -126,165 +126,32 @@ def _problems(adapter: TypeAdapter[Any], text: str, where: str) -> list[str]:
     return []
 
 
-PLACE = "TASK/DEVICE/BUDGET"
-TRAINED = ("TASK/supertransformer", "TASK/baselines/BASELINE", f"{PLACE}/subtransformer")
-IMPORTED = ("published/NAME/subtransformer", "published/NAME/supertransformer")
-DEPLOYED = (PLACE, f"{PLACE}/FORM", "published/NAME")
-# In this order: the first that matches is it.
 ARTIFACTS = (
-    Artifact(
-        name="counts",
-        files=("TASK/data/counts.json", "published/data/TASK/counts.json"),
-        model=CountsFile,
-        what="The text of each split.",
-    ),
-    Artifact(
-        name="binary-counts",
-        files=("TASK/data/binary/counts.json", "published/data/TASK/binary/counts.json"),
-        model=BinaryCountsFile,
-        what="The binarised splits.",
-    ),
-    Artifact(
-        name="training",
-        files=tuple(f"{folder}/config.json" for folder in (*TRAINED, *IMPORTED)),
-        model=TrainedFile,
-        what="A trained network: its resolved settings, and what came of it.",
-    ),
-    Artifact(
-        name="metrics",
-        files=tuple(f"{folder}/metrics.jsonl" for folder in TRAINED),
-        model=MetricsRow,
-        what="How training went, a row each.",
-    ),
-    Artifact(
-        name="translated",
-        files=("TASK/translated/TEACHER/translated.json",),
-        model=TranslatedFile,
-        what="The training set with a teacher's translations for targets.",
-    ),
-    Artifact(
-        name="shortlist",
-        files=("TASK/shortlist/shortlist.json",),
-        model=ShortlistFile,
-        what="The size of the shortlist, and all that were compared.",
-    ),
-    Artifact(
-        name="evaluations",
-        files=("TASK/search/evaluations.jsonl",),
-        model=Evaluation,
-        what="What Architectures are worth, a row for some blocks of sentences each.",
-    ),
-    Artifact(
-        name="objectives",
-        files=("TASK/search/objectives.json",),
-        model=ObjectivesFile,
-        what="How well validation loss ranks Architectures as BLEU does.",
-    ),
-    Artifact(
-        name="architectures",
-        files=("TASK/DEVICE/latency/architectures.jsonl",),
-        model=Chosen,
-        header=ChoiceHeader,
-        what="The Architectures to measure, a row each after a header.",
-    ),
-    Artifact(
-        name="samples",
-        files=("TASK/DEVICE/latency/samples/SHARD.jsonl",),
-        model=Sample,
-        header=SamplesHeader,
-        what="Measured Architectures, a row each after a header.",
-    ),
-    Artifact(
-        name="predictor",
-        files=("TASK/DEVICE/predictor/predictor.json",),
-        model=PredictorFile,
-        what="The latency predictor.",
-    ),
-    Artifact(
-        name="errors",
-        files=("TASK/DEVICE/predictor/errors.json",),
-        model=ErrorsFile,
-        what="Errors of the predictor on Architectures that it was not fitted to.",
-    ),
-    Artifact(
-        name="budgets",
-        files=("TASK/DEVICE/budgets.json",),
-        model=BudgetsFile,
-        what="Budgets read off the predicted range.",
-    ),
-    Artifact(
-        name="front",
-        files=("TASK/DEVICE/search/front.json",),
-        model=FrontFile,
-        what="The search for all budgets.",
-    ),
-    Artifact(
-        name="measurements",
-        files=("TASK/DEVICE/search/measurements.jsonl",),
-        model=Measurement,
-        what="Candidates measured on the device, a row for each visit.",
-    ),
-    Artifact(
-        name="architecture",
-        files=(f"{PLACE}/architecture.json",),
-        model=ArchitectureFile,
-        what="The winner of a search, and why it won.",
-    ),
-    Artifact(
-        name="latency",
-        files=tuple(f"{folder}/latency.json" for folder in DEPLOYED),
-        model=LatencyFile,
-        what="What is deployed, measured on the device, end to end, sentence by sentence.",
-    ),
-    Artifact(
-        name="score",
-        files=tuple(f"{folder}/score.json" for folder in DEPLOYED),
-        model=ScoreFile,
-        what="Translations of the test split, scored.",
-    ),
-    Artifact(
-        name="model",
-        files=(*(f"{folder}/model/model.json" for folder in DEPLOYED), "TASK/DEVICE/elastic/model/model.json"),
-        model=ModelFile,
-        what="What is deployed, and how to run it.",
-    ),
-    Artifact(
-        name="figures",
-        files=("figures/PATH/figures.json",),
-        model=FiguresFile,
-        what="What was drawn into a folder, and what is lacking.",
-    ),
-    Artifact(name="cost", files=("tables/cost.json",), model=CostFile, what="What searches cost, estimated."),
-    Artifact(
-        name="table",
-        files=tuple(
-            f"tables/{name}.json"
-            for name in (
-                *("main", "inherited", "significance", "quantisation"),
-                *("architectures", "predictors", "benchmarks"),
-            )
-        ),
-        model=TableFile,
-        what="A table over all tasks and devices.",
-    ),
-    Artifact(
-        name="compression",
-        files=("tables/TASK-DEVICE-compression.json",),
-        model=CompressionFile,
-        what="Size and scores per precision.",
-    ),
-    Artifact(
-        name="summary",
-        files=("tables/TASK-DEVICE.json",),
-        model=SummaryFile,
-        what="The summary of a task on a device.",
-    ),
-    Artifact(
-        name="usage",
-        files=("usage/PATH.jsonl",),
-        model=Usage,
-        what="What a stage used of a machine, a row each.",
-    ),
+    Artifact("counts", CountsFile),
+    Artifact("binary-counts", BinaryCountsFile),
+    Artifact("training", TrainedFile, kinds=("training", "imported", "imported-super")),
+    Artifact("metrics", MetricsRow),
+    Artifact("translated", TranslatedFile),
+    Artifact("shortlist", ShortlistFile),
+    Artifact("evaluations", Evaluation),
+    Artifact("objectives", ObjectivesFile),
+    Artifact("architectures", Chosen, header=ChoiceHeader),
+    Artifact("samples", Sample, header=SamplesHeader),
+    Artifact("predictor", PredictorFile),
+    Artifact("errors", ErrorsFile),
+    Artifact("budgets", BudgetsFile),
+    Artifact("front", FrontFile),
+    Artifact("measurements", Measurement),
+    Artifact("architecture", ArchitectureFile),
+    Artifact("latency", LatencyFile),
+    Artifact("score", ScoreFile),
+    Artifact("model", ModelFile),
+    Artifact("figures", FiguresFile),
+    Artifact("cost", CostFile),
+    Artifact("table", TableFile),
+    Artifact("compression", CompressionFile),
+    Artifact("summary", SummaryFile),
+    Artifact("usage", Usage),
 )
 
 

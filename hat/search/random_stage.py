@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from hat.artifacts.files import only_one, provenance
-from hat.artifacts.layout import RANDOM_SEARCH, SEARCH
 from hat.artifacts.missing import require_artifact
+from hat.artifacts.table import RANDOM_SEARCH, SEARCH
 from hat.config.scope import BudgetScope
 from hat.config.settings import budget_ms
 from hat.latency.dataset import write_parquet

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from hat.artifacts.files import only_one, provenance, write_json
-from hat.artifacts.layout import SEARCH
+from hat.artifacts.table import SEARCH
 from hat.config.scope import BudgetScope
 from hat.config.search import ObjectiveName
 from hat.config.settings import budget_ms

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.layout import Results
+from hat.artifacts.table import KINDS
 from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.data.task_shape import task_shape
@@ -22,7 +23,7 @@ from hat.space.search_space import SearchSpace
 from hat.system.console import print_table
 
 # Files that are written last and stand for their folder.
-STAND_FOR_FOLDER = frozenset({"model.json", "counts.json"})
+STAND_FOR_FOLDER = frozenset(Path(name).name for kind in KINDS if kind.whole for name in kind.names)
 # Multiplications and additions of a training step for each parameter and token: forward, and twice that backward.
 FLOPS_PER_PARAMETER = 6
 BYTES_PER_PARAMETER = 4

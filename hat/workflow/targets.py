@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from hat.artifacts.layout import OF_A_DEVICE, OF_A_TASK, RANDOM_SEARCH, SEARCH, Results
+from hat.artifacts.layout import Results
+from hat.artifacts.table import kind_of, reserved
 from hat.config.runtimes import UNCONFINED
 from hat.config.settings import Settings
 from hat.config.variants import FORMS, in_form
@@ -14,11 +15,7 @@ from hat.runtime import runtime
 from hat.space.kinds import architecture_of, shape_of
 
 BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
-OF_A_SEARCH = frozenset({"architecture.json", SEARCH, RANDOM_SEARCH})
-# Folders of a budget that are no form.
-OF_A_BUDGET = frozenset({"model", "subtransformer", "partial"})
 COMPRESSION = "-compression"
-SHARED = frozenset({"published", "downloads", "figures", "tables", "logs", "benchmarks", "usage", "report.html"})
 
 
 def pattern(names: Iterable[str]) -> str:
@@ -45,12 +42,12 @@ def requested(target: str, results: Results) -> tuple[str, str | None, str | Non
         parts = PurePosixPath(target).relative_to(results.root.as_posix()).parts
     except ValueError:
         return None
-    if not parts or parts[0] in SHARED:
+    if not parts or parts[0] in reserved():
         return None
     if parts[1:2] == ("baselines",):
         return parts[0], None, parts[2] if len(parts) > 2 else None
-    device = parts[1] if len(parts) > 1 and parts[1] not in OF_A_TASK else None
-    budget = parts[2] if device and len(parts) > 2 and parts[2] not in OF_A_DEVICE else None
+    device = parts[1] if len(parts) > 1 and parts[1] not in reserved("TASK") else None
+    budget = parts[2] if device and len(parts) > 2 and parts[2] not in reserved("TASK", "DEVICE") else None
     return parts[0], device, budget
 
 
@@ -74,7 +71,7 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
                 settings.device(device)
             if budget is not None and device is None:
                 settings.baseline(budget)
-            elif budget is not None and settings.limit_ms(budget) is None and PurePosixPath(target).name in OF_A_SEARCH:
+            elif budget is not None and settings.limit_ms(budget) is None and _is_searched(target, results):
                 raise InputError(
                     f"{target}: a baseline is not searched; {settings.folder}/baselines/{budget}.yaml is it"
                 )
@@ -86,6 +83,11 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
                 _check_reachable(settings, results, task, device, budget)
         elif (report := reported(target, settings, results)) is not None and will_run:
             _check_reachable(settings, results, *report)
+
+
+def _is_searched(target: str, results: Results) -> bool:
+    kind = kind_of(PurePosixPath(target).relative_to(results.root.as_posix()).as_posix())
+    return kind is not None and kind.searched
 
 
 def reported(target: str, settings: Settings, results: Results) -> tuple[str, str] | None:
@@ -139,7 +141,7 @@ def _form(target: str, results: Results) -> str | None:
         InputError: there is no such form.
     """
     place = PurePosixPath(target).relative_to(results.root.as_posix()).parts[3:-1]
-    if not place or place[0] in OF_A_BUDGET:
+    if not place or place[0] in reserved("TASK", "DEVICE", "BUDGET"):
         return None
     if place[0] not in FORMS:
         raise InputError(f"{target}: {place[0]!r} is unknown, expected {', '.join(FORMS[:-1])} or {FORMS[-1]}")

@@ -168,8 +168,12 @@ def with_baselines(folder: Path, **baselines: dict) -> Settings:
         ("x", {"network": {"kind": "rnn"}}, "baselines/x.yaml, network: .*'transformer', 'evolved'"),
         ("x", {"network": EVOLVED, "training": {"updates": 0}}, "baselines/x.yaml, training, updates: .*, got 0"),
         ("x", {"network": EVOLVED, "training": {"update": 1}}, "baselines/x.yaml, training, update: unknown key"),
-        ("latency", {"network": EVOLVED}, "baselines/latency.yaml: the name may be no budget and none of budgets.json"),
-        ("50ms", {"network": EVOLVED}, "baselines/50ms.yaml: the name may be no budget"),
+        (
+            "latency",
+            {"network": EVOLVED},
+            "baselines/latency.yaml: the name must .* be one of budgets.json",
+        ),
+        ("50ms", {"network": EVOLVED}, "baselines/50ms.yaml: the name must not look like a budget"),
     ],
 )
 def test_wrong_baselines_are_one_sentence(tmp_path, name, content, sentence):

@@ -6,7 +6,7 @@ import os
 import pandas as pd
 import pytest
 
-from hat.artifacts.layout import SEARCH
+from hat.artifacts.table import SEARCH
 from hat.schemas.catalogue import check
 
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]

@@ -13,7 +13,8 @@ from hat.artifacts.files import digest
 from hat.workflow.dependencies import own_files, stage_digest, wanted_budgets
 from hat.errors import HatError
 from hat.config.variants import FORMS, in_form
-from hat.artifacts.layout import RANDOM_SEARCH, Results
+from hat.artifacts.layout import Results
+from hat.artifacts.table import RANDOM_SEARCH
 from hat.workflow.stale_locks import clear_stale_locks
 from hat.system.machines import launcher, training_resources
 from hat.config.overrides import layered, read_file

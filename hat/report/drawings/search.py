@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hat.artifacts.layout import RANDOM_SEARCH, SEARCH
 from hat.artifacts.missing import MissingArtifact
+from hat.artifacts.table import RANDOM_SEARCH, SEARCH
 from hat.config.scope import DeviceScope
 from hat.config.search import ObjectiveName
 from hat.report.style import Drawing, colour, marker, new_figure
