@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hat.artifacts.files import file_digest, only_one, provenance, write_json
+from hat.artifacts.missing import require_artifact
 from hat.config.scope import TaskScope
 from hat.config.search import ObjectiveName
 from hat.data.chunks import in_chunks
@@ -40,7 +41,7 @@ def compare_objectives(scope: TaskScope, count: int) -> Path:
         raise InputError(f"--count is {count}, expected at least 3 Architectures to rank")
     points = list(draw_architectures(SearchSpace(scope.space), count, scope.settings.seed, "random"))
     path = scope.evaluations.with_name("objectives.json")
-    weights = file_digest(scope.supertransformer / "checkpoint.pt")
+    weights = file_digest(require_artifact(scope.supertransformer / "checkpoint.pt"))
     found: dict[ObjectiveName, list[float]] = {"loss": [], "bleu": []}
     with (
         only_one(path.parent, "Comparing objectives"),

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hat.artifacts.files import digest, file_digest
+from hat.artifacts.missing import require_artifact
 from hat.config.scope import DeviceScope, TaskScope
 from hat.config.search import Search
 from hat.latency.stages import load_predictor
@@ -35,7 +36,7 @@ class SearchSetting:
         self.chosen: Search = scope.task_settings.search
         self.space = SearchSpace(scope.device_space)
         self.predictor = load_predictor(scope)
-        self.weights = file_digest(scope.supertransformer / "checkpoint.pt")
+        self.weights = file_digest(require_artifact(scope.supertransformer / "checkpoint.pt"))
 
     @contextmanager
     def evaluator(self) -> Iterator[Evaluator]:

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 
 from hat.artifacts.files import JsonLinesLog, digest, file_digest, read_jsonl
+from hat.artifacts.missing import require_artifact
 from hat.config.scope import TaskScope
 from hat.data.binary.batches import length_batches
 from hat.data.significance import compare
@@ -44,7 +45,7 @@ class Trial:
         self.sources: Sentences = [texts.split.source[number].tolist() for number in texts.numbers]
         self.references: Sentences = [texts.split.target[number].tolist() for number in texts.numbers]
         self.decoding = configured_decoding(chosen.scoring)
-        self.weights = file_digest(scope.supertransformer / "checkpoint.pt")
+        self.weights = file_digest(require_artifact(scope.supertransformer / "checkpoint.pt"))
         self._context = [self.weights, data_digest, asdict(self.decoding), texts.numbers.tolist()]
         self._log = JsonLinesLog(scope.shortlist / "partial" / "translations.jsonl")
         self._known = {row["key"]: row for row in read_jsonl(self._log.path)}
