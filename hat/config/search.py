@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from hat.config.algorithms import ALGORITHMS, AlgorithmName
 from hat.config.base import NO_EFFECT, Positive, Section
 
 ObjectiveName = Literal["loss", "bleu"]
@@ -24,10 +25,8 @@ class Limits(Section):
 class Search(Section):
     """Search for the best Architecture under a budget."""
 
-    algorithm: Literal["surrogate", "pareto", "genetic", "random"] = Field(
-        "surrogate",
-        description="`surrogate` (a model of the loss proposes) and `pareto` (NSGA-II) search once for all budgets;"
-        " `genetic` (published) and `random` search for each",
+    algorithm: AlgorithmName = Field(
+        "surrogate", description="; ".join(f"`{name}`: {facts.what}" for name, facts in ALGORITHMS.items())
     )
     objective: ObjectiveName = Field(
         "loss", description="Validation loss (published), or 100 - BLEU of translations of the same sentences"
@@ -79,4 +78,4 @@ class Search(Section):
     @property
     def all_budgets(self) -> bool:
         """Whether one search serves all budgets."""
-        return self.algorithm in ("surrogate", "pareto")
+        return ALGORITHMS[self.algorithm].all_budgets

@@ -4,11 +4,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from hat.config.algorithms import AlgorithmName
 from hat.config.search import ObjectiveName
 from hat.schemas.common import ARCHITECTURE, DIGEST, Count, Key, Made, Measured, Record
 from hat.space.architecture import Architecture
 
-AlgorithmName = Literal["surrogate", "pareto", "genetic", "random"]
 LOSS = "nats a token with the SuperTransformer's weights, on the search's validation subset"
 OBJECTIVE = "name of the objective, where it is not the loss"
 VALUE = (

@@ -12,7 +12,7 @@ from hat.artifacts.files import only_one, provenance, write_json
 from hat.config.scope import DeviceScope
 from hat.errors import InputError
 from hat.latency.dataset import write_parquet
-from hat.search.algorithms.registry import ALGORITHMS
+from hat.search.algorithms.registry import make_algorithm
 from hat.search.context import SearchSetting
 from hat.search.evaluator import Evaluator
 from hat.search.front import hypervolume, pareto_front
@@ -45,7 +45,7 @@ def search_front(scope: DeviceScope) -> Path:
         levels = latency_levels(setting)
         where = f"{levels[0]:.4g}ms on device {scope.device!r}"
         problem = setting.problem(evaluator, levels, setting.predictor, where, halving=chosen.halving)
-        algorithm = ALGORITHMS[chosen.algorithm](problem, chosen, scope.settings.seed)
+        algorithm = make_algorithm(chosen.algorithm, problem, chosen, scope.settings.seed)
         with progress(f"Searching on {scope.device}", algorithm.planned) as tracker:
             candidates = run(problem, algorithm, tracker)
         candidates, halving = audit(candidates, evaluator)

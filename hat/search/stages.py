@@ -13,7 +13,7 @@ from hat.config.search import ObjectiveName
 from hat.config.settings import budget_ms
 from hat.errors import HatError
 from hat.latency.dataset import write_parquet
-from hat.search.algorithms.registry import ALGORITHMS
+from hat.search.algorithms.registry import make_algorithm
 from hat.search.algorithms.surrogate import SurrogateSearch
 from hat.search.context import SearchSetting
 from hat.search.corrected import Corrected
@@ -108,11 +108,12 @@ class Rounds:
 
     def _search(self) -> None:
         chosen, seed = self.setting.chosen, self.setting.scope.settings.seed
-        algorithm: Algorithm
         if chosen.all_budgets:
-            algorithm = SurrogateSearch(self.problem, chosen, seed, self.candidates, evaluations=chosen.top_up)
+            algorithm: Algorithm = SurrogateSearch(
+                self.problem, chosen, seed, self.candidates, evaluations=chosen.top_up
+            )
         else:
-            algorithm = ALGORITHMS[chosen.algorithm](self.problem, chosen, seed + len(self.corrections))
+            algorithm = make_algorithm(chosen.algorithm, self.problem, chosen, seed + len(self.corrections))
         with progress(f"Searching for {self.budget}", algorithm.planned) as tracker:
             found = run(self.problem, algorithm, tracker, self.candidates)
         known = {candidate.architecture for candidate in self.candidates}

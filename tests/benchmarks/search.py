@@ -37,7 +37,7 @@ from hat.config.scope import DeviceScope, TaskScope
 from hat.config.search import Search
 from hat.config.settings import Settings
 from hat.latency.stages import load_predictor
-from hat.search.algorithms.registry import ALGORITHMS
+from hat.search.algorithms.registry import make_algorithm
 from hat.search.algorithms.surrogate import SurrogateSearch
 from hat.search.evaluations import Evaluations
 from hat.search.evaluator import Evaluator, Judged
@@ -137,7 +137,6 @@ class Bench:
 
     def search(self, name: str, seed: int, settings: Search, budget: int | None) -> list[Candidate]:
         """Candidates of a run for one of the budgets, or for all."""
-        algorithm = ALGORITHMS[name.partition("-")[0]]
         title = f"{name}, seed {seed}"
 
         def tracker(completed: int, note: str = "") -> None:
@@ -151,7 +150,8 @@ class Bench:
             # The budgets are not known when the front is searched.
             levels = np.linspace(self.fastest, self.slowest, settings.levels + 1)[1:].tolist()
             problem = self.problem(levels, halving=settings.halving)
-        found = run(problem, algorithm(problem, settings, seed), tracker)
+        algorithm = make_algorithm(name.partition("-")[0], problem, settings, seed)
+        found = run(problem, algorithm, tracker)
         if name.endswith("-topped"):
             front = list(found)
             for own in self.budgets:
@@ -223,7 +223,7 @@ def exhaustive(bench: Bench) -> None:
             groups = [[budget] for budget in budgets] if is_single(name) else [budgets]
             for group in groups:
                 problem = bench.problem(group, space)
-                found = run(problem, ALGORITHMS[name](problem, settings, seed), lambda completed, note="": None)
+                found = run(problem, make_algorithm(name, problem, settings, seed), lambda completed, note="": None)
                 for budget in group:
                     best = min(c.objective_value for c in found if c.bound_ms <= budget)
                     ranks.append(

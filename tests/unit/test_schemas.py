@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from hat.artifacts.files import provenance
 from hat.cli.app import app
+from hat.config.algorithms import ALGORITHMS
 from hat.errors import InputError
 from hat.latency.predictor.conformal import BOUNDS
 from hat.latency.predictor.regressions import REGRESSIONS
@@ -16,7 +17,6 @@ from hat.schemas.catalogue import ARTIFACTS, artifact, artifact_of, check
 from hat.schemas.common import Timings
 from hat.schemas.document import page
 from hat.schemas.latency import CrossBound, ErrorsFile, NoBound, Regression, SplitBound
-from hat.search.algorithms.registry import ALGORITHMS
 
 MADE = {"provenance": provenance(seed=1, settings={})}
 TRANSLATED = {"teacher": "transformer-big", "sentences": 3, "identity": "0123456789abcdef", **MADE}

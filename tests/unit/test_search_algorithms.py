@@ -11,12 +11,13 @@ from pymoo.core.population import Population
 from toy_device import SMALL, TINY, WIDE, TrueLatency, true_latency_ms
 from toy_search import Counting, loss, problem_of
 
+from hat.config.algorithms import ALGORITHMS
 from hat.config.networks import Space
 from hat.config.search import Search
 from hat.errors import HatError
 from hat.search.algorithms.feasible import draw_feasible
 from hat.search.algorithms.pareto import ParetoSearch
-from hat.search.algorithms.registry import ALGORITHMS
+from hat.search.algorithms.registry import make_algorithm
 from hat.search.algorithms.surrogate import LossModel, SurrogateSearch
 from hat.search.corrected import Corrected
 from hat.search.front import hypervolume, pareto_front
@@ -34,7 +35,7 @@ def silent(completed: int, note: str = "") -> None:
 
 
 def searched(problem, name: str, seed: int = 1, settings: Search = SETTINGS) -> list[Candidate]:
-    algorithm = ALGORITHMS[name](problem, settings, seed)
+    algorithm = make_algorithm(name, problem, settings, seed)
     found = run(problem, algorithm, silent)
     assert len(found) <= algorithm.planned
     return found
@@ -65,7 +66,7 @@ def test_same_seed_same_result_never_twice_within_budget(tmp_path: Path, name: s
     assert all(found.architecture in SearchSpace(SMALL) for found in first)
     assert first == searched(problem_of(tmp_path / "b", SMALL, budget, Counting(blocks=20), halving=True), name, seed=3)
     other = problem_of(tmp_path / "c", SMALL, budget, Counting(blocks=20), halving=True)
-    assert [proposal.architecture for proposal in ALGORITHMS[name](other, SETTINGS, 4).ask()] != [
+    assert [proposal.architecture for proposal in make_algorithm(name, other, SETTINGS, 4).ask()] != [
         found.architecture for found in first if found.generation == 0
     ]
 

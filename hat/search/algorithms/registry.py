@@ -1,17 +1,21 @@
 """The search algorithms by name."""
 
-from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import cast
 
+from hat.config.algorithms import ALGORITHMS
 from hat.config.search import Search
-from hat.search.algorithms.genetic import GeneticSearch
-from hat.search.algorithms.pareto import ParetoSearch
-from hat.search.algorithms.random_search import RandomSearch
-from hat.search.algorithms.surrogate import SurrogateSearch
 from hat.search.problem import Algorithm, Problem
 
-ALGORITHMS: Mapping[str, Callable[[Problem, Search, int], Algorithm]] = {
-    "surrogate": SurrogateSearch,
-    "pareto": ParetoSearch,
-    "genetic": GeneticSearch,
-    "random": RandomSearch,
-}
+
+def make_algorithm(name: str, problem: Problem, settings: Search, seed: int) -> Algorithm:
+    """Make the search algorithm of that name.
+
+    Args:
+        name: a key of :data:`hat.config.algorithms.ALGORITHMS`.
+        problem: objective, constraints and space.
+        settings: sizes of the search.
+        seed: of everything random.
+    """
+    facts = ALGORITHMS[name]
+    return cast(Algorithm, getattr(import_module(facts.module), facts.class_name)(problem, settings, seed))
