@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hat.errors import InputError
+from hat.system.extras import needs_package
 
 
 def serve(
@@ -28,6 +29,6 @@ def serve(
     except ModuleNotFoundError as error:
         if (error.name or "hat").partition(".")[0] == "hat":
             raise
-        raise InputError(f"hat serve needs the package {error.name}; pip install 'hat[serve]'") from None
+        raise InputError(needs_package("hat serve", error, "serve")) from None
     limits = Limits(characters=characters, lines=lines, seconds=timeout, queue=queue, grace_seconds=grace)
     run(model, host=host, port=port, limits=limits, workers=workers, beam=beam, threads=threads)

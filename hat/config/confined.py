@@ -1,12 +1,8 @@
 """The part of a space that a Runtime expresses: what is sampled, searched and promised on a device."""
 
-from collections.abc import Mapping
-
 from hat.config.networks import Space
+from hat.config.runtimes import RUNTIMES
 from hat.errors import InputError
-
-# What a Runtime expresses of a dimension, where that is not everything.
-EXPRESSED: Mapping[str, Mapping[str, tuple[int, ...]]] = {"ctranslate2": {"decoder_cross_span": (1,)}}
 
 
 def confined(space: Space, runtime_name: str, where: str = "the space") -> Space:
@@ -21,7 +17,7 @@ def confined(space: Space, runtime_name: str, where: str = "the space") -> Space
         InputError: no choice of a dimension is left.
     """
     left = {}
-    for dimension, expressed in EXPRESSED.get(runtime_name, {}).items():
+    for dimension, expressed in RUNTIMES[runtime_name].expresses.items():
         choices = getattr(space, dimension)
         left[dimension] = tuple(choice for choice in choices if choice in expressed)
         if not left[dimension]:

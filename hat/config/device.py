@@ -1,13 +1,20 @@
 """The model of config/devices/NAME.yaml."""
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from hat.config.base import NO_EFFECT, Effect, Positive, Section
-from hat.config.runtimes import GPU_NAME, ON_GPU, PRECISIONS
+from hat.config.runtimes import DEVICE_PRECISIONS, GPU_NAME, ON_GPU, RUNTIMES
 
 Seconds = Annotated[float, Field(gt=0)]
+if TYPE_CHECKING:
+    RuntimeName = str
+    DevicePrecision = str
+else:
+    # Type checkers know no Literal that is made of a table.
+    RuntimeName = Literal[tuple(RUNTIMES)]
+    DevicePrecision = Literal[DEVICE_PRECISIONS]
 
 
 class RaplMeter(Section):
@@ -60,14 +67,12 @@ class Device(Section):
         description="File of latencies measured elsewhere (our dataset as Parquet or CSV, or the CSV of the research"
         " code), for a device that cannot be reached",
     )
-    runtime: Literal["torch", "torch-published", "onnxruntime", "ctranslate2"] = Field(
-        "torch", description="What executes the model"
-    )
-    precision: Literal["fp32", "int8", "int4"] = Field("fp32", description="Precision of the deployed model")
+    runtime: RuntimeName = Field("torch", description="What executes the model")
+    precision: DevicePrecision = Field("fp32", description="Precision of the deployed model")
     accelerator: str | None = Field(
         None,
         pattern=f"^{GPU_NAME}$",
-        description="GPU that torch or torch-published executes on, `cuda` or `cuda:1`; the processor where absent",
+        description=f"GPU that {' or '.join(ON_GPU)} executes on, `cuda` or `cuda:1`; the processor where absent",
     )
     threads: Annotated[Positive, Effect.NAMED] = Field(1, description="CPU threads of a translation")
     cores: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
@@ -103,17 +108,17 @@ class Device(Section):
 
     @model_validator(mode="after")
     def _precision(self) -> Self:
-        allowed = PRECISIONS[self.runtime]
+        allowed = [one for one in RUNTIMES[self.runtime].precisions if one in DEVICE_PRECISIONS]
         if self.precision not in allowed:
             raise ValueError(f"precision is {self.precision!r}, but runtime {self.runtime!r} has {', '.join(allowed)}")
         return self
 
     @model_validator(mode="after")
     def _accelerator(self) -> Self:
-        if self.accelerator is not None and self.runtime not in ON_GPU:
+        if self.accelerator is not None and not RUNTIMES[self.runtime].gpu:
             raise ValueError(
                 f"accelerator is {self.accelerator!r}, but runtime {self.runtime!r} executes on the processor, expected"
-                f" {' or '.join(sorted(ON_GPU))}"
+                f" {' or '.join(ON_GPU)}"
             )
         return self
 

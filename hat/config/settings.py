@@ -18,7 +18,7 @@ from hat.config.configuration import Configuration
 from hat.config.confined import confined
 from hat.config.device import Device
 from hat.config.networks import Space
-from hat.config.runtimes import WITHOUT_SHORTLIST
+from hat.config.runtimes import RUNTIMES
 from hat.config.task import Task
 from hat.config.training import Training
 from hat.errors import InputError
@@ -129,7 +129,7 @@ class Settings:
     def uses_shortlist(self, task: str, device: str) -> bool:
         """Whether what is deployed for a device has the task's shortlist; execution as published has none."""
         chosen = self.device(device)
-        return chosen.shortlist and chosen.runtime not in WITHOUT_SHORTLIST and self.task(task).shortlist.enabled
+        return chosen.shortlist and RUNTIMES[chosen.runtime].shortlist and self.task(task).shortlist.enabled
 
     def limit_ms(self, budget: str) -> float | None:
         """Milliseconds that a model for ``budget`` may take; None for the name of a baseline, which has no limit.

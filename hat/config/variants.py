@@ -4,16 +4,13 @@ import copy
 from typing import Any
 
 from hat.config.kmeans import BITS, quantisation
-from hat.config.runtimes import ON_GPU, PRECISIONS
+from hat.config.runtimes import DEVICE_PRECISIONS, FALLBACK, RUNTIMES
 from hat.config.settings import Settings
 from hat.errors import InputError
 
 # Bits of the forms that are quantised by k-means.
 KMEANS = {f"quantized-{bits}bit": bits for bits in sorted(BITS, reverse=True)}
-PRECISE = ("fp32", "int8", "int4")
-FORMS = (*PRECISE, *KMEANS)
-# What executes a precision that the device's own Runtime has not.
-FALLBACK = "onnxruntime"
+FORMS = (*DEVICE_PRECISIONS, *KMEANS)
 
 
 def in_form(settings: Settings, task: str, device: str, form: str | None) -> Settings:
@@ -30,11 +27,12 @@ def in_form(settings: Settings, task: str, device: str, form: str | None) -> Set
     chosen = settings.device(device)
     if form in KMEANS:
         kind = quantisation(KMEANS[form], embeddings=settings.task(task).compression.embeddings)
-        update: dict[str, Any] = {"runtime": "torch", "precision": kind.precision, "shortlist": False}
-    elif form in PRECISE:
-        runtime = chosen.runtime if form in PRECISIONS[chosen.runtime] else FALLBACK
+        runtime = next(name for name, facts in RUNTIMES.items() if kind.precision in facts.precisions)
+        update: dict[str, Any] = {"runtime": runtime, "precision": kind.precision, "shortlist": False}
+    elif form in DEVICE_PRECISIONS:
+        runtime = chosen.runtime if form in RUNTIMES[chosen.runtime].precisions else FALLBACK
         update = {"runtime": runtime, "precision": form}
-        if runtime not in ON_GPU:
+        if not RUNTIMES[runtime].gpu:
             update["accelerator"] = None
     else:
         raise InputError(f"{form!r} is unknown, expected {', '.join(FORMS[:-1])} or {FORMS[-1]}")

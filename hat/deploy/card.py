@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import file_digest, only_one, read_json, write_json, write_text
+from hat.config.runtimes import RUNTIMES
 from hat.deploy.folder import DESCRIPTION
+from hat.system.extras import install_command
 
 CARD = "README.md"
 
@@ -87,7 +89,7 @@ def card(values: dict[str, Any]) -> str:
 Figures are of this folder's files, measured as said; `model.json` has them all, and the digest of every file.
 
 ```sh
-pip install 'hat[{_extra(values["runtime"])}]'
+{install_command(RUNTIMES[values["runtime"]].extra)}
 hat translate --model path/of/this/folder < sentences.txt
 hat serve --model path/of/this/folder
 ```
@@ -111,7 +113,3 @@ def _subject(values: dict[str, Any]) -> tuple[str, str, str]:
     if "budget" in values:
         return "budget", values["budget"], "A SubTransformer found and trained"
     return "baseline", values["baseline"], "A baseline trained"
-
-
-def _extra(runtime: str) -> str:
-    return runtime if runtime in ("ctranslate2", "onnxruntime") else "workflow"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from hat.artifacts.files import only_one, provenance, read_json, write_json, write_text
 from hat.config.device import Device
+from hat.config.runtimes import RUNTIMES
 from hat.config.scope import BudgetScope, DeviceScope
 from hat.config.settings import budget_ms
 from hat.config.task import Task
@@ -19,7 +20,7 @@ from hat.deploy.card import CARD, card, file_list
 from hat.deploy.folder import DESCRIPTION, NETWORK, described_network, dictionary_file
 from hat.errors import InputError
 from hat.runtime import runtime
-from hat.runtime.base import Blueprint, Decoding
+from hat.runtime.base import Blueprint, Decoding, check_expressed, refusal
 from hat.runtime.decoding import configured_decoding
 from hat.runtime.inherited import envelope, inherited_weights
 from hat.runtime.kmeans.stored import counted_size
@@ -86,7 +87,9 @@ def export_model(
     weights = weights_of(checkpoint["model"])
 
     def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> dict[str, Any]:
-        runtime(*executor, target.threads).write(folder, blueprint, weights, shortlist)
+        executing = runtime(*executor, target.threads)
+        check_expressed(executing.facts, blueprint.architecture)
+        executing.write(folder, blueprint, weights, shortlist)
         counted = {} if bits is None else {"bits": bits, "counted_size": counted_size(folder / WEIGHTS).to_dict()}
         inner = sum(tensor.size for name, tensor in weights.items() if name not in EMBEDDING_TENSORS)
         return {"parameters_without_embeddings": inner, **counted}
@@ -142,9 +145,8 @@ def export_elastic(scope: DeviceScope, budgets: Sequence[str]) -> Path:
     weights = inherited_weights(whole, largest, shape)
     parameters = sum(tensor.size for name, tensor in weights.items() if name not in shared_names(shape))
     executor = Executor(target.runtime, target.precision)
-    executing = runtime(*executor, target.threads)
     for architecture in found:
-        if (reason := executing.refusal(architecture, shape)) is not None:
+        if (reason := refusal(RUNTIMES[target.runtime], architecture)) is not None:
             raise InputError(f"device {scope.device!r}, runtime {target.runtime!r}: {reason}")
 
     def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from hat.measure.bench import Bench, checked_workload
 from hat.measure.measurement import Measurement
 from hat.measure.power import MOST, meter_name
 from hat.measure.workload import Workload
-from hat.space.kinds import AnyArchitecture, kind_of
+from hat.space.kinds import AnyArchitecture
 from hat.system.progress import Tracker
 
 
@@ -128,7 +128,7 @@ class LocalConnection(_Connection):
         runtime, facts = self.bench.runtime, self.bench.facts()
         return Conditions(
             device=self.device,
-            runtime=runtime.name,
+            runtime=runtime.facts.name,
             runtime_version=facts["runtime_version"],
             precision=runtime.precision,
             threads=runtime.threads,
@@ -227,7 +227,7 @@ class SshConnection(_Connection):
     def measure(self, architecture: AnyArchitecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
         """One visit to a network of that Architecture with random weights, built there."""
         visit: dict[str, Any] = {"workload": workload.to_dict(), "warmup": warmup, "repeats": repeats}
-        visit |= {"kind": kind_of(architecture), "architecture": architecture.to_dict()}
+        visit |= {"kind": architecture.kind, "architecture": architecture.to_dict()}
         return self._measured("measure", workload, repeats, **visit)
 
     def measure_deployed(

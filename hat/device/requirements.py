@@ -5,19 +5,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import hat
+from hat.config.runtimes import RUNTIMES
 from hat.errors import HatError
 
 # The project's folder; absent where hat was installed from a wheel.
 PROJECT = Path(hat.__file__).parents[1]
 LOCK = PROJECT / "requirements.lock"
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([A-Za-z0-9_.!+-]+)$")
-# The package of each Runtime.
-PACKAGES = {
-    "torch": "torch",
-    "torch-published": "torch",
-    "onnxruntime": "onnxruntime",
-    "ctranslate2": "ctranslate2",
-}
 
 
 def pins() -> dict[str, str]:
@@ -37,5 +31,5 @@ def pins() -> dict[str, str]:
 
 def runtime_version(runtime: str) -> str:
     """The version of a Runtime that devices must have: the pinned one, or where nothing is pinned the one here."""
-    package = PACKAGES[runtime]
+    package = RUNTIMES[runtime].package
     return pins()[package] if LOCK.exists() else version(package)

@@ -14,12 +14,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from hat.artifacts.files import digest
+from hat.config.runtimes import RUNTIMES
 from hat.config.settings import Settings
 from hat.device.agent import source_digest
 from hat.device.connection import open_ssh
 from hat.device.facts import Text, checked
 from hat.device.paths import device_folder
-from hat.device.requirements import LOCK, PACKAGES, PROJECT, pins
+from hat.device.requirements import LOCK, PROJECT, pins
 from hat.device.ssh import NOT_FOUND, Ssh, printable
 from hat.errors import HatError
 
@@ -27,8 +28,6 @@ OLDEST = (3, 11)
 # The oldest glibc that wheels are made for.
 OLDEST_GLIBC = 17
 PROBE_S = 120.0
-# Free space that is asked for before anything is sent; with torch more.
-SPACE_MB = {"torch": 2000, "torch-published": 2000, "onnxruntime": 300, "ctranslate2": 350}
 
 # Runs on the device, with its Python alone: says what it is, and what stands in the folder.
 PROBE = """
@@ -132,7 +131,8 @@ def setup_device(settings: Settings, device: str, *, offline: bool) -> dict[str,
         probe = _probe(ssh)
         _check(probe, ssh, offline=offline)
         wanted = pins()
-        package = PACKAGES[chosen.runtime]
+        facts = RUNTIMES[chosen.runtime]
+        package = facts.package
         version = "{}.{}.{}".format(*probe.python)
         stamp = digest([source_digest(), wanted, package, version, probe.machine])
         found = {
@@ -144,10 +144,10 @@ def setup_device(settings: Settings, device: str, *, offline: bool) -> dict[str,
         }
         if not found["changed"]:
             return found
-        if probe.free_mb < SPACE_MB[chosen.runtime]:
+        if probe.free_mb < facts.disk_mb:
             raise HatError(
                 f"device {device!r}: {probe.free_mb} MB are free in the home folder there, expected at least"
-                f" {SPACE_MB[chosen.runtime]} MB"
+                f" {facts.disk_mb} MB"
             )
         with tempfile.TemporaryDirectory() as folder:
             archive = _archive(Path(folder), probe, f"{package}=={wanted[package]}", offline=offline)

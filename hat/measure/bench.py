@@ -101,7 +101,7 @@ class Bench:
             from hat.runtime.torch.accelerator import gpu_name
 
             machine = f"{gpu_name(self.accelerator)}, {machine}"
-        return {"runtime_version": version(self.runtime.package), "machine": machine, "fingerprint": found}
+        return {"runtime_version": version(self.runtime.facts.package), "machine": machine, "fingerprint": found}
 
     def measure(
         self,
@@ -190,14 +190,14 @@ class Bench:
         first, second = (model.translate([sentence, sentence[5:]], decoding) for _ in range(2))
         if [one.tokens for one in first] != [one.tokens for one in second]:
             raise HatError(
-                f"runtime {self.runtime.name!r}, {self.runtime.precision}: the same sentence was translated to"
+                f"runtime {self.runtime.facts.name!r}, {self.runtime.precision}: the same sentence was translated to"
                 f" {list(first[0].tokens)} and then to {list(second[0].tokens)}"
             )
         for one in first:
             fits = all(0 <= token < CHECKED_SHAPE.target_vocabulary for token in one.tokens)
             if not fits or len(one.tokens) > CHECKED_LENGTH or not -1e6 < one.score <= 0:
                 raise HatError(
-                    f"runtime {self.runtime.name!r}, {self.runtime.precision}: a made network's translation is"
+                    f"runtime {self.runtime.facts.name!r}, {self.runtime.precision}: a made network's translation is"
                     f" impossible ({len(one.tokens)} tokens, score {one.score})"
                 )
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import provenance
+from hat.config.runtimes import RUNTIMES
 
 CPU = Path("/sys/devices/system/cpu")
 THERMAL = Path("/sys/class/thermal")
 # Bits of the Raspberry Pi's firmware: under-voltage, frequency capped, throttled, soft temperature limit; now.
 PI_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 PI_NOW = 0xF
-PACKAGES = ("hat", "numpy", "ctranslate2", "onnxruntime", "torch")
+PACKAGES = ("hat", "numpy", *sorted({facts.package for facts in RUNTIMES.values()}))
 
 
 def _read(path: Path) -> str | None:

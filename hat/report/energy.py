@@ -12,6 +12,7 @@ from typing import Any
 
 from hat.config.cost import Cost
 from hat.errors import HatError, InputError
+from hat.system.extras import needs_package
 
 IDLE = 0.1
 # Of a processor that codecarbon does not know: watts for each of its threads, which is what codecarbon takes, too.
@@ -31,7 +32,7 @@ def _codecarbon() -> Any:
         from codecarbon.external.geography import GeoMetadata
         from codecarbon.input import DataSource
     except ModuleNotFoundError as error:
-        raise HatError(f"{error.name} is missing; estimates of energy need it: pip install 'hat[cost]'") from None
+        raise HatError(needs_package("estimating energy", error, "cost")) from None
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     return cpu, emissions, units, GeoMetadata, DataSource
 

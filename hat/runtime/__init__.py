@@ -3,17 +3,18 @@
 from importlib import import_module
 from typing import cast
 
-from hat.config.runtimes import _CLASSES, ON_GPU, PRECISIONS
+from hat.config.runtimes import ON_GPU, RUNTIMES
 from hat.errors import InputError
 from hat.runtime.base import Runtime
+from hat.system.extras import needs_package
 
 
 def runtime(name: str, precision: str, threads: int, *, parallel: int = 1, accelerator: str | None = None) -> Runtime:
     """The Runtime of that name.
 
     Args:
-        name: one of ``PRECISIONS``.
-        precision: one of those.
+        name: one of ``RUNTIMES``.
+        precision: one of its precisions.
         threads: CPU threads of a sentence.
         parallel: sentences translated side by side, where many are wanted and latency does not count.
         accelerator: GPU that it executes on, such as ``cuda``; the processor where absent.
@@ -22,16 +23,16 @@ def runtime(name: str, precision: str, threads: int, *, parallel: int = 1, accel
         InputError: there is none of that name and precision, it is not installed, or does not execute on GPUs.
         HatError: there is no such GPU.
     """
-    if precision not in PRECISIONS.get(name, ()):
-        known = "; ".join(f"{one} with {', '.join(precisions)}" for one, precisions in PRECISIONS.items())
+    facts = RUNTIMES.get(name)
+    if facts is None or precision not in facts.precisions:
+        known = "; ".join(f"{one.name} with {', '.join(one.precisions)}" for one in RUNTIMES.values())
         raise InputError(f"runtime {name!r} with precision {precision!r} is unknown, expected {known}")
-    module, class_name, extra = _CLASSES[name]
     try:
-        found = getattr(import_module(module), class_name)
+        found = getattr(import_module(facts.module), facts.class_name)
     except ModuleNotFoundError as error:
-        raise InputError(f"runtime {name!r} needs the package {error.name}: pip install 'hat[{extra}]'") from None
+        raise InputError(needs_package(f"runtime {name!r}", error, facts.extra)) from None
     if accelerator is None:
         return cast(Runtime, found(precision=precision, threads=threads, parallel=parallel))
-    if name not in ON_GPU:
-        raise InputError(f"runtime {name!r} with accelerator {accelerator!r}: expected {' or '.join(sorted(ON_GPU))}")
+    if not facts.gpu:
+        raise InputError(f"runtime {name!r} with accelerator {accelerator!r}: expected {' or '.join(ON_GPU)}")
     return cast(Runtime, found(precision=precision, threads=threads, parallel=parallel, accelerator=accelerator))

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hat.config.runtimes import RuntimeFacts
 from hat.data.text.special_tokens import END, SPECIALS
+from hat.errors import InputError
 from hat.runtime.shortlist import Shortlist
 from hat.space.shape import Shape
 
@@ -82,22 +84,17 @@ class LoadedModel(Protocol):
 class Runtime(Protocol):
     """What executes a model on a device, in one precision, with ``threads`` threads for a sentence.
 
-    ``package`` is the installed package that does it.
+    ``facts`` is its row in :data:`hat.config.runtimes.RUNTIMES`.
     """
 
-    name: str
-    package: str
+    facts: RuntimeFacts
     precision: str
     threads: int
-
-    def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
-        """Why this Runtime cannot express a network, in half a sentence; None where it can."""
 
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
         """Put a network into an existing folder, the shortlist as ``vmap.txt``.
 
-        Raises:
-            InputError: this Runtime cannot express it.
+        What it is asked to write has passed :func:`check_expressed`.
         """
 
     def load(self, folder: Path, blueprint: Blueprint) -> LoadedModel:
@@ -106,6 +103,31 @@ class Runtime(Protocol):
         Raises:
             InputError: a file is missing, malformed, or does not fit the blueprint.
         """
+
+
+def refusal(facts: RuntimeFacts, architecture: "AnyArchitecture") -> str | None:
+    """Why a Runtime cannot express a network, in half a sentence; None where it can."""
+    if architecture.kind not in facts.kinds:
+        return (
+            f"it executes networks of kind {' or '.join(facts.kinds)} only, and this one's kind is {architecture.kind}"
+        )
+    for dimension, expressed in facts.expresses.items():
+        value = getattr(architecture, dimension)
+        values = (value,) if isinstance(value, int) else value
+        if not set(values) <= set(expressed):
+            allowed, found = (", ".join(map(str, numbers)) for numbers in (expressed, values))
+            return f"it expresses {dimension} {allowed} only, and {dimension} is {found}"
+    return None
+
+
+def check_expressed(facts: RuntimeFacts, architecture: "AnyArchitecture") -> None:
+    """Refuse a network that a Runtime cannot express.
+
+    Raises:
+        InputError: it cannot; the message says why.
+    """
+    if (reason := refusal(facts, architecture)) is not None:
+        raise InputError(f"runtime {facts.name!r}: {reason}")
 
 
 def max_lengths(source_lengths: list[int], decoding: Decoding) -> list[int]:

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hat.data.text.special_tokens import SPECIALS
-from hat.errors import InputError
-from hat.runtime.base import Blueprint, LoadedModel, Runtime, Weights
+from hat.runtime.base import Blueprint, LoadedModel, Runtime, Weights, check_expressed
 from hat.runtime.shortlist import Shortlist
 from hat.space.shape import Shape, shared_names
 from hat.space.tensors import weight_shapes
@@ -54,8 +53,7 @@ def build(
     Raises:
         InputError: the Runtime cannot express it.
     """
-    if (reason := runtime.refusal(architecture, shape)) is not None:
-        raise InputError(f"runtime {runtime.name!r}: {reason}")
+    check_expressed(runtime.facts, architecture)
     blueprint = blueprint_of(architecture, shape)
     # Padding, one of the first tokens, is no candidate.
     shortlist = None if candidates is None else Shortlist(range(min(candidates + 1, shape.target_vocabulary)), {})

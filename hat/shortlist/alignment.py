@@ -13,6 +13,7 @@ from hat.data.binary.batches import PairedSplit, spread_numbers
 from hat.data.binary.indexed import IndexedDataset
 from hat.errors import HatError, InputError
 from hat.shortlist.lexicon import KEPT, Lexicon
+from hat.system.extras import needs_package
 from hat.system.progress import progress
 
 # Pairs that are aligned together, at most: bounds the memory, and what a kill loses.
@@ -76,7 +77,7 @@ def align(source: IndexedDataset, target: IndexedDataset, numbers: npt.NDArray[n
     try:
         from eflomal import Aligner
     except ModuleNotFoundError as error:
-        raise InputError(f"making a shortlist needs the package {error.name}; pip install 'hat[workflow]'") from None
+        raise InputError(needs_package("making a shortlist", error, "workflow")) from None
     with tempfile.TemporaryDirectory() as folder:
         links = [Path(folder) / name for name in ("forward", "reverse")]
         try:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from hat.artifacts.files import digest
 from hat.errors import InputError
@@ -40,6 +40,8 @@ class Architecture:
     ``decoder_cross_span[i]`` is the number of encoder layers, counted from the last, whose outputs
     decoder layer i attends to (the paper's arbitrary encoder-decoder attention).
     """
+
+    kind: ClassVar[str] = "transformer"
 
     encoder_embed_dim: int
     encoder_ffn_dim: tuple[int, ...]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from hat.artifacts.files import digest
 from hat.errors import InputError
@@ -19,6 +19,8 @@ class EvolvedArchitecture:
 
     ``wide_heads`` are those of the first self-attention of a decoder cell; all others have ``heads``.
     """
+
+    kind: ClassVar[str] = "evolved"
 
     width: int
     heads: int

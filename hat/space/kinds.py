@@ -16,19 +16,13 @@ from hat.space.shape import Shape
 
 AnyArchitecture = Architecture | EvolvedArchitecture
 KINDS: Mapping[str, type[Architecture] | type[EvolvedArchitecture]] = {
-    "transformer": Architecture,
-    "evolved": EvolvedArchitecture,
+    form.kind: form for form in (Architecture, EvolvedArchitecture)
 }
-
-
-def kind_of(architecture: AnyArchitecture) -> str:
-    """Its name in ``KINDS``."""
-    return next(name for name, form in KINDS.items() if isinstance(architecture, form))
 
 
 def describe(architecture: AnyArchitecture, shape: Shape) -> dict[str, Any]:
     """``kind``, ``architecture`` and ``shape`` of a network, as files say them."""
-    return {"kind": kind_of(architecture), "architecture": architecture.to_dict(), "shape": asdict(shape)}
+    return {"kind": architecture.kind, "architecture": architecture.to_dict(), "shape": asdict(shape)}
 
 
 def described(values: Mapping[str, Any], where: str) -> AnyArchitecture:

@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from hat.artifacts.layout import Results
 from hat.artifacts.table import kind_of, reserved
-from hat.config.runtimes import UNCONFINED
+from hat.config.runtimes import RUNTIMES
 from hat.config.settings import Settings
 from hat.config.variants import FORMS, in_form
 from hat.errors import InputError
-from hat.runtime import runtime
-from hat.space.kinds import architecture_of, shape_of
+from hat.runtime.base import refusal
+from hat.space.kinds import architecture_of
 
 BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
 COMPRESSION = "-compression"
@@ -77,7 +77,7 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
                 )
             form = _form(target, results) if budget is not None and device is not None else None
             if budget in settings.baselines and device is not None:
-                _check_expressible(in_form(settings, task, device, form), task, device, budget)
+                _check_expressible(in_form(settings, task, device, form), device, budget)
             # A baseline is trained, and a form of it exported and scored, without the device.
             if will_run and device is not None and not (form and budget in settings.baselines):
                 _check_reachable(settings, results, task, device, budget)
@@ -120,17 +120,15 @@ def is_compression(target: str) -> bool:
     return PurePosixPath(target).stem.endswith(COMPRESSION)
 
 
-def _check_expressible(settings: Settings, task: str, device: str, baseline: str) -> None:
+def _check_expressible(settings: Settings, device: str, baseline: str) -> None:
     """Refuse a baseline that the device's Runtime cannot execute, before it is trained for nothing."""
-    chosen, network = settings.device(device), settings.baseline(baseline).network
-    # Whatever the vocabulary.
-    shape = shape_of(network, settings.task(task).network, 8, 8)
-    executing = runtime(chosen.runtime, chosen.precision, chosen.threads)
-    if (reason := executing.refusal(architecture_of(network), shape)) is not None:
-        able = [name for name, one in settings.devices.items() if one.runtime in UNCONFINED]
+    chosen, architecture = settings.device(device), architecture_of(settings.baseline(baseline).network)
+    if (reason := refusal(RUNTIMES[chosen.runtime], architecture)) is not None:
+        runtimes = sorted(name for name, facts in RUNTIMES.items() if refusal(facts, architecture) is None)
+        able = [name for name, one in settings.devices.items() if one.runtime in runtimes]
         raise InputError(
             f"baseline {baseline!r} on device {device!r}, runtime {chosen.runtime!r}: {reason}; expected a device with"
-            f" runtime {' or '.join(UNCONFINED)} ({', '.join(able) or 'there is none yet'})"
+            f" runtime {' or '.join(runtimes)} ({', '.join(able) or 'there is none yet'})"
         )
 
 

@@ -19,7 +19,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from hat.artifacts.files import read_json
 from hat.artifacts.layout import Results
-from hat.config.runtimes import PRECISIONS
+from hat.config.runtimes import RUNTIMES
 from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.data.stages import codes_path, dictionary_path
@@ -29,7 +29,7 @@ from hat.data.text.text import read_pairs
 from hat.data.text.tokenise import TextCodec
 from hat.deploy.export import deployed_decoding
 from hat.runtime import runtime
-from hat.runtime.base import Blueprint
+from hat.runtime.base import Blueprint, refusal
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.runtime.torch.runtime import weights_of
 from hat.space.kinds import described
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("budgets", nargs="+")
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--sentences", type=int, default=10**9)
-    parser.add_argument("--runtimes", nargs="+", default=[name for name in PRECISIONS if name != "torch-published"])
+    parser.add_argument("--runtimes", nargs="+", default=[name for name in RUNTIMES if name != "torch-published"])
     parser.add_argument("--precisions", nargs="+", default=["fp32", "int8", "int4"])
     options = parser.parse_args()
     settings, results = Settings(), Results(options.results)
@@ -72,10 +72,10 @@ def main() -> None:
         print(f"{'':38}{'BLEU':>7}{'chrF':>7}{'differ':>8}{'sentences/s':>13}{'MB':>8}", flush=True)
         reference: list[tuple[int, ...]] = []
         for name in options.runtimes:
-            for precision in [one for one in PRECISIONS[name] if one in options.precisions]:
+            for precision in [one for one in RUNTIMES[name].precisions if one in options.precisions]:
                 for short in (None, shortlist) if shortlist else (None,):
                     chosen = runtime(name, precision, 1, parallel=len(os.sched_getaffinity(0)))
-                    if chosen.refusal(architecture, shape) is not None:
+                    if refusal(chosen.facts, architecture) is not None:
                         continue
                     with tempfile.TemporaryDirectory() as place:
                         chosen.write(Path(place), blueprint, weights, short)

@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hat.config.runtimes import PRECISIONS
+from hat.config.runtimes import RUNTIMES
 from hat.config.settings import Settings
 from hat.runtime import runtime
-from hat.runtime.base import Blueprint, LoadedModel, made_sentence
+from hat.runtime.base import Blueprint, LoadedModel, made_sentence, refusal
 from hat.runtime.random_network import blueprint_of, random_weights
 from hat.runtime.shortlist import Shortlist
 from hat.space.architecture import PUBLISHED_SPANS, Architecture
@@ -113,10 +113,10 @@ def contenders(blueprint: Blueprint, threads: int, candidates: int, folder: Path
     weights = random_weights(blueprint.architecture, blueprint.shape, 1)
     found: dict[str, Callable[[], object]] = {}
     for name, precision, short in CONTENDERS:
-        if precision not in PRECISIONS.get(name, ()):
+        if precision not in RUNTIMES[name].precisions:
             continue
         chosen = runtime(name, precision, threads)
-        if chosen.refusal(blueprint.architecture, blueprint.shape) is not None:
+        if refusal(chosen.facts, blueprint.architecture) is not None:
             continue
         place = folder / f"{name}-{precision}-{short}"
         place.mkdir()

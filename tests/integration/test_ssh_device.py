@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import requires
@@ -22,10 +23,11 @@ from toy_model import write_model
 
 from hat.artifacts.files import read_jsonl
 from hat.artifacts.layout import Results
+from hat.config.runtimes import RUNTIMES
 from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.deploy.folder import DeployedFolder
-from hat.device import remote, setup
+from hat.device import remote
 from hat.device.check import check_device
 from hat.device.connection import connect
 from hat.device.received import listing
@@ -444,7 +446,7 @@ def test_no_room_for_an_environment(board, monkeypatch):
     finally:
         board.unlimit(place)
         shutil.rmtree(place)
-    monkeypatch.setitem(setup.SPACE_MB, "onnxruntime", 1 << 40)
+    monkeypatch.setitem(RUNTIMES, "onnxruntime", replace(RUNTIMES["onnxruntime"], disk_mb=1 << 40))
     with pytest.raises(HatError, match=r"MB are free in the home folder there, expected at least"):
         setup_device(settings(board), "fresh", offline=True)
 

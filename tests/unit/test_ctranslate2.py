@@ -17,9 +17,9 @@ from hat.errors import InputError
 from hat.model.embedding import SinusoidalPositions
 from hat.model.transformer import Transformer
 from hat.runtime import random_network, runtime
-from hat.runtime.base import Blueprint, Decoding, max_lengths
+from hat.runtime.base import Blueprint, Decoding, check_expressed, max_lengths
 from hat.runtime.ctranslate2.files import positions
-from hat.runtime.random_network import blueprint_of
+from hat.runtime.random_network import blueprint_of, build
 from hat.runtime.shortlist import Shortlist
 from hat.runtime.torch import runtime as torch_runtime
 from hat.runtime.torch.runtime import TorchModel, weights_of
@@ -195,17 +195,22 @@ def test_a_measured_sentence_takes_as_many_steps_as_with_torch(tmp_path, monkeyp
     assert {len(tokens) for tokens in begun[0].result().hypotheses} == {6}
 
 
-def test_what_it_cannot_express_is_refused_with_the_reason(tmp_path):
+def test_what_it_cannot_express_is_refused_with_the_reason():
     chosen = runtime("ctranslate2", "fp32", 1)
     shape = Shape.of(SMALL, Network(), VOCABULARY, VOCABULARY)
     wide = replace(SPACE.largest, decoder_cross_span=(1, 2))
     evolved = EvolvedArchitecture(width=32, heads=4, wide_heads=4, encoder_cells=1, decoder_cells=1)
-    assert chosen.refusal(SPACE.largest, shape) is None
-    assert "decoder_cross_span is 1, 2" in chosen.refusal(wide, shape)
-    assert "Evolved" in chosen.refusal(evolved, shape)
-    with pytest.raises(InputError, match="runtime 'ctranslate2': its cross-attention sees"):
-        chosen.write(tmp_path, blueprint_of(wide, shape), {}, None)
-    assert list(tmp_path.iterdir()) == []
+    check_expressed(chosen.facts, SPACE.largest)
+    with pytest.raises(InputError) as caught:
+        build(chosen, wide, shape, seed=1)
+    assert str(caught.value) == (
+        "runtime 'ctranslate2': it expresses decoder_cross_span 1 only, and decoder_cross_span is 1, 2"
+    )
+    with pytest.raises(InputError) as caught:
+        build(chosen, evolved, shape, seed=1)
+    assert str(caught.value) == (
+        "runtime 'ctranslate2': it executes networks of kind transformer only, and this one's kind is evolved"
+    )
 
 
 def test_too_long_a_sentence_is_refused_in_words(tmp_path):
@@ -310,7 +315,7 @@ from hat.space.shape import Shape
 from hat.runtime.random_network import blueprint_of, build, random_weights
 
 values = {SPACE.largest.to_dict()!r}
-architecture = SimpleNamespace(**values, encoder_layers=2, decoder_layers=2, to_dict=lambda: values)
+architecture = SimpleNamespace(**values, kind="transformer", encoder_layers=2, decoder_layers=2, to_dict=lambda: values)
 shape = Shape(**{Shape.of(SMALL, Network(), 90, 90).__dict__!r})
 chosen = runtime("ctranslate2", "int8", 1)
 build(chosen, architecture, shape, seed=1, candidates=40).run_sentence(5, 4, 2)

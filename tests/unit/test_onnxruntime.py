@@ -258,6 +258,7 @@ from hat.runtime import runtime
 from hat.space.shape import Shape
 from hat.runtime.random_network import build
 architecture = SimpleNamespace(
+    kind="transformer",
     encoder_embed_dim=16, encoder_ffn_dim=(16,), encoder_heads=(2,), decoder_embed_dim=16, decoder_ffn_dim=(16,),
     decoder_self_heads=(2,), decoder_cross_heads=(2,), decoder_cross_span=(1,), encoder_layers=1,
     decoder_layers=1, to_dict=dict,

@@ -23,7 +23,7 @@ def both(tmp_path, architecture, shape, shortlist=None):
     blueprint, weights = blueprint_of(architecture, shape), random_weights(architecture, shape, 3)
     found = []
     for runtime in (TorchRuntime(1), TorchPublishedRuntime(1)):
-        folder = tmp_path / runtime.name
+        folder = tmp_path / runtime.facts.name
         folder.mkdir()
         runtime.write(folder, blueprint, weights, shortlist)
         found.append(runtime.load(folder, blueprint))
@@ -55,5 +55,5 @@ def test_evolved_networks_are_refused():
     from hat.space.evolved import EvolvedArchitecture
 
     evolved = EvolvedArchitecture(width=32, heads=2, wide_heads=4, encoder_cells=1, decoder_cells=1)
-    with pytest.raises(InputError, match="runtime 'torch-published': the research code has no Evolved"):
+    with pytest.raises(InputError, match="runtime 'torch-published': it executes networks of kind transformer only"):
         build(TorchPublishedRuntime(1), evolved, SHAPE, seed=1)

@@ -10,6 +10,7 @@ import yaml
 from hat.artifacts.files import provenance, write_json
 from hat.artifacts.layout import Results
 from hat.config.networks import Space
+from hat.config.runtimes import RuntimeFacts
 from hat.deploy.card import file_list
 from hat.deploy.folder import described_network
 from hat.errors import HatError
@@ -134,16 +135,22 @@ class NumpyModel:
 class NumpyRuntime:
     """Loads :class:`NumpyModel`; remembers what it wrote, and fails at the ``fail_at``-th."""
 
-    name = package = "numpy"
+    facts = RuntimeFacts(
+        name="numpy",
+        module=__name__,
+        class_name="NumpyRuntime",
+        package="numpy",
+        extra="workflow",
+        precisions=("fp32",),
+        kinds=("transformer",),
+        disk_mb=0,
+    )
     precision = "fp32"
     threads = 1
 
     def __init__(self) -> None:
         self.built: list[Architecture] = []
         self.fail_at: int | None = None
-
-    def refusal(self, architecture, shape):
-        return None
 
     def write(self, folder, blueprint, weights, shortlist):
         if self.fail_at is not None and len(self.built) >= self.fail_at:
@@ -248,7 +255,7 @@ def write_folder(folder: Path, architecture: Architecture) -> None:
         "provenance": provenance(seed=1, settings={}),
         "source_language": "en",
         "target_language": "de",
-        "runtime": "numpy",
+        "runtime": "torch",
         "precision": "fp32",
         "threads": 1,
         "tokenisation": {},

@@ -13,16 +13,16 @@ import ctranslate2
 import numpy as np
 import numpy.typing as npt
 
+from hat.config.runtimes import RUNTIMES
 from hat.data.text.special_tokens import BEGIN, END, PAD, SPECIALS
 from hat.errors import InputError
 from hat.runtime.base import Blueprint, Decoding, Hypothesis, Weights, made_sentence, max_lengths
 from hat.runtime.ctranslate2.files import SOURCE_POSITIONS, TARGET_POSITIONS, check_files, write_files
 from hat.runtime.ctranslate2.limit import Open, ended, finish
 from hat.runtime.shortlist import FILE, Shortlist
-from hat.space.shape import Shape
 
 if TYPE_CHECKING:
-    from hat.space.kinds import AnyArchitecture
+    pass
 
 # What CTranslate2 calls the precisions.
 COMPUTE_TYPES = {"fp32": "float32", "int8": "int8"}
@@ -199,27 +199,13 @@ class CTranslate2Runtime:
         parallel: sentences translated side by side.
     """
 
-    name = package = "ctranslate2"
+    facts = RUNTIMES["ctranslate2"]
 
     def __init__(self, precision: str, threads: int, parallel: int = 1) -> None:
         self.precision, self.threads, self.parallel = precision, threads, parallel
 
-    def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
-        """See :class:`hat.runtime.base.Runtime`."""
-        spans = getattr(architecture, "decoder_cross_span", None)
-        if spans is None:
-            return "it expresses Transformers only, and this is an Evolved Transformer"
-        if max(spans) > 1:
-            return (
-                "its cross-attention sees the last encoder layer only, and decoder_cross_span is"
-                f" {', '.join(str(span) for span in spans)}"
-            )
-        return None
-
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
         """See :class:`hat.runtime.base.Runtime`; replaces the files of a network that is there."""
-        if (reason := self.refusal(blueprint.architecture, blueprint.shape)) is not None:
-            raise InputError(f"runtime {self.name!r}: {reason}")
         write_files(folder, blueprint, weights, shortlist, COMPUTE_TYPES[self.precision])
 
     def load(self, folder: Path, blueprint: Blueprint) -> CTranslate2Model:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hat.artifacts.files import digest, disk_error
+from hat.config.runtimes import RUNTIMES
 from hat.runtime.base import Blueprint, Decoding, Hypothesis, Weights, made_decoding, made_sentence
 from hat.runtime.beam import beam_search
 from hat.runtime.onnx.evolved import add_evolved_encoder, add_evolved_step, past_heads, windows
@@ -18,10 +19,9 @@ from hat.runtime.onnx.stepper import Embedding, OnnxNetwork, OnnxStepper, Pools
 from hat.runtime.onnx.tables import Table, make_tables, table_names
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.space.evolved import EvolvedArchitecture
-from hat.space.shape import Shape
 
 if TYPE_CHECKING:
-    from hat.space.kinds import AnyArchitecture
+    pass
 
 ENCODER, STEP, CONSTANTS = "encoder.onnx", "step.onnx", "constants.bin"
 
@@ -35,14 +35,10 @@ class OnnxRuntime:
         parallel: sentences that are translated side by side.
     """
 
-    name = package = "onnxruntime"
+    facts = RUNTIMES["onnxruntime"]
 
     def __init__(self, precision: str, threads: int, parallel: int = 1) -> None:
         self.precision, self.threads, self.parallel = precision, threads, parallel
-
-    def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
-        """Nothing is refused."""
-        return None
 
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
         """See :class:`hat.runtime.base.Runtime`."""

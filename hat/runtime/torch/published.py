@@ -14,19 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hat.config.runtimes import RUNTIMES
 from hat.model.attention import CrossAttention, SelfAttention
 from hat.model.base import EncoderDecoder
 from hat.model.transformer import Transformer
 from hat.runtime.base import Blueprint, Weights
 from hat.runtime.torch.runtime import TorchModel, TorchRuntime, TorchStepper
-from hat.space.architecture import Architecture
-from hat.space.shape import Shape
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hat.runtime.shortlist import Shortlist
-    from hat.space.kinds import AnyArchitecture
 
 # Keys and values of one attention, each [N x H, S, K].
 KeysValues = tuple[Tensor, Tensor]
@@ -146,11 +144,7 @@ class PublishedModel(TorchModel):
 class TorchPublishedRuntime(TorchRuntime):
     """Loads networks that are executed as published: the files are the torch Runtime's, without a shortlist."""
 
-    name = "torch-published"
-
-    def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
-        """See :class:`hat.runtime.base.Runtime`."""
-        return None if isinstance(architecture, Architecture) else "the research code has no Evolved Transformer"
+    facts = RUNTIMES["torch-published"]
 
     def write(self, folder: "Path", blueprint: Blueprint, weights: Weights, shortlist: "Shortlist | None") -> None:
         """See :class:`hat.runtime.base.Runtime`; the research code has no shortlist, so none is written."""

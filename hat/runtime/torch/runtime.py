@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hat.config.kmeans import PRECISIONS
+from hat.config.runtimes import RUNTIMES
 from hat.data.text.special_tokens import END, PAD
 from hat.errors import InputError
 from hat.model.attention import Cache
@@ -21,10 +22,9 @@ from hat.runtime.kmeans.stored import write_quantised
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.runtime.torch.accelerator import gpu
 from hat.runtime.weights_file import WEIGHTS, load_weights, save_weights
-from hat.space.shape import Shape
 
 if TYPE_CHECKING:
-    from hat.space.kinds import AnyArchitecture
+    pass
 
 
 def weights_of(state: Mapping[str, Tensor]) -> Weights:
@@ -178,8 +178,7 @@ class TorchRuntime:
         HatError: there is no such GPU.
     """
 
-    name = "torch"
-    package = "torch"
+    facts = RUNTIMES["torch"]
 
     def __init__(
         self, threads: int, *, parallel: int = 1, precision: str = "fp32", accelerator: str | None = None
@@ -188,10 +187,6 @@ class TorchRuntime:
         self.precision = precision
         self.device = torch.device("cpu") if accelerator is None else gpu(accelerator)
         torch.set_num_threads(threads * parallel)
-
-    def refusal(self, architecture: "AnyArchitecture", shape: Shape) -> str | None:
-        """Nothing is refused."""
-        return None
 
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
         """See :class:`hat.runtime.base.Runtime`."""
