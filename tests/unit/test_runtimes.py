@@ -59,7 +59,7 @@ def test_the_documentation_has_the_rows():
     """Name, precisions and extra; k-means as published is documented with compression."""
     documented = {}
     for page in ROOT.glob("docs/**/*.md"):
-        _, found, table = page.read_text(encoding="utf-8").partition("| runtime | precisions | expresses | needs |\n")
+        _, found, table = page.read_text(encoding="utf-8").partition("| Runtime | precisions | expresses | needs |\n")
         for line in table.split("\n\n")[0].splitlines()[1:] if found else ():
             name, precisions, _, needs = (re.findall("`(.+?)`", cell) for cell in line.strip("|").split(" | "))
             documented[name[0]] = (precisions, needs)
