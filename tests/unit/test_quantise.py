@@ -13,11 +13,12 @@ from hat.errors import InputError
 from hat.runtime import runtime
 from hat.runtime.base import made_decoding, made_sentence
 from hat.runtime.kmeans.cluster import cells, cluster, exact_means, nearest, quick_means, refine
-from hat.runtime.kmeans.stored import TABLES, counted_size, pack, read_weights, unpack, write_quantised
+from hat.runtime.kmeans.stored import counted_size, pack, read_weights, unpack, write_quantised
 from hat.runtime.random_network import blueprint_of, random_weights
 from hat.runtime.weights_file import WEIGHTS
 from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
+from hat.space.tensors import EMBEDDING_TENSORS
 
 finite = st.floats(-1e3, 1e3, width=32)
 TENSORS = nps.arrays(np.float32, nps.array_shapes(max_dims=2, max_side=24), elements=finite)
@@ -123,7 +124,7 @@ def test_the_file_gives_back_what_was_quantised(network, tmp_path, precision):
     assert found.keys() == own.keys()
     counted = {"index_bytes": 0, "codebook_bytes": 0, "fp32_bytes": 0}
     for name, tensor in own.items():
-        if tensor.ndim == 1 or (name in TABLES and not kind.embeddings):
+        if tensor.ndim == 1 or (name in EMBEDDING_TENSORS and not kind.embeddings):
             assert np.array_equal(found[name], tensor)
             counted["fp32_bytes"] += 4 * tensor.size
         else:
