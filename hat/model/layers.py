@@ -12,15 +12,15 @@ from hat.model.attention import Cache, CrossAttention, Memory, SelfAttention
 from hat.model.dropout import Dropouts
 from hat.model.factory import ModuleFactory
 from hat.model.feed_forward import FeedForward, Residual
+from hat.space.architecture import Architecture
 
 
 class EncoderLayer(nn.Module):
     """Self-attention and a feed-forward network.
 
     Args:
-        dim: D, features.
-        ffn_dim: hidden features of the feed-forward network.
-        heads: H, attention heads.
+        number: which layer of the Architecture, from 0 next to the embedding.
+        architecture: its D features, H attention heads and the hidden features of the feed-forward network.
         qkv_dim: features of queries, keys and values over all heads.
         dropouts: dropout rates.
         pre_norm: normalise the inputs of sub-layers instead of their sums.
@@ -29,16 +29,17 @@ class EncoderLayer(nn.Module):
 
     def __init__(
         self,
+        number: int,
         *,
-        dim: int,
-        ffn_dim: int,
-        heads: int,
+        architecture: Architecture,
         qkv_dim: int,
         dropouts: Dropouts,
         pre_norm: bool,
         factory: ModuleFactory,
     ) -> None:
         super().__init__()
+        dim = architecture.encoder_embed_dim
+        heads, ffn_dim = architecture.encoder_heads[number], architecture.encoder_ffn_dim[number]
         self.attention = SelfAttention(dim, qkv_dim, heads, dropouts.attention, factory)
         self.attention_residual = Residual(dim, dropouts.residual, pre_norm, factory)
         self.ffn = FeedForward(dim, ffn_dim, dropouts.activation, factory)
@@ -65,12 +66,9 @@ class DecoderLayer(nn.Module):
     """Self-attention, attention to the last encoder layers, and a feed-forward network.
 
     Args:
-        dim: D, features of the decoder.
-        memory_dim: features of the encoder outputs.
-        ffn_dim: hidden features of the feed-forward network.
-        self_heads: heads of self-attention.
-        cross_heads: heads of cross-attention.
-        cross_span: number of encoder layers attended to, from the last one back.
+        number: which layer of the Architecture, from 0 next to the embedding.
+        architecture: its D features, its heads, the hidden features of the feed-forward network, and the number of
+            encoder layers attended to, from the last one back.
         qkv_dim: features of queries, keys and values over all heads.
         dropouts: dropout rates.
         pre_norm: normalise the inputs of sub-layers instead of their sums.
@@ -79,20 +77,19 @@ class DecoderLayer(nn.Module):
 
     def __init__(
         self,
+        number: int,
         *,
-        dim: int,
-        memory_dim: int,
-        ffn_dim: int,
-        self_heads: int,
-        cross_heads: int,
-        cross_span: int,
+        architecture: Architecture,
         qkv_dim: int,
         dropouts: Dropouts,
         pre_norm: bool,
         factory: ModuleFactory,
     ) -> None:
         super().__init__()
-        self.cross_span = cross_span
+        dim, memory_dim = architecture.decoder_embed_dim, architecture.encoder_embed_dim
+        self_heads, cross_heads = architecture.decoder_self_heads[number], architecture.decoder_cross_heads[number]
+        ffn_dim = architecture.decoder_ffn_dim[number]
+        self.cross_span = architecture.decoder_cross_span[number]
         self.attention = SelfAttention(dim, qkv_dim, self_heads, dropouts.attention, factory)
         self.attention_residual = Residual(dim, dropouts.residual, pre_norm, factory)
         self.cross_attention = CrossAttention(dim, memory_dim, qkv_dim, cross_heads, dropouts.attention, factory)

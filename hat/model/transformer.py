@@ -1,6 +1,6 @@
-"""The Transformer of one Architecture: what a SubTransformer is, with or without elastic factory."""
+"""The Transformer of one Architecture; its factory decides whether it is elastic."""
 
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -38,39 +38,15 @@ class Transformer(EncoderDecoder):
             dropouts=dropouts,
         )
         pre_norm = shape.norm != "post"
-        self.encoder = nn.ModuleList(
-            EncoderLayer(
-                dim=self.encoder_dim,
-                ffn_dim=ffn_dim,
-                heads=heads,
-                qkv_dim=shape.qkv_dim,
-                dropouts=self.dropouts,
-                pre_norm=pre_norm,
-                factory=factory,
-            )
-            for ffn_dim, heads in zip(architecture.encoder_ffn_dim, architecture.encoder_heads, strict=True)
-        )
-        self.decoder = nn.ModuleList(
-            DecoderLayer(
-                dim=self.decoder_dim,
-                memory_dim=self.encoder_dim,
-                ffn_dim=ffn_dim,
-                self_heads=self_heads,
-                cross_heads=cross_heads,
-                cross_span=span,
-                qkv_dim=shape.qkv_dim,
-                dropouts=self.dropouts,
-                pre_norm=pre_norm,
-                factory=factory,
-            )
-            for ffn_dim, self_heads, cross_heads, span in zip(
-                architecture.decoder_ffn_dim,
-                architecture.decoder_self_heads,
-                architecture.decoder_cross_heads,
-                architecture.decoder_cross_span,
-                strict=True,
-            )
-        )
+        common: dict[str, Any] = {
+            "architecture": architecture,
+            "qkv_dim": shape.qkv_dim,
+            "dropouts": self.dropouts,
+            "pre_norm": pre_norm,
+            "factory": factory,
+        }
+        self.encoder = nn.ModuleList(EncoderLayer(number, **common) for number in range(architecture.encoder_layers))
+        self.decoder = nn.ModuleList(DecoderLayer(number, **common) for number in range(architecture.decoder_layers))
         self.encoder_norm = factory.norm(self.encoder_dim) if pre_norm else None
         self.decoder_norm = factory.norm(self.decoder_dim) if pre_norm else None
         self.encoder_depth = architecture.encoder_layers

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from hat.config.networks import Space
 from hat.config.settings import describe
 from hat.errors import InputError
-from hat.space.architecture import PUBLISHED_DEPTHS, PUBLISHED_NAMES, PUBLISHED_SPANS, Architecture
+from hat.space.architecture import Architecture
+from hat.space.published_form import PUBLISHED_DEPTHS, PUBLISHED_NAMES, PUBLISHED_SPANS, from_published, to_published
 from hat.space.shape import Shape
 
 # Our choices by the names of theirs.
@@ -115,9 +116,7 @@ def _architecture_of(args: Mapping[str, Any]) -> Architecture | None:
     """The SubTransformer that was trained; None where all were."""
     if not args.get("train_subtransformer"):
         return None
-    return Architecture.from_published(
-        {key: args[key.replace("-", "_")] for key in (PUBLISHED_NAMES | PUBLISHED_DEPTHS)}
-    )
+    return from_published({key: args[key.replace("-", "_")] for key in (PUBLISHED_NAMES | PUBLISHED_DEPTHS)})
 
 
 def _qkv_dim(args: Mapping[str, Any]) -> int:
@@ -149,7 +148,7 @@ def _hull_of(args: Mapping[str, Any], architecture: Architecture) -> Space:
 def with_architecture(args: Mapping[str, Any], architecture: Architecture | None) -> dict[str, Any]:
     """Arguments of the SubTransformer ``architecture`` of the same SuperTransformer, or of that one itself."""
     keys = {key: key.replace("-", "_") for key in (PUBLISHED_NAMES | PUBLISHED_DEPTHS)}
-    values = dict.fromkeys(keys) if architecture is None else architecture.to_published()
+    values = dict.fromkeys(keys) if architecture is None else to_published(architecture)
     return {
         **args,
         "train_subtransformer": architecture is not None,

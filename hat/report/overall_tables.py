@@ -19,7 +19,7 @@ from hat.report.document import NONE, Columns, markdown, without_empty, write_do
 from hat.report.published import read_models
 from hat.report.rows import compared, known_architecture, places, rows_of, significance
 from hat.report.summary import Row
-from hat.space.architecture import Architecture
+from hat.space.architecture import DECODER_DIMENSIONS, ENCODER_DIMENSIONS, Architecture
 
 # The table of costs, with what each stage used.
 COST = "cost.json"
@@ -277,13 +277,9 @@ TABLES: Mapping[str, Table] = {
         columns={
             **WHERE,
             "encoder width": text("encoder_embed_dim"),
-            "encoder FFN": text("encoder_ffn_dim"),
-            "encoder heads": text("encoder_heads"),
+            **{one.label: text(one.name) for one in ENCODER_DIMENSIONS},
             "decoder width": text("decoder_embed_dim"),
-            "decoder FFN": text("decoder_ffn_dim"),
-            "self heads": text("decoder_self_heads"),
-            "cross heads": text("decoder_cross_heads"),
-            "cross span": text("decoder_cross_span"),
+            **{one.label: text(one.name) for one in DECODER_DIMENSIONS},
         },
         legend="Lists have one entry a layer, the first next to the embedding. Cross span: last encoder layers that"
         " are attended to.",

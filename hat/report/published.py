@@ -16,8 +16,9 @@ from hat.config.settings import budget_ms
 from hat.errors import InputError
 from hat.latency.dataset import read_csv
 from hat.latency.predictor.averages import published_table
-from hat.space.architecture import PUBLISHED_SPANS, Architecture
+from hat.space.architecture import Architecture
 from hat.space.profile import PUBLISHED_SHAPE, Profile
+from hat.space.published_form import PUBLISHED_SPANS
 
 MODEL_COLUMNS = ("name", "params", "flops_without_last_layer", "readme_latency", "readme_bleu", "readme_sacrebleu")
 # HAT_wmt14ende_raspberrypi@3.5s_bleu@25.8

@@ -1,31 +1,44 @@
-"""SearchSpace and Architecture: what can be searched, and one point of it."""
+"""One point of a search space: an Architecture, and its dimensions."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 from hat.artifacts.files import digest
 from hat.errors import InputError
 
-# Published codes of `decoder-arbitrary-ende-attn`: how many of the last encoder layers are attended to.
-PUBLISHED_SPANS = {-1: 1, 1: 2, 2: 3}
-PUBLISHED_NAMES = {
-    "encoder-embed-dim-subtransformer": "encoder_embed_dim",
-    "encoder-ffn-embed-dim-all-subtransformer": "encoder_ffn_dim",
-    "encoder-self-attention-heads-all-subtransformer": "encoder_heads",
-    "decoder-embed-dim-subtransformer": "decoder_embed_dim",
-    "decoder-ffn-embed-dim-all-subtransformer": "decoder_ffn_dim",
-    "decoder-self-attention-heads-all-subtransformer": "decoder_self_heads",
-    "decoder-ende-attention-heads-all-subtransformer": "decoder_cross_heads",
-    "decoder-arbitrary-ende-attn-all-subtransformer": "decoder_cross_span",
-}
-PUBLISHED_DEPTHS = {
-    "encoder-layer-num-subtransformer": "encoder_layers",
-    "decoder-layer-num-subtransformer": "decoder_layers",
-}
-ENCODER_LISTS = ("encoder_ffn_dim", "encoder_heads")
-DECODER_LISTS = ("decoder_ffn_dim", "decoder_self_heads", "decoder_cross_heads", "decoder_cross_span")
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """A choice that an Architecture makes for each layer of its encoder or decoder.
+
+    Attributes:
+        name: field of :class:`Architecture` and of :class:`hat.config.networks.Space`.
+        label: heading in tables.
+        category: its values differ in kind rather than in size. The SuperTransformer takes the smallest value, and the
+            surrogate search sees one column for each value.
+    """
+
+    name: str
+    label: str
+    category: bool = False
+
+
+ENCODER_DIMENSIONS = (
+    Dimension(name="encoder_ffn_dim", label="encoder FFN"),
+    Dimension(name="encoder_heads", label="encoder heads"),
+)
+# Sizes come first: sampling draws them layer by layer, as the research code does, and then the categories.
+DECODER_DIMENSIONS = (
+    Dimension(name="decoder_ffn_dim", label="decoder FFN"),
+    Dimension(name="decoder_self_heads", label="self heads"),
+    Dimension(name="decoder_cross_heads", label="cross heads"),
+    Dimension(name="decoder_cross_span", label="cross span", category=True),
+)
+ENCODER_LISTS = tuple(dimension.name for dimension in ENCODER_DIMENSIONS)
+DECODER_LISTS = tuple(dimension.name for dimension in DECODER_DIMENSIONS)
+CATEGORIES = frozenset(one.name for one in ENCODER_DIMENSIONS + DECODER_DIMENSIONS if one.category)
 
 
 def _are_sizes(values: Any) -> bool:
@@ -126,51 +139,3 @@ class Architecture:
         except json.JSONDecodeError as error:
             raise InputError(f"{where}: not JSON ({error})") from None
         return cls.from_dict(values, where)
-
-    def to_published(self) -> dict[str, Any]:
-        """The nested form of the research code's YAML files (``*-subtransformer`` keys).
-
-        Raises:
-            InputError: a span has no code there.
-        """
-        codes = {span: code for code, span in PUBLISHED_SPANS.items()}
-        if unknown := sorted(set(self.decoder_cross_span) - set(codes)):
-            raise InputError(
-                f"Architecture, decoder_cross_span: {unknown[0]}, the research code has a form for {sorted(codes)} only"
-            )
-        values = self.to_dict()
-        values["decoder_cross_span"] = [codes[span] for span in self.decoder_cross_span]
-        result = {published: values[own] for published, own in PUBLISHED_NAMES.items()}
-        result["encoder-layer-num-subtransformer"] = self.encoder_layers
-        result["decoder-layer-num-subtransformer"] = self.decoder_layers
-        return result
-
-    @classmethod
-    def from_published(cls, values: Mapping[str, Any], where: str = "published architecture") -> Self:
-        """Read the research code's form; lists longer than the depth are cut to it.
-
-        Raises:
-            InputError: a key is missing, a list is shorter than the depth, or a span code is unknown.
-        """
-        wanted = {**PUBLISHED_NAMES, **PUBLISHED_DEPTHS}
-        if missing := sorted(set(wanted) - set(values)):
-            raise InputError(f"{where}: lacks {', '.join(missing)}")
-        own: dict[str, Any] = {}
-        for published, name in PUBLISHED_NAMES.items():
-            value = values[published]
-            if isinstance(value, Sequence) and not isinstance(value, str):
-                key = f"{name.split('_')[0]}-layer-num-subtransformer"
-                if not isinstance(depth := values[key], int) or depth < 1:
-                    raise InputError(f"{where}, {key}: {depth!r}, expected a positive whole number")
-                if len(value) < depth:
-                    raise InputError(f"{where}, {published}: {len(value)} entries, expected {depth}, one a layer")
-                value = tuple(value[:depth])
-            own[name] = value
-        try:
-            own["decoder_cross_span"] = tuple(PUBLISHED_SPANS[code] for code in own["decoder_cross_span"])
-        except (KeyError, TypeError):
-            raise InputError(
-                f"{where}, decoder-arbitrary-ende-attn-all-subtransformer: {own['decoder_cross_span']!r},"
-                f" expected codes {sorted(PUBLISHED_SPANS)}"
-            ) from None
-        return cls(**own)

@@ -6,11 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hat.space.architecture import DECODER_LISTS, ENCODER_LISTS, Architecture
+from hat.space.architecture import CATEGORIES, DECODER_LISTS, ENCODER_LISTS, Architecture
 from hat.space.search_space import SearchSpace
-
-# A span is a choice of another kind rather than a size.
-CATEGORIES = ("decoder_cross_span",)
 
 
 class Encoding:

@@ -9,6 +9,7 @@ import yaml
 from hat.artifacts.files import read_json, write_json, write_text
 from hat.errors import InputError
 from hat.space.architecture import Architecture
+from hat.space.published_form import from_published, to_published
 
 PUBLISHED_KEY = "-subtransformer"
 PUBLISHED_SUFFIXES = (".yml", ".yaml")
@@ -45,7 +46,7 @@ def architecture_of(values: Mapping[str, Any], path: Path) -> Architecture:
     """
     try:
         if any(key.endswith(PUBLISHED_KEY) for key in values):
-            return Architecture.from_published(values)
+            return from_published(values)
         return Architecture.from_dict(values.get("architecture", values))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -70,6 +71,6 @@ def write_architecture(architecture: Architecture, path: Path) -> None:
         write_json(path, architecture.to_dict())
     elif path.suffix in PUBLISHED_SUFFIXES:
         # The research code's reader wants each list on one line.
-        write_text(path, "".join(f"{key}: {value}\n" for key, value in architecture.to_published().items()))
+        write_text(path, "".join(f"{key}: {value}\n" for key, value in to_published(architecture).items()))
     else:
         raise InputError(f"{path}: ends in {path.suffix!r}, expected .json (ours), .yml or .yaml (the research code's)")

@@ -9,7 +9,7 @@ from typing import Any
 
 from hat.config.networks import Space
 from hat.errors import InputError
-from hat.space.architecture import DECODER_LISTS, ENCODER_LISTS, Architecture
+from hat.space.architecture import CATEGORIES, DECODER_LISTS, ENCODER_LISTS, Architecture
 
 
 class SearchSpace:
@@ -70,9 +70,11 @@ class SearchSpace:
     def _extreme(self, pick: Any) -> Architecture:
         space = self.space
         encoder, decoder = pick(space.encoder_layers), pick(space.decoder_layers)
-        lists = {name: (pick(getattr(space, name)),) * encoder for name in ENCODER_LISTS}
-        lists |= {name: (pick(getattr(space, name)),) * decoder for name in DECODER_LISTS}
-        lists["decoder_cross_span"] = (min(space.decoder_cross_span),) * decoder
+        lists = {
+            name: ((min if name in CATEGORIES else pick)(getattr(space, name)),) * depth
+            for names, depth in ((ENCODER_LISTS, encoder), (DECODER_LISTS, decoder))
+            for name in names
+        }
         return Architecture(
             encoder_embed_dim=pick(space.encoder_embed_dim), decoder_embed_dim=pick(space.decoder_embed_dim), **lists
         )
@@ -80,18 +82,20 @@ class SearchSpace:
     def sample(self, rng: random.Random) -> Architecture:
         """Draw every dimension uniformly.
 
-        In the order of the research code's ``sample_configs``, spans also for layers that are not there: with
-        ``random.Random(n)`` and choices in its order, what it trains in update n, counted from 0.
+        The order is that of the research code's ``sample_configs``, which draws categories for all layers of the deepest
+        network. With ``random.Random(n)`` and choices in its order, this is what it trains in update n, from 0.
         """
         space = self.space
         encoder_dim, decoder_dim = rng.choice(space.encoder_embed_dim), rng.choice(space.decoder_embed_dim)
         depths = [rng.choice(space.encoder_layers), rng.choice(space.decoder_layers)]
         lists: dict[str, tuple[int, ...]] = {}
-        for depth, names in zip(depths, (ENCODER_LISTS, DECODER_LISTS[:-1]), strict=True):
-            layers = [[rng.choice(getattr(space, name)) for name in names] for _ in range(depth)]
-            lists |= dict(zip(names, zip(*layers, strict=True), strict=True))
-        spans = [rng.choice(space.decoder_cross_span) for _ in range(max(space.decoder_layers))]
-        lists["decoder_cross_span"] = tuple(spans[: depths[1]])
+        for depth, names in zip(depths, (ENCODER_LISTS, DECODER_LISTS), strict=True):
+            sizes = [name for name in names if name not in CATEGORIES]
+            layers = [[rng.choice(getattr(space, name)) for name in sizes] for _ in range(depth)]
+            lists |= dict(zip(sizes, zip(*layers, strict=True), strict=True))
+        for name in (name for name in DECODER_LISTS if name in CATEGORIES):
+            values = [rng.choice(getattr(space, name)) for _ in range(max(space.decoder_layers))]
+            lists[name] = tuple(values[: depths[1]])
         return Architecture(encoder_embed_dim=encoder_dim, decoder_embed_dim=decoder_dim, **lists)
 
     def mutate(self, parent: Architecture, probability: float, rng: random.Random) -> Architecture:

@@ -25,8 +25,9 @@ from hat.runtime import runtime
 from hat.runtime.base import Blueprint, LoadedModel, made_sentence, refusal
 from hat.runtime.random_network import blueprint_of, random_weights
 from hat.runtime.shortlist import Shortlist
-from hat.space.architecture import PUBLISHED_SPANS, Architecture
+from hat.space.architecture import Architecture
 from hat.space.kinds import architecture_of, shape_of
+from hat.space.published_form import PUBLISHED_SPANS
 from hat.space.shape import Shape
 
 REFERENCE = Path(__file__).parents[1] / "data" / "architectures.csv"

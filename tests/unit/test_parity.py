@@ -13,7 +13,8 @@ from hat.model.published import import_weights
 from hat.model.supertransformer import SuperTransformer
 from hat.runtime.base import Decoding
 from hat.runtime.torch.runtime import TorchModel
-from hat.space.architecture import PUBLISHED_SPANS, Architecture
+from hat.space.architecture import Architecture
+from hat.space.published_form import PUBLISHED_SPANS
 from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 from hat.train.loss import projected_loss

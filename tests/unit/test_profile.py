@@ -25,8 +25,9 @@ from hat.model.base import EncoderDecoder
 from hat.model.evolved import EvolvedTransformer
 from hat.model.transformer import Transformer
 from hat.space import kinds
-from hat.space.architecture import PUBLISHED_SPANS, Architecture
+from hat.space.architecture import Architecture
 from hat.space.profile import PUBLISHED_SHAPE, Profile
+from hat.space.published_form import PUBLISHED_SPANS
 from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 
