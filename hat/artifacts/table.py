@@ -109,6 +109,13 @@ KINDS = (
         target="binary/counts.json",
     ),
     Kind(
+        name="published-counts",
+        folders=("published/data/TASK",),
+        names=("counts.json",),
+        what="Counts of the splits that the research code published.",
+        target="binary/counts.json",
+    ),
+    Kind(
         name="published-data",
         folders=("published/data/TASK",),
         names=("PATH",),

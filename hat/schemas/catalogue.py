@@ -127,7 +127,7 @@ def _problems(adapter: TypeAdapter[Any], text: str, where: str) -> list[str]:
 
 
 ARTIFACTS = (
-    Artifact("counts", CountsFile),
+    Artifact("counts", CountsFile, kinds=("counts", "published-counts")),
     Artifact("binary-counts", BinaryCountsFile),
     Artifact("training", TrainedFile, kinds=("training", "imported", "imported-super")),
     Artifact("metrics", MetricsRow),

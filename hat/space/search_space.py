@@ -82,7 +82,7 @@ class SearchSpace:
     def sample(self, rng: random.Random) -> Architecture:
         """Draw every dimension uniformly.
 
-        The order is that of the research code's ``sample_configs``, which draws categories for all layers of the deepest
+        The order is that of the research code: ``sample_configs`` draws categories for all layers of the deepest
         network. With ``random.Random(n)`` and choices in its order, this is what it trains in update n, from 0.
         """
         space = self.space

@@ -22,6 +22,7 @@ from hat.published.catalogue import catalogue, published_model
 from hat.published.checkpoint import read_checkpoint
 from hat.published.stages import export, get, make_data, measure, score_published
 from hat.schemas.catalogue import check
+from hat.space.published_form import to_published
 
 ROOT = Path(__file__).parents[2]
 NAME = "HAT_wmt14ende_xeon@278.7ms_bleu@27.9"
@@ -54,7 +55,7 @@ def test_catalogue_agrees_with_the_reference():
         entry = published_model(row["name"])
         assert entry.sacrebleu == float(row["readme_sacrebleu"])
         assert (entry.params_m, entry.flops_g) == (float(row["readme_params_M"]), float(row["readme_flops_G"]))
-        published = entry.parsed_architecture().to_published()
+        published = to_published(entry.parsed_architecture())
         depth = int(row["decoder_layer_num"])
         for theirs, ours in (
             ("decoder_arbitrary_ende_attn", "decoder-arbitrary-ende-attn-all-subtransformer"),

@@ -27,7 +27,7 @@ from hat.model.transformer import Transformer
 from hat.space import kinds
 from hat.space.architecture import Architecture
 from hat.space.profile import PUBLISHED_SHAPE, Profile
-from hat.space.published_form import PUBLISHED_SPANS
+from hat.space.published_form import PUBLISHED_SPANS, to_published
 from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 
@@ -105,7 +105,7 @@ def test_every_published_architecture_exactly(tmp_path):
     assert rows
     for row in rows:
         path = tmp_path / "architecture.yml"
-        published = published_row(row).to_published()
+        published = to_published(published_row(row))
         path.write_text("".join(f"{key}: {value}\n" for key, value in published.items()))
         shown = run(
             "profile", path, "--json", "--length", row["length"],

@@ -117,7 +117,7 @@ def example(**changes: object) -> Architecture:
 
 
 def test_inactive_layers_do_not_exist() -> None:
-    published = example().to_published()
+    published = to_published(example())
     published["decoder-ffn-embed-dim-all-subtransformer"] = [96, 64, 64]
     published["decoder-self-attention-heads-all-subtransformer"] = [4, 8, 8]
     assert from_published(published) == example()
