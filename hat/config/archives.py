@@ -1,4 +1,4 @@
-"""Models of corpora that are published as archives, and of the corpora that a task may have."""
+"""Models of corpora published as archives, and the union of all kinds of corpora."""
 
 from typing import Annotated, Literal, Self
 
@@ -15,24 +15,25 @@ class ArchiveText(Section):
     """Aligned sentences of one archive, or an official test set."""
 
     archive: str | None = Field(None, description="Which of `archives` holds it")
-    source: str | None = Field(None, description="Member with the source language; of `columns` with both languages")
+    source: str | None = Field(
+        None, description="Member with the source language; with `form: columns`, both languages"
+    )
     target: str | None = Field(None, description="Member with the target language")
     form: Literal["lines", "columns", "sgml", "ted"] = Field(
         "lines",
-        description="One sentence a line; both languages in columns parted by tabs; `<seg>` elements of SGML or XML; or"
-        " TED talks with lines of metadata, of which titles and descriptions are kept",
+        description="One sentence a line (`lines`); both languages in tab-separated columns; `<seg>` elements of SGML"
+        " or XML;"
+        " or TED talks with lines of metadata, which keep titles and descriptions",
     )
     columns: tuple[Positive, Positive] = Field((1, 2), description="Columns of source and target, from 1")
-    test_set: str | None = Field(
-        None, description="Name by which sacreBLEU defines an official test set, such as wmt14/full"
-    )
+    test_set: str | None = Field(None, description="sacreBLEU's name of an official test set, such as wmt14/full")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if (self.archive is None) == (self.test_set is None):
             raise ValueError("give either archive or test_set")
         if self.test_set is not None and (self.source or self.target):
-            raise ValueError(f"test_set {self.test_set!r} says itself which members it is made of")
+            raise ValueError(f"test_set {self.test_set!r} defines its own members; remove source and target")
         if self.archive is not None and self.form != "columns" and not (self.source and self.target):
             raise ValueError(f"form {self.form!r} needs source and target")
         if self.form == "columns" and self.target is not None:
@@ -48,25 +49,26 @@ class ArchiveMember(Section):
 
 
 class ArchiveCorpus(Section):
-    """Text from the archives that it was published in."""
+    """Text from published archives."""
 
     kind: Literal["archives"] = "archives"
     archives: dict[str, Source] = Field(
-        description="Files to download, by names of your own; a source under the name of a `test_set` replaces"
-        " sacreBLEU's"
+        description="Files to download, by names of your choice; a source named like a `test_set` replaces sacreBLEU's"
     )
     train: tuple[ArchiveText, ...] = Field(min_length=1, description="Training text, joined in this order")
     validation: tuple[ArchiveText, ...] | None = Field(None, description="Validation text, joined in this order")
     validation_every: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="Take every so many-th training pair for validation instead"
+        None, description="Take every n-th training pair for validation instead"
     )
-    test: tuple[ArchiveText, ...] = Field(min_length=1, description="Test text, never tokenised, joined in this order")
+    test: tuple[ArchiveText, ...] = Field(
+        min_length=1, description="Test text, joined in this order; it is never tokenised"
+    )
     text: Literal["raw", "words", "pieces"] = Field(
-        "raw", description="What training and validation text is: plain, Moses words, or byte pairs of `codes`"
+        "raw", description="Form of training and validation text: raw, Moses words, or byte-pair pieces of `codes`"
     )
     codes: ArchiveMember | None = Field(None, description="Byte-pair codes to use instead of learning them")
     dictionary: Source | None = Field(
-        None, description="Joint dictionary to use instead of the tokens of the training text"
+        None, description="Joint dictionary to use instead of building one from the training text"
     )
 
     @model_validator(mode="after")
@@ -86,14 +88,14 @@ Corpus = Annotated[BibleCorpus | ParallelCorpus | ArchiveCorpus, Field(discrimin
 
 
 class Preprocessed(Section):
-    """Binarised splits in fairseq's form, in place of the corpus."""
+    """Binarised splits in fairseq's form, instead of the corpus."""
 
-    preprocessed: bool = Field(False, description="Take the splits from `archive` instead of making them of the corpus")
+    preprocessed: bool = Field(False, description="Take the splits from `archive` instead of preparing the corpus")
     archive: Source | None = Field(
         None, description="Archive with dict.LANGUAGE.txt and {train,valid,test}.SOURCE-TARGET.LANGUAGE.{bin,idx}"
     )
     codes: Source | None = Field(
-        None, description="The byte-pair codes; those in the archive, or else learnt on its words, where absent"
+        None, description="Byte-pair codes. Default: those in the archive, or else learnt on its words"
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What all models of config/ have in common."""
+"""Base of all configuration models, and marks on fields that say what a change of them does."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -13,21 +13,21 @@ Positive = Annotated[int, Field(gt=0)]
 class Section(BaseModel):
     """Base of all models: unknown keys are errors, values are frozen.
 
-    A field says itself what a change of it does. Without a mark it re-runs each stage that reads its section; with one,
-    such as ``Annotated[int, NO_EFFECT]``, what the :class:`Effect` says.
+    A change of a field re-runs each stage that reads its section, unless the field has a mark such as
+    ``Annotated[int, NO_EFFECT]``; see :class:`Effect`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class Effect(Enum):
-    """What a change of a field does, where it does not re-run all stages that read its section."""
+    """What a change of a marked field does."""
 
-    # How fast a result is had, or how it is described, and not the result: no stage is run again.
+    # It changes speed or wording but no result: no stage runs again.
     NONE = "changes no result"
-    # Only the stages that name the field itself are run again.
+    # Only the stages that name the field itself run again.
     NAMED = "changes what names it"
-    # It stands for other values: the stages that read those are run again.
+    # It stands for other values: the stages that read those run again.
     RESOLVED = "changes what it stands for"
 
 
@@ -35,23 +35,23 @@ NO_EFFECT: Final = Effect.NONE
 
 
 def effect_of(field: FieldInfo) -> Effect | None:
-    """The mark of a field; None where it takes effect with its section."""
+    """Return the mark of a field; None if it has none."""
     return next((mark for mark in field.metadata if isinstance(mark, Effect)), None)
 
 
 def effective(section: Section) -> dict[str, Any]:
-    """JSON-like form of a section; at any depth without the fields that have a mark."""
+    """Return the JSON-like form of a section, without marked fields at any depth."""
     # Copies of other precisions (hat/config/variants.py) hold a value that no file may have.
     kept: dict[str, Any] = effective_part(section, section.model_dump(mode="json", warnings=False))
     return kept
 
 
 def effective_part(value: Any, plain: Any) -> Any:
-    """As :func:`effective`, of a value that may hold sections.
+    """Return the JSON-like form of a value that may hold sections, without their marked fields.
 
     Args:
-        value: a section, a value of one, or several in a tuple or mapping.
-        plain: its JSON-like form with all fields.
+        value: a section, a value of a section, or a tuple or mapping of them.
+        plain: the JSON-like form of ``value`` with all fields.
     """
     if isinstance(value, BaseModel):
         marks = {name: effect_of(field) for name, field in type(value).model_fields.items()}

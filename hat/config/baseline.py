@@ -9,12 +9,12 @@ from hat.config.networks import EvolvedNetwork, TransformerNetwork
 
 
 class Baseline(Section):
-    """A network of fixed dimensions that SubTransformers are compared with."""
+    """A network of fixed dimensions to compare SubTransformers with."""
 
     description: Annotated[str, NO_EFFECT] = Field("", description="One line for people")
     network: Annotated[TransformerNetwork | EvolvedNetwork, Field(discriminator="kind")] = Field(
-        description="What it is"
+        description="Its dimensions"
     )
     training: Annotated[dict[str, Any], Effect.RESOLVED] = Field(
-        default_factory=dict, description="Overrides of the task's `subtransformer`, by which it is trained"
+        default_factory=dict, description="Overrides of the task's section `subtransformer` for its training"
     )

@@ -12,37 +12,35 @@ BudgetName = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s)$")]
 
 
 class Budgets(Section):
-    """What the default target asks for; its budgets are read off the measured range."""
+    """The default target; its budgets are chosen from the measured range."""
 
     task: Annotated[str, NO_EFFECT] = Field("demo", description="Task of the default target")
     device: Annotated[str, NO_EFFECT] = Field("local", description="Device of the default target")
     count: Annotated[int, Field(ge=2, le=9)] = Field(
-        3, description="Budgets, spread over the predicted range of the space"
+        3, description="Number of budgets, spread over the predicted latencies of the space"
     )
-    budgets: Annotated[tuple[BudgetName, ...], NO_EFFECT] = Field(
-        (), description="Further budgets, such as 70ms, beside those"
-    )
+    budgets: Annotated[tuple[BudgetName, ...], NO_EFFECT] = Field((), description="Additional budgets, such as 70ms")
 
 
 class Configuration(Section):
-    """config/config.yaml: what is true for all tasks, and overrides of the other files."""
+    """config/config.yaml: settings of all tasks, and overrides of the other files."""
 
     seed: int = Field(1, ge=0, description="Seed of everything random")
     gpus: Annotated[int, NO_EFFECT] = Field(
-        0, ge=0, description="GPUs of a training job on each machine, each for a process of its own; 0 for the CPU"
+        0, ge=0, description="GPUs per machine for a training job, one process each; 0 trains on the CPU"
     )
     nodes: Annotated[Positive, NO_EFFECT] = Field(
-        1, description="Machines of a training job; more than one needs SLURM (docs/how-to/cluster.md)"
+        1, description="Machines per training job; more than one needs SLURM (docs/how-to/cluster.md)"
     )
     gpu_type: Annotated[str, NO_EFFECT] = Field(
-        "", description="Model of GPU that training asks a cluster for, as it calls it; empty for any"
+        "", description="GPU model to request from a cluster, as the cluster names it; empty for any"
     )
     demo: Budgets = Field(default_factory=Budgets, description="The default target")
     cost: Annotated[Cost, NO_EFFECT] = Field(
-        default_factory=Cost, description="What `hat cost` and `hat plan` estimate with"
+        default_factory=Cost, description="Assumptions of `hat cost` and `hat plan`"
     )
     storage: Annotated[Storage, NO_EFFECT] = Field(
-        default_factory=Storage, description="Where finished results are copied to"
+        default_factory=Storage, description="Where to copy finished results"
     )
     report: Annotated[ReportSettings, NO_EFFECT] = Field(
         default_factory=ReportSettings, description="What figures, tables and the report cover"

@@ -1,4 +1,4 @@
-"""The part of a space that a Runtime expresses: what is sampled, searched and promised on a device."""
+"""Restrict a space to what a Runtime expresses, for sampling, searching and promising on a device."""
 
 from hat.config.networks import Space
 from hat.config.runtimes import RUNTIMES
@@ -6,12 +6,12 @@ from hat.errors import InputError
 
 
 def confined(space: Space, runtime_name: str, where: str = "the space") -> Space:
-    """``space`` without the choices that a Runtime does not express.
+    """Remove the choices that a Runtime does not express.
 
     Args:
         space: the space.
         runtime_name: name of the Runtime.
-        where: names the space and the device, for the error.
+        where: names the space and the device in the error.
 
     Raises:
         InputError: no choice of a dimension is left.

@@ -1,4 +1,4 @@
-"""Models of where a task's text comes from and how it becomes tokens, and what all models of config/ have in common."""
+"""Models of the sources of text, and of a user's own corpora."""
 
 from typing import Annotated, Literal, Self
 
@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from hat.config.base import NO_EFFECT, Positive, Section
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-# Positions of the published networks, which limit sentences where their tokens are not counted otherwise.
+# Positions of the published networks. They limit sentences if training pairs are limited by words instead of tokens.
 LONGEST_SOURCE = 1024
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
@@ -30,13 +30,13 @@ class HttpSource(Section):
     mirrors: Annotated[tuple[str, ...], NO_EFFECT] = Field(
         (), description="Other addresses of the same file, tried in order"
     )
-    sha256: Digest | None = Field(None, description="SHA-256; recorded at first download where not given")
+    sha256: Digest | None = Field(None, description="SHA-256; if omitted, recorded at the first download")
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(
-        None, description="MD5, checked at the first download where SHA-256 is not known"
+        None, description="MD5, checked at the first download if no SHA-256 is known"
     )
-    size: Positive | None = Field(None, description="Size in bytes, where known")
+    size: Positive | None = Field(None, description="Size in bytes, if known")
     name: Annotated[str, Field(pattern=r"^[^/]+$")] | None = Field(
-        None, description="Name of the file; the last part of the address where not given"
+        None, description="File name. Default: the last part of the address"
     )
 
 
@@ -45,7 +45,7 @@ class FileSource(Section):
 
     kind: Literal["file"] = "file"
     path: str = Field(description="Path, relative to the working directory or absolute")
-    sha256: Digest | None = Field(None, description="SHA-256, checked where given")
+    sha256: Digest | None = Field(None, description="Expected SHA-256, if given")
 
 
 Source = Annotated[PypiSource | HttpSource | FileSource, Field(discriminator="kind")]
@@ -66,7 +66,7 @@ class BibleCorpus(Section):
         0.5,
         gt=0,
         le=1,
-        description="Largest part of its word 4-grams that a held-out verse may share with a training one",
+        description="Largest fraction of its word 4-grams that a held-out verse may share with a training verse",
     )
 
     @model_validator(mode="after")
@@ -77,7 +77,7 @@ class BibleCorpus(Section):
 
 
 class ParallelText(Section):
-    """Aligned sentences: two files with a line each, or one file with tab-separated pairs."""
+    """Aligned sentences: two files with a sentence a line, or one file of tab-separated pairs."""
 
     source: Source | None = Field(None, description="File of the source language, one sentence a line")
     target: Source | None = Field(None, description="File of the target language, one sentence a line")
@@ -95,16 +95,14 @@ class ParallelCorpus(Section):
 
     kind: Literal["parallel"] = "parallel"
     train: ParallelText = Field(description="Training text")
-    validation: ParallelText | None = Field(
-        None, description="Validation text; taken from the training text where absent"
-    )
-    test: ParallelText | None = Field(None, description="Test text; taken from the training text where absent")
+    validation: ParallelText | None = Field(None, description="Validation text. Default: taken from the training text")
+    test: ParallelText | None = Field(None, description="Test text. Default: taken from the training text")
     held_out: Positive = Field(
-        1000, description="Sentences taken from the training text for each split that is absent (at most a tenth)"
+        1000, description="Sentences taken from the training text for each missing split (at most a tenth of it)"
     )
     max_overlap: float = Field(
         0.5,
         gt=0,
         le=1,
-        description="Largest part of its word 4-grams that a held-out sentence may share with a training one",
+        description="Largest fraction of its word 4-grams that a held-out sentence may share with a training sentence",
     )

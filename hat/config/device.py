@@ -12,22 +12,21 @@ if TYPE_CHECKING:
     RuntimeName = str
     DevicePrecision = str
 else:
-    # Type checkers know no Literal that is made of a table.
+    # Type checkers accept no Literal that is made from a table.
     RuntimeName = Literal[tuple(RUNTIMES)]
     DevicePrecision = Literal[DEVICE_PRECISIONS]
 
 
 class RaplMeter(Section):
-    """Counters of processors that Linux reads by itself (powercap)."""
+    """Energy counters of the CPU, read by Linux (powercap)."""
 
     kind: Literal["rapl"] = "rapl"
     zones: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="Folders with `energy_uj`, such as /sys/class/powercap/intel-rapl:0; those of all processors where"
-        " absent",
+        description="Folders with `energy_uj`, such as /sys/class/powercap/intel-rapl:0. Default: those of all CPUs",
     )
-    seconds: Seconds = Field(1.0, description="Energy is measured for at least so long, at each visit and length")
+    seconds: Seconds = Field(1.0, description="Shortest time to measure energy over, at each visit and length")
 
 
 class CommandMeter(Section):
@@ -35,65 +34,64 @@ class CommandMeter(Section):
 
     kind: Literal["command"] = "command"
     command: tuple[str, ...] = Field(
-        min_length=1, description="Program and arguments; the last line that it prints begins with the number"
+        min_length=1, description="Program and arguments; its last line of output begins with the number"
     )
     unit: Literal["watts", "joules"] = Field(
-        "watts", description="What it prints: the power of the moment, or a counter of energy"
+        "watts", description="What it prints: momentary power, or an energy counter"
     )
-    seconds: Seconds = Field(1.0, description="Energy is measured for at least so long, at each visit and length")
+    seconds: Seconds = Field(1.0, description="Shortest time to measure energy over, at each visit and length")
 
 
 class Device(Section):
-    """Something that latency is measured on."""
+    """A device to measure latency on."""
 
     description: Annotated[str, NO_EFFECT] = Field("", description="One line for people")
     note: Annotated[str, NO_EFFECT] = Field(
         "", description="Whatever else people should know: cooling, power supply, where it stands"
     )
-    connection: Literal["local", "ssh"] = Field(description="How it is reached")
+    connection: Literal["local", "ssh"] = Field(description="How to reach it")
     host: Annotated[str | None, NO_EFFECT] = Field(
         None,
         pattern=r"^[A-Za-z0-9_.@:\[\]][A-Za-z0-9_.@:%\[\]-]*$",
-        description="Host alias of the OpenSSH configuration, for ssh; keys, ports and jump hosts belong there",
+        description="Host alias in your OpenSSH configuration, which also has keys, ports and jump hosts; for `ssh`",
     )
     ssh_config: Annotated[str | None, NO_EFFECT] = Field(
-        None, description="OpenSSH configuration to use instead of the user's own"
+        None, description="OpenSSH configuration file. Default: the user's own"
     )
     python: Annotated[str, NO_EFFECT] = Field(
-        "python3", description="Python on the device that `hat device setup` makes an environment of"
+        "python3", description="Python on the device from which `hat device setup` makes an environment"
     )
     latency: str | None = Field(
         None,
-        description="File of latencies measured elsewhere (our dataset as Parquet or CSV, or the CSV of the research"
-        " code), for a device that cannot be reached",
+        description="File of latencies measured elsewhere, for a device that cannot be reached: our dataset as"
+        " Parquet or CSV,"
+        " or the research code's CSV",
     )
-    runtime: RuntimeName = Field("torch", description="What executes the model")
+    runtime: RuntimeName = Field("torch", description="Runtime that executes the model")
     precision: DevicePrecision = Field("fp32", description="Precision of the deployed model")
     accelerator: str | None = Field(
         None,
         pattern=f"^{GPU_NAME}$",
-        description=f"GPU that {' or '.join(ON_GPU)} executes on, `cuda` or `cuda:1`; the processor where absent",
+        description=f"GPU that {' or '.join(ON_GPU)} executes on, `cuda` or `cuda:1`. Default: the CPU",
     )
     threads: Annotated[Positive, Effect.NAMED] = Field(1, description="CPU threads of a translation")
     cores: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
-        None, min_length=1, description="Cores, by number, that measuring is pinned to; all where absent"
+        None, min_length=1, description="CPU cores, by number, to pin measuring to. Default: all"
     )
     power: Annotated[Annotated[RaplMeter | CommandMeter, Field(discriminator="kind")] | None, Effect.NAMED] = Field(
-        None, description="Power meter that the energy of sentences is read from, beside their latency"
+        None, description="Power meter, to measure energy besides latency"
     )
-    beam: Positive = Field(5, description="Beam size that is deployed and measured")
-    shortlist: bool = Field(True, description="Deploy and measure with the task's shortlist, where it has one")
-    alive_s: Annotated[Seconds, NO_EFFECT] = Field(
-        30.0, description="Seconds of silence after which the link counts as cut"
-    )
+    beam: Positive = Field(5, description="Beam size to deploy and measure with")
+    shortlist: bool = Field(True, description="Deploy and measure with the task's lexical shortlist, if it has one")
+    alive_s: Annotated[Seconds, NO_EFFECT] = Field(30.0, description="Seconds of silence before the link counts as cut")
     patience_s: Annotated[Seconds, NO_EFFECT] = Field(
-        300.0, description="Seconds without progress after which the device counts as hanging"
+        300.0, description="Seconds without progress before the device counts as hanging"
     )
     retry_s: Annotated[Seconds, NO_EFFECT] = Field(
-        600.0, description="Seconds in which a lost device is tried again, ever more seldom"
+        600.0, description="Seconds to keep trying a lost device, at growing intervals"
     )
     wait_s: Annotated[float, NO_EFFECT] = Field(
-        3600.0, ge=0, description="Seconds to wait while somebody else measures on the device"
+        3600.0, ge=0, description="Seconds to wait while another process measures on the device"
     )
 
     @model_validator(mode="after")
@@ -117,7 +115,7 @@ class Device(Section):
     def _accelerator(self) -> Self:
         if self.accelerator is not None and not RUNTIMES[self.runtime].gpu:
             raise ValueError(
-                f"accelerator is {self.accelerator!r}, but runtime {self.runtime!r} executes on the processor, expected"
+                f"accelerator is {self.accelerator!r}, but runtime {self.runtime!r} executes on the CPU, expected"
                 f" {' or '.join(ON_GPU)}"
             )
         return self

@@ -1,4 +1,4 @@
-"""K-means quantisation: weights as numbers into a small code book."""
+"""Names of the precisions that k-means quantisation gives."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,14 +10,14 @@ BITS = (4, 8)
 
 
 class Quantisation(NamedTuple):
-    """Bits of the indices, and whether embedding tables have a code book as other matrices do."""
+    """Bits of an index, and whether embedding tables are quantised like other matrices."""
 
     bits: int
     embeddings: bool
 
     @property
     def precision(self) -> str:
-        """Its name among the precisions of the torch Runtime; in the research code embeddings stay in fp32."""
+        """Its name as a precision of the torch Runtime; the research code keeps embeddings in fp32."""
         return f"kmeans{self.bits}{'' if self.embeddings else '-published'}"
 
 
@@ -27,10 +27,10 @@ PRECISIONS: Mapping[str, Quantisation] = {
 
 
 def quantisation(bits: int, *, embeddings: bool) -> Quantisation:
-    """The quantisation to so many bits.
+    """Return the quantisation to a number of bits.
 
     Raises:
-        InputError: there is none.
+        InputError: ``bits`` is not in :data:`BITS`.
     """
     if bits not in BITS:
         raise InputError(f"quantisation to {bits} bits is unknown, expected {' or '.join(map(str, BITS))}")

@@ -1,4 +1,4 @@
-"""The model of which sentence lengths a task's latency is that of."""
+"""Model of the sentence lengths that a task's latency is averaged over."""
 
 from typing import Annotated, Literal
 

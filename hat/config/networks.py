@@ -11,15 +11,16 @@ Spans = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
 class Network(Section):
-    """What all SubTransformers of a task have in common, beside the space."""
+    """What all SubTransformers of a task share besides the space."""
 
     norm: Literal["post", "pre", "pre-published"] = Field(
         "post",
-        description="Layer normalisation after (published) or before each sub-layer; with pre-published only the last"
-        " of the encoder outputs that a decoder layer attends to passes the final norm, as in the research code",
+        description="Layer norm after (published) or before each sub-layer. With `pre-published`, as in the research"
+        " code, only"
+        " the last encoder output that a decoder layer attends to passes the final norm",
     )
     share_embeddings: Literal["all", "decoder", "none"] = Field(
-        "all", description="Which of source embedding, target embedding and output projection share their weights"
+        "all", description="Which of source embedding, target embedding and output projection share weights"
     )
     vocab_original_scaling: bool = Field(
         False, description="Scale embeddings by the square root of the super width instead of the sampled width"
@@ -35,9 +36,9 @@ def _check_heads(section: Any) -> None:
 
 
 class Space(Section):
-    """Choices for every dimension of an Architecture."""
+    """The choices for every dimension of an Architecture."""
 
-    qkv_dim: Positive = Field(512, description="Width of queries, keys and values together; heads only divide it")
+    qkv_dim: Positive = Field(512, description="Width of queries, keys and values over all heads; heads only divide it")
     encoder_embed_dim: Widths = Field(description="Width of the encoder")
     encoder_layers: Widths = Field(description="Encoder layers")
     encoder_ffn_dim: Widths = Field(description="Feed-forward width, per encoder layer")
@@ -48,7 +49,8 @@ class Space(Section):
     decoder_self_heads: Widths = Field(description="Self-attention heads, per decoder layer")
     decoder_cross_heads: Widths = Field(description="Cross-attention heads, per decoder layer")
     decoder_cross_span: Spans = Field(
-        description="Last encoder layers that a decoder layer attends to (published codes -1, 1, 2 are 1, 2, 3)"
+        description="Number of last encoder layers that a decoder layer attends to (published codes -1, 1, 2 mean 1,"
+        " 2, 3)"
     )
 
     @model_validator(mode="after")
@@ -66,11 +68,11 @@ class Space(Section):
 
 
 class TransformerNetwork(Section):
-    """A Transformer of fixed dimensions; a list has one entry a layer."""
+    """A Transformer of fixed dimensions; lists have one entry per layer."""
 
     kind: Literal["transformer"] = "transformer"
     norm: Literal["post", "pre"] = Field("post", description="Layer normalisation after or before each sub-layer")
-    qkv_dim: Positive = Field(description="Width of queries, keys and values together; heads only divide it")
+    qkv_dim: Positive = Field(description="Width of queries, keys and values over all heads; heads only divide it")
     encoder_embed_dim: Positive = Field(description="Width of the encoder")
     encoder_ffn_dim: Widths = Field(description="Feed-forward width of each encoder layer")
     encoder_heads: Widths = Field(description="Self-attention heads of each encoder layer")
@@ -78,7 +80,7 @@ class TransformerNetwork(Section):
     decoder_ffn_dim: Widths = Field(description="Feed-forward width of each decoder layer")
     decoder_self_heads: Widths = Field(description="Self-attention heads of each decoder layer")
     decoder_cross_heads: Widths = Field(description="Cross-attention heads of each decoder layer")
-    decoder_cross_span: Widths = Field(description="Last encoder layers that each decoder layer attends to")
+    decoder_cross_span: Widths = Field(description="Number of last encoder layers that each decoder layer attends to")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,4 +1,4 @@
-"""Models of what figures, tables and the report cover."""
+"""Model of what figures, tables and the report cover."""
 
 from pydantic import Field
 
@@ -15,17 +15,15 @@ DEVICES = {
 
 
 class ReportSettings(Section):
-    """What `snakemake figures` and the report cover, and figures of others that they are set beside."""
+    """What `snakemake figures` and the report cover, and published figures to show beside ours."""
 
-    tasks: tuple[str, ...] = Field((), description="Tasks covered; all that have artifacts where empty")
-    devices: tuple[str, ...] = Field((), description="Devices covered; all that have artifacts where empty")
-    budgets: tuple[str, ...] = Field((), description="Budgets and baselines covered; all that were made where empty")
+    tasks: tuple[str, ...] = Field((), description="Tasks to cover; empty for all with artifacts")
+    devices: tuple[str, ...] = Field((), description="Devices to cover; empty for all with artifacts")
+    budgets: tuple[str, ...] = Field((), description="Budgets and baselines to cover; empty for all with artifacts")
     published_models: str | None = Field(
-        None, description="CSV of published networks with their latency and BLEU, drawn beside ours"
+        None, description="CSV of published networks with latency and BLEU, drawn beside ours"
     )
     published_latencies: tuple[str, ...] = Field(
-        (), description="CSVs of published latencies, one a device; `*` stands for any part of a name"
+        (), description="CSVs of published latencies, one per device; `*` matches any part of a name"
     )
-    published_devices: dict[str, str] = Field(
-        DEVICES, description="Our devices, and what they are called in `published_models`"
-    )
+    published_devices: dict[str, str] = Field(DEVICES, description="Our devices and their names in `published_models`")

@@ -11,14 +11,14 @@ ObjectiveName = Literal["loss", "bleu"]
 
 
 class Limits(Section):
-    """What a network may cost beside its latency; nothing is limited where absent."""
+    """Limits of a network besides its latency; by default there are none."""
 
     params_m: float | None = Field(None, gt=0, description="Parameters, in millions")
     flops_g: float | None = Field(
-        None, gt=0, description="FLOPs of a sentence of `latency.source_length` tokens on either side, in billions"
+        None, gt=0, description="FLOPs of a sentence with `latency.source_length` source and target tokens, in billions"
     )
     weights_mb: float | None = Field(
-        None, gt=0, description="Weights in the precision of the device, in millions of bytes"
+        None, gt=0, description="Size of the weights in the device's precision, in megabytes"
     )
 
 
@@ -29,44 +29,48 @@ class Search(Section):
         "surrogate", description="; ".join(f"`{name}`: {facts.what}" for name, facts in ALGORITHMS.items())
     )
     objective: ObjectiveName = Field(
-        "loss", description="Validation loss (published), or 100 - BLEU of translations of the same sentences"
+        "loss", description="Objective: validation loss (published), or 100 - BLEU of the same sentences"
     )
-    validation_sentences: Positive = Field(
-        2000, description="Sentences of the validation split used to compare candidates"
-    )
+    validation_sentences: Positive = Field(2000, description="Validation sentences to evaluate candidates on")
     workers: Annotated[int, NO_EFFECT] = Field(
-        0, ge=0, description="Processes that evaluate, each with one thread; 0 for one a core"
+        0, ge=0, description="Processes that evaluate candidates, one thread each; 0: one per core"
     )
     gpus: Annotated[int, NO_EFFECT] = Field(
-        0, ge=0, description="GPUs that evaluate, a process for each; 0 for `workers` without"
+        0, ge=0, description="GPUs that evaluate candidates, one process each; 0: `workers` on the CPU"
     )
     verify: int = Field(
-        3, ge=0, description="Best candidates of a budget that are measured on the device; 0 for none, unverified"
+        3,
+        ge=0,
+        description="Best candidates of a budget to measure on the device before one wins; 0 leaves the winner"
+        " unverified",
     )
     verify_rounds: Positive = Field(
-        3, description="How often the search goes on with a corrected predictor where none met the budget"
+        3, description="Rounds of searching on with a corrected predictor while no measured candidate meets the budget"
     )
-    limits: Limits = Field(default_factory=Limits, description="What a network may cost beside its latency")
+    limits: Limits = Field(default_factory=Limits, description="Limits of a network besides its latency")
     evaluations: Positive = Field(
         200,
-        description="`surrogate`, `pareto`: Architectures evaluated for all budgets together; `random`: for each",
+        description="Architectures to evaluate: with `surrogate` and `pareto` for all budgets together, with `random`"
+        " for each",
     )
-    levels: Positive = Field(8, description="Latencies over the range of the space that all-budget searches aim at")
+    levels: Positive = Field(
+        8, description="Latencies over the range of the space that a search for all budgets aims at"
+    )
     top_up: Positive = Field(
-        16, description="`surrogate`, `pareto`: further Architectures evaluated for each budget that is asked for"
+        16, description="`surrogate`, `pareto`: additional Architectures to evaluate for each requested budget"
     )
     halving: bool = Field(
         True,
-        description="`surrogate`, `pareto`: candidates that are clearly worse on a part of the sentences are not"
-        " evaluated on the rest",
+        description="`surrogate`, `pareto`: stop evaluating candidates that are clearly worse on a part of the"
+        " sentences",
     )
-    population: Positive = Field(125, description="`genetic`: candidates of the first generation")
-    parents: Positive = Field(25, description="`genetic`: best candidates that are kept and bred from")
-    mutations: int = Field(50, ge=0, description="`genetic`: children by mutation in each generation")
+    population: Positive = Field(125, description="`genetic`: candidates in the first generation")
+    parents: Positive = Field(25, description="`genetic`: best candidates kept as parents")
+    mutations: int = Field(50, ge=0, description="`genetic`: children by mutation per generation")
     mutation_probability: float = Field(
-        0.3, gt=0, le=1, description="`genetic`: probability that a dimension is drawn again"
+        0.3, gt=0, le=1, description="`genetic`: probability of drawing a dimension again"
     )
-    crossovers: int = Field(50, ge=0, description="`genetic`: children by crossover in each generation")
+    crossovers: int = Field(50, ge=0, description="`genetic`: children by crossover per generation")
     iterations: Positive = Field(30, description="`genetic`: generations")
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Models of every file in config/: config.yaml, tasks/*.yaml, spaces/*.yaml, devices/*.yaml."""
+"""Model of config/tasks/*.yaml."""
 
 from typing import Annotated, Literal, Self
 
@@ -15,42 +15,46 @@ from hat.config.training import SubTraining, SuperTraining
 
 
 class Scoring(Section):
-    """How test translations are made and scored."""
+    """How the test split is translated and scored."""
 
-    beam: Positive | None = Field(None, description="Beam size; that of the device where absent")
-    length_penalty: float = Field(1.0, ge=0, description="Exponent of the length that scores are divided by")
-    max_length_ratio: float = Field(1.2, ge=0, description="Longest translation: this times the source length ...")
-    max_length_extra: Positive = Field(10, description="... plus this, in tokens")
-    batch_tokens: Positive = Field(4096, description="Source tokens translated together, beams included")
+    beam: Positive | None = Field(None, description="Beam size. Default: the device's")
+    length_penalty: float = Field(1.0, ge=0, description="Scores are divided by the length to this power")
+    max_length_ratio: float = Field(
+        1.2, ge=0, description="Longest translation in tokens: this times the source length, plus `max_length_extra`"
+    )
+    max_length_extra: Positive = Field(
+        10, description="Tokens added to the longest translation; see `max_length_ratio`"
+    )
+    batch_tokens: Positive = Field(4096, description="Source tokens per batch, times the beam size")
     max_sentences: Positive | None = Field(None, description="Score only the first sentences of the test split")
     tokenised: Literal["none", "words", "compounds"] = Field(
         "none",
-        description="BLEU of Moses words beside sacreBLEU: none, of the words, or (published) with compounds parted at"
-        " hyphens",
+        description="Also compute BLEU of Moses words: no, yes (`words`), or with compounds split at hyphens"
+        " (`compounds`,"
+        " published)",
     )
 
 
 class ShortlistSettings(Section):
-    """The target tokens that a translation is looked for among, chosen by the source tokens."""
+    """The lexical shortlist: the target tokens that the output projection is computed for, given the source."""
 
-    enabled: bool = Field(True, description="Make a shortlist for this task; devices say whether they use it")
+    enabled: bool = Field(True, description="Build a shortlist for this task; each device decides whether to use it")
     align_sentences: Positive = Field(
-        1_000_000, description="Training pairs that are word-aligned, spread evenly over the split"
+        1_000_000, description="Training pairs to word-align, spread evenly over the split"
     )
-    validation_sentences: Positive = Field(
-        300, description="Sentences of the validation split that sizes are compared on"
-    )
+    validation_sentences: Positive = Field(300, description="Validation sentences to compare sizes on")
     frequent: tuple[Positive, ...] = Field(
-        (50, 100, 200, 500, 1000, 2000), min_length=1, description="Tried numbers of most frequent target tokens"
+        (50, 100, 200, 500, 1000, 2000), min_length=1, description="Numbers of most frequent target tokens to try"
     )
     translations: tuple[Annotated[int, Field(ge=1, le=200)], ...] = Field(
-        (5, 10, 20, 50, 100), min_length=1, description="Tried numbers of best translations of each source token"
+        (5, 10, 20, 50, 100), min_length=1, description="Numbers of best translations per source token to try"
     )
     max_bleu_loss: float = Field(
         0.1,
         gt=0,
-        description="The smallest size is taken that loses less BLEU than this against the whole vocabulary,"
-        " or no more than chance",
+        description="Take the smallest size that loses less BLEU than this against the whole vocabulary, or whose"
+        " loss is"
+        " not significant",
     )
 
 
@@ -59,7 +63,7 @@ class Compression(Section):
 
     embeddings: bool = Field(
         True,
-        description="Quantise embedding tables and output projection too; in the research code they stay in fp32",
+        description="Also quantise embeddings and output projection; the research code keeps them in fp32",
     )
 
 
@@ -72,19 +76,17 @@ class Task(Section):
     data_licence: str = Field("not stated", description="Licence of the text, for the model card")
     space: Annotated[str, Effect.RESOLVED] = Field("small", description="Name of the SearchSpace in config/spaces")
     corpus: Corpus = Field(description="Where the text comes from and how it is split")
-    data: Preprocessed = Field(default_factory=Preprocessed, description="Binarised splits in place of the corpus")
-    tokenisation: Tokenisation = Field(default_factory=Tokenisation, description="From text to tokens")
-    network: Network = Field(default_factory=Network, description="Shared by all SubTransformers")
+    data: Preprocessed = Field(default_factory=Preprocessed, description="Binarised splits instead of the corpus")
+    tokenisation: Tokenisation = Field(default_factory=Tokenisation, description="How text becomes tokens")
+    network: Network = Field(default_factory=Network, description="What all SubTransformers share")
     supertransformer: SuperTraining = Field(
         default_factory=SuperTraining, description="Training of the SuperTransformer"
     )
-    subtransformer: SubTraining = Field(default_factory=SubTraining, description="Training of a found SubTransformer")
-    latency: Latency = Field(default_factory=Latency, description="Latency sampling")
+    subtransformer: SubTraining = Field(default_factory=SubTraining, description="Training of SubTransformers")
+    latency: Latency = Field(default_factory=Latency, description="How latency is measured and predicted")
     search: Search = Field(default_factory=Search, description="Search")
     scoring: Scoring = Field(default_factory=Scoring, description="Translation and scoring of the test split")
-    shortlist: ShortlistSettings = Field(
-        default_factory=ShortlistSettings, description="Target tokens that a translation is looked for among"
-    )
+    shortlist: ShortlistSettings = Field(default_factory=ShortlistSettings, description="Lexical shortlist")
     compression: Compression = Field(default_factory=Compression, description="K-means quantisation")
 
     @model_validator(mode="after")

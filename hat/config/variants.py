@@ -1,4 +1,4 @@
-"""Forms of a trained network beside what is deployed: the same device with another precision, or k-means."""
+"""Variants of a trained network besides the deployed one: another precision, or k-means quantisation."""
 
 import copy
 from typing import Any
@@ -8,19 +8,25 @@ from hat.config.runtimes import DEVICE_PRECISIONS, FALLBACK, RUNTIMES
 from hat.config.settings import Settings
 from hat.errors import InputError
 
-# Bits of the forms that are quantised by k-means.
+# Bits of the variants that k-means quantises.
 KMEANS = {f"quantized-{bits}bit": bits for bits in sorted(BITS, reverse=True)}
 FORMS = (*DEVICE_PRECISIONS, *KMEANS)
 
 
 def in_form(settings: Settings, task: str, device: str, form: str | None) -> Settings:
-    """Settings whose device executes a form of a network; as they are where ``form`` is None.
+    """Return settings whose device executes a variant of a network.
 
-    Precisions are those of the device's Runtime, or of ONNX Runtime where it has them not. The k-means forms are for
-    the torch Runtime, without a shortlist, as in the published experiment.
+    A precision that the device's Runtime lacks is executed by ONNX Runtime. The k-means variants use the torch Runtime
+    without a shortlist, as in the published experiment.
+
+    Args:
+        settings: the configuration.
+        task: name of the task.
+        device: name of the device.
+        form: one of :data:`FORMS`; None for what is deployed, which returns ``settings``.
 
     Raises:
-        InputError: there is no such form, task or device.
+        InputError: there is no such variant, task or device.
     """
     if form is None:
         return settings

@@ -119,7 +119,7 @@ def test_names_of_gpus(tmp_path: Path, name: str) -> None:
 
 def test_only_torch_executes_on_a_gpu(tmp_path: Path) -> None:
     changes = {"devices.here": {"runtime": "onnxruntime", "accelerator": "cuda"}}
-    with pytest.raises(InputError, match="accelerator is 'cuda', but runtime 'onnxruntime' executes on the processor"):
+    with pytest.raises(InputError, match="accelerator is 'cuda', but runtime 'onnxruntime' executes on the CPU"):
         Settings(changes, folder=write_configuration(tmp_path / "config"))
     for name in ("titanxp", "titanxp-published"):
         assert Settings(folder=CONFIGURATION).device(name).accelerator == "cuda"
