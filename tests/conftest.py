@@ -56,17 +56,23 @@ def pytest_testnodedown(node, error):
     node.config.stash[SLOW] = getattr(node, "workeroutput", {}).get("slow", 0)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter, config):
-    """Say in one block what did not run and why, a line a reason."""
-    reports = defaultdict(list)
+    """Say in one block after everything else what did not run and why, a line a reason."""
+    yield
+    files = defaultdict(list)
     for report in terminalreporter.stats.get("skipped", []):
         path, _, reason = report.longrepr
-        reports[reason.removeprefix("Skipped: ")].append(Path(path).name)
+        files[reason.removeprefix("Skipped: ")].append(Path(path).name)
     slow = config.stash.get(SLOW, 0)
-    if not reports and not slow:
+    if not files and not slow:
         return
     terminalreporter.section("not run")
-    for reason, files in sorted(reports.items()):
-        terminalreporter.line(f"{len(files)} in {', '.join(sorted(set(files)))}: {reason}")
+    for reason, names in sorted(files.items()):
+        terminalreporter.line(f"{_tests(len(names))} in {', '.join(sorted(set(names)))}: {reason}")
     if slow:
-        terminalreporter.line(f"{slow} that are marked slow: docs/development/tests.md has their commands")
+        terminalreporter.line(f"{_tests(slow)} marked slow: docs/development/tests.md has the commands")
+
+
+def _tests(count):
+    return f"{count} test{'s' if count > 1 else ''}"

@@ -31,8 +31,14 @@ from hat.space.search_space import SearchSpace
 CONFIGURATION = Path(__file__).parents[2] / "config"
 RUNTIMES = {"torch": TorchRuntime, "torch-published": TorchPublishedRuntime}
 has_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
-has_none = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 NONE = r"accelerator is 'cuda', but torch \S+ finds no GPU on this machine"
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hides the machine's GPU from this process and those that it starts."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
 class Watched:
@@ -93,7 +99,7 @@ def test_every_tensor_of_a_sentence_is_made_where_the_network_is(runtime: str, s
     assert placed.made > 20
 
 
-@has_none
+@pytest.mark.usefixtures("no_gpu")
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_gpu_that_is_not_there_is_one_sentence(tmp_path: Path, runtime: str) -> None:
     folder = write_configuration(tmp_path / "config")
@@ -131,7 +137,7 @@ def test_only_torch_executes_on_a_gpu(tmp_path: Path) -> None:
     assert formed["quantized-4bit"].device("titanxp").accelerator == "cuda"
 
 
-@has_none
+@pytest.mark.usefixtures("no_gpu")
 def test_a_folder_made_for_a_gpu_translates_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_model(tmp_path / "model")
     lines = ["the beginning", "God created the heaven"]

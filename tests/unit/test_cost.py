@@ -15,7 +15,7 @@ from hat.report.cost import EVOLVED_LBS, HAT_TIMES_LESS, KG_PER_LB, write_cost
 from hat.report.energy import carbon_kg_per_kwh, energy
 from hat.schemas.catalogue import artifact
 
-pytest.importorskip("codecarbon")
+pytest.importorskip("codecarbon", reason="needs the package codecarbon; it is in the extra cost")
 MACHINE = {"processor": "Intel(R) Xeon(R) CPU E5-2640 v4 @ 2.40GHz", "cores": 20}
 
 

@@ -200,7 +200,7 @@ def test_pieces_are_those_of_subword_nmt(codes, words):
 
 
 def test_real_text_has_the_pieces_of_subword_nmt(bible, tmp_path):
-    verses = list(bible.verses("4", "e", range(1, 67)))[::10]
+    verses = list(bible.verses("4", "e", range(1, 67)))[::20]
     sides = {"en": [verse.source for verse in verses], "de": [verse.target for verse in verses]}
     words = [Moses(language, PLAIN).split(text) for language, texts in sides.items() for text in texts]
     codes = tmp_path / "codes"
@@ -208,7 +208,7 @@ def test_real_text_has_the_pieces_of_subword_nmt(bible, tmp_path):
     with open(codes, encoding="utf-8") as stream:
         reference = BPE(stream)
     pairs = BytePairs(codes)
-    assert len(words) > 5000
+    assert len(words) > 3000
     for line in words:
         assert pairs.split(line) == reference.segment_tokens(line)
 
