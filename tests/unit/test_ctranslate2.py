@@ -286,15 +286,23 @@ def test_int8_is_stored_in_a_quarter_and_leaves_the_weights_alone(tmp_path):
 
 
 def test_int8_scores_are_close_to_those_of_fp32(tmp_path):
-    (tmp_path / "int8").mkdir()
-    own, model = pair(tmp_path / "int8", SPACE.largest, precision="int8")
+    own, shape = network(SPACE.largest, 1)
+    # Without VNNI instructions, oneDNN adds two neighbouring products in 16 bits, which saturate. One large weight beside
+    # a zero in each row halves the others once they are quantised: no such sum exceeds 16 bits, on any processor.
+    with torch.no_grad():
+        for weights in own.parameters():
+            if weights.dim() == 2:
+                weights[:, 0], weights[:, 1] = 2 * weights.abs().amax(1), 0
+    blueprint, chosen = blueprint_of(SPACE.largest, shape), runtime("ctranslate2", "int8", 1)
+    chosen.write(tmp_path, blueprint, weights_of(own.state_dict()), None)
+    own, model = TorchModel(own, None), chosen.load(tmp_path, blueprint)
     sources = made_sources(random.Random(8))[1:]
     prefixes = [(5, 9, 12), (7, 7, 7)]
     for source in sources:
         (expected,) = own.model(torch.tensor([source]), torch.tensor([[END, *prefixes[0]]]))[-1:]
         expected = own.model.logits(expected).detach().numpy()
         error = np.abs(model._logits(source, prefixes)[0] - expected).max()
-        assert error < 0.1 * np.abs(expected).max()
+        assert error < 0.05 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
