@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from int8_weights import unsaturated
 from toy_model import write_model
 
 from hat.config.networks import EvolvedNetwork, Network
@@ -139,6 +140,8 @@ def test_several_threads_find_the_same(tmp_path):
 def test_quantised_networks_score_nearly_alike(precision, least, tmp_path):
     chosen = EvolvedNetwork(width=64, heads=4, wide_heads=8, encoder_cells=1, decoder_cells=1)
     model = network(chosen)
+    weights = unsaturated(weights_of(model.state_dict()), precision)
+    model.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
     exact, rough = (on_onnx(tmp_path, model, chosen, SHORTLIST, precision=one) for one in ("fp32", precision))
     decoding = Decoding(beam=1, max_length_ratio=0, max_length_extra=1, min_length=1)
     pairs = [(exact.search(source, decoding)[0], rough.search(source, decoding)[0]) for source in sentences(60)]
