@@ -270,7 +270,7 @@ def test_objectives_are_compared_over_drawn_architectures(eloquent):
     assert len(values) == content["architectures"] == 6
     assert values[space.largest.digest]["bleu"] == pytest.approx(bleu)
     loss, smallest = InheritedLoss(TaskScope(settings, results, "toy")), space.smallest
-    # The evaluator takes the sentences in pieces, in other batches: some kernels add the fp32 products in another order.
+    # The evaluator takes the sentences in pieces: in batches of another size kernels may add fp32 products differently.
     assert values[smallest.digest]["validation_loss"] == pytest.approx(loss(smallest), rel=1e-6)
     low, high = content["kendall_tau_95_percent"]
     assert -1 <= low <= content["kendall_tau"] <= high <= 1
