@@ -60,6 +60,11 @@ def fitted_errors(path: Path, model: str, split: int) -> Figures:
     return figures
 
 
+def name_of(path: Path) -> str:
+    """Name of a file of latencies, without .csv or .csv.gz."""
+    return path.name.partition(".")[0]
+
+
 def mean_of(rows: list[Figures], name: str) -> float:
     return float(np.mean([row[name] for row in rows]))
 
@@ -82,27 +87,29 @@ def main() -> None:
     for split in range(SPLITS):
         for path in files:
             for model in models:
-                key = (path.stem, model, split)
+                key = (name_of(path), model, split)
                 if key in done or (model == "mlp" and split >= chosen.network_splits):
                     continue
                 done[key] = fitted_errors(path, model, split)
                 if chosen.rows:
-                    row = {"file": path.stem, "model": model, "split": split, "figures": done[key]}
+                    row = {"file": name_of(path), "model": model, "split": split, "figures": done[key]}
                     with open(chosen.rows, "a") as stream:
                         stream.write(json.dumps(row) + "\n")
     for path in files:
         for model in models:
-            rows = [figures for (file, name, _), figures in done.items() if (file, name) == (path.stem, model)]
+            rows = [figures for (file, name, _), figures in done.items() if (file, name) == (name_of(path), model)]
             shown = "  ".join(f"{name} {mean_of(rows, name):.4g}" for name in rows[0]) if rows else "not run"
-            print(f"{path.stem:28} {model:10} {len(rows):2} splits  {shown}")
+            print(f"{name_of(path):28} {model:10} {len(rows):2} splits  {shown}")
     print("\n| data | splits | linear, MAPE, % | MLP, MAPE, % | better | linear, tau | MLP, tau | better |")
     for path in files:
         both = [
-            split for split in range(SPLITS) if {(path.stem, name, split) for name in ("linear", "mlp")} <= set(done)
+            split
+            for split in range(SPLITS)
+            if {(name_of(path), name, split) for name in ("linear", "mlp")} <= set(done)
         ]
-        cells = [f"`{path.stem}`", str(len(both))]
+        cells = [f"`{name_of(path)}`", str(len(both))]
         for name, sign in (("MAPE, %", -1), ("tau", 1)):
-            linear, network = ([done[path.stem, model, split] for split in both] for model in ("linear", "mlp"))
+            linear, network = ([done[name_of(path), model, split] for split in both] for model in ("linear", "mlp"))
             wins = sum(sign * (one[name] - other[name]) > 0 for one, other in zip(linear, network, strict=True))
             means = [f"{mean_of(rows, name):.3f}" if both else "-" for rows in (linear, network)]
             cells += [*means, f"{wins} of {len(both)}"]

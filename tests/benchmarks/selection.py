@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from predictor import WORKLOAD
+from predictor import WORKLOAD, name_of
 
 from hat.latency.dataset import architectures_of, read_parquet
 from hat.latency.predictor.averages import read_published
@@ -42,7 +42,7 @@ def datasets(folder: Path, own: Path | None) -> Iterator[tuple[str, Rows, np.nda
     """Name, rows, latencies and number of held-out rows."""
     for path in sorted(folder.glob("*.csv*")):
         networks, latencies = read_published(path)
-        yield path.stem, rows_of(networks, WORKLOAD), latencies, 200
+        yield name_of(path), rows_of(networks, WORKLOAD), latencies, 200
     if own is not None:
         frame = read_parquet(own)
         conditions = frame.attrs["conditions"]
