@@ -102,14 +102,11 @@ def main() -> None:
             print(f"{name_of(path):28} {model:10} {len(rows):2} splits  {shown}")
     print("\n| data | splits | linear, MAPE, % | MLP, MAPE, % | better | linear, tau | MLP, tau | better |")
     for path in files:
-        both = [
-            split
-            for split in range(SPLITS)
-            if {(name_of(path), name, split) for name in ("linear", "mlp")} <= set(done)
-        ]
-        cells = [f"`{name_of(path)}`", str(len(both))]
+        file = name_of(path)
+        both = [split for split in range(SPLITS) if {(file, name, split) for name in ("linear", "mlp")} <= set(done)]
+        cells = [f"`{file}`", str(len(both))]
         for name, sign in (("MAPE, %", -1), ("tau", 1)):
-            linear, network = ([done[name_of(path), model, split] for split in both] for model in ("linear", "mlp"))
+            linear, network = ([done[file, model, split] for split in both] for model in ("linear", "mlp"))
             wins = sum(sign * (one[name] - other[name]) > 0 for one, other in zip(linear, network, strict=True))
             means = [f"{mean_of(rows, name):.3f}" if both else "-" for rows in (linear, network)]
             cells += [*means, f"{wins} of {len(both)}"]
