@@ -86,7 +86,7 @@ class Recorder:
                 self._quiet = 1
 
     def _patch(self, patch: pytest.MonkeyPatch) -> None:
-        from hat.search.context import SearchSetting
+        from hat.search.context import SearchContext
 
         recorder = self
         get, dump, equal, copy = Section.__getattribute__, Section.model_dump, Section.__eq__, Section.model_copy
@@ -142,7 +142,7 @@ class Recorder:
             patch.setattr(Settings, method, resolved(getattr(Settings, method), name))
         # Whether a shortlist is an input of a rule: Snakemake looks at that itself.
         patch.setattr(Settings, "uses_shortlist", quiet(Settings.uses_shortlist))
-        patch.setattr(SearchSetting, "made_from", quiet(SearchSetting.made_from))
+        patch.setattr(SearchContext, "made_from", quiet(SearchContext.made_from))
 
 
 def _sections_in(value: Any) -> list[BaseModel]:

@@ -1,4 +1,4 @@
-"""BLEU of inherited weights: as an objective, and how well the validation loss tells it."""
+"""The objective ``bleu``: 100 - BLEU of networks with inherited weights."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +16,7 @@ from hat.train.parent import load_parent
 
 
 class BleuOfInherited:
-    """100 - BLEU of translations of the validation subset, with inherited weights; one block, which is the whole.
+    """Computes 100 - BLEU of the validation subset with inherited weights; the whole subset is one block.
 
     Args:
         scope: the task.
@@ -37,18 +37,18 @@ class BleuOfInherited:
         self._decoding = configured_decoding(chosen.scoring)
 
     def bleu(self, architecture: Architecture) -> float:
-        """BLEU of the translations against the raw references."""
+        """Translate the subset and compute BLEU against the raw references."""
         model = self._parent.extract(architecture).to(self._device)
         return validation_bleu(model, self._texts, self._decoding)
 
     def sums(self, requests: Sequence[tuple[Architecture, int, int]]) -> Iterator[tuple[list[float], list[float]]]:
-        """100 - BLEU, and 1, of each request, in order."""
+        """Yield 100 - BLEU, and 1 for the tokens, of each request, in order."""
         for architecture, _, _ in requests:
             yield [100 - self.bleu(architecture)], [1.0]
 
 
 def validation_bleu(model: EncoderDecoder, texts: ValidationTexts, decoding: Decoding) -> float:
-    """BLEU of a network's translations of validation sentences against the raw references.
+    """Compute the BLEU of a network's translations of validation sentences against the raw references.
 
     Args:
         model: the network.

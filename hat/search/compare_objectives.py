@@ -21,12 +21,12 @@ from hat.space.search_space import SearchSpace
 from hat.system.progress import progress
 
 BOOTSTRAPS = 2000
-# Architectures handed to the workers at a time, between which progress is shown.
+# Architectures handed to the workers between two reports of progress.
 SIDE_BY_SIDE = 16
 
 
 def compare_objectives(scope: TaskScope, count: int) -> Path:
-    """Write search/objectives.json: how well validation loss ranks Architectures as BLEU does.
+    """Write search/objectives.json: how well validation loss predicts the BLEU ranking of Architectures.
 
     Both are of the same validation sentences and inherited weights; evaluations are kept in the task's cache.
 
@@ -73,7 +73,7 @@ def compare_objectives(scope: TaskScope, count: int) -> Path:
 
 
 def _bootstrap(loss: Any, bleu: Any, seed: int) -> tuple[float, float]:
-    """Interval of Kendall's tau, by drawing Architectures with replacement."""
+    """Compute the bootstrap interval of Kendall's tau."""
     rng = np.random.default_rng(seed)
     drawn = (rng.integers(0, len(loss), len(loss)) for _ in range(BOOTSTRAPS))
     low, high = np.quantile([kendall_tau(-loss[rows], bleu[rows]) for rows in drawn], [0.025, 0.975]).tolist()

@@ -1,4 +1,4 @@
-"""What a task's search is made of: its space, predictor, evaluator and limits, from the artifacts."""
+"""What the searches of a task on a device share: space, predictor, evaluator and limits."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,8 +21,8 @@ from hat.space.profile import Profile
 from hat.space.search_space import SearchSpace
 
 
-class SearchSetting:
-    """All that searches of a task on a device have in common.
+class SearchContext:
+    """Space, predictor, weights and settings of the searches of a task on a device.
 
     Args:
         scope: the task and the device.
@@ -40,7 +40,7 @@ class SearchSetting:
 
     @contextmanager
     def evaluator(self) -> Iterator[Evaluator]:
-        """Evaluates through the task's cache; its processes end with the block."""
+        """Open an evaluator on the task's cache; its processes end with the block."""
         losses = Workers(self.scope)
         try:
             context = evaluation_context(self.scope, self.weights)
@@ -51,7 +51,7 @@ class SearchSetting:
     def problem(
         self, evaluator: Evaluator, budgets_ms: Sequence[float], predictor: Predictor, name: str, *, halving: bool
     ) -> Problem:
-        """The problem of some budgets.
+        """Make the problem of one or several budgets.
 
         Raises:
             HatError: the smallest cannot be met.
@@ -63,13 +63,13 @@ class SearchSetting:
             evaluator=evaluator,
             name=name,
             limited=self._limited(),
-            # BLEU of a part of the sentences says nothing about single ones.
+            # BLEU is no sum over sentences, so a part of them does not estimate it.
             halving=halving and self.chosen.objective == "loss",
             objective=self.chosen.objective,
         )
 
     def _limited(self) -> Callable[[Architecture], bool]:
-        """Whether an Architecture is within ``search.limits``."""
+        """Return the test whether an Architecture is within ``search.limits``."""
         limits = self.chosen.limits
         if limits == type(limits)():
             return lambda architecture: True
@@ -89,7 +89,7 @@ class SearchSetting:
         return limited
 
     def made_from(self) -> dict[str, Any]:
-        """What the result depends on, for its provenance."""
+        """Return what the result depends on, for its provenance."""
         return {
             "search": self.chosen.model_dump(mode="json"),
             "space": self.space.space.model_dump(mode="json"),
@@ -99,7 +99,7 @@ class SearchSetting:
 
 
 def evaluation_context(scope: TaskScope, weights: str, objective: str | None = None) -> str:
-    """Digest of all that an evaluation of an objective, ``search.objective`` by default, depends on."""
+    """Return a digest of all that an evaluation depends on besides the Architecture."""
     chosen = scope.task_settings
     objective = objective or chosen.search.objective
     made_from: dict[str, Any] = {
@@ -110,7 +110,7 @@ def evaluation_context(scope: TaskScope, weights: str, objective: str | None = N
         "batch_tokens": chosen.supertransformer.batch_tokens,
     }
     if chosen.search.gpus:
-        # Sums of a GPU differ in their last digits.
+        # Sums on a GPU differ in their last digits.
         made_from["gpu"] = True
     if objective == "bleu":
         made_from["decoding"] = asdict(configured_decoding(chosen.scoring))

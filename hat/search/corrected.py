@@ -1,4 +1,4 @@
-"""A latency predictor, corrected by what was measured since."""
+"""A latency predictor, corrected by later measurements."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from hat.space.architecture import Architecture
 
 
 class Corrected:
-    """A predictor times a factor.
+    """A predictor whose latencies are multiplied by a factor.
 
     Args:
         predictor: of the device.
@@ -19,9 +19,9 @@ class Corrected:
         self.factor = factor
 
     def predict(self, architectures: Sequence[Architecture]) -> Vector:
-        """Latencies in milliseconds."""
+        """Predict latencies in milliseconds."""
         return self.predictor.predict(architectures) * self.factor
 
     def upper_bound(self, architectures: Sequence[Architecture]) -> Vector:
-        """Latencies in milliseconds that are rarely exceeded."""
+        """Return upper bounds of latencies in milliseconds."""
         return self.predictor.upper_bound(architectures) * self.factor

@@ -1,6 +1,6 @@
-"""Evaluations that survive a killed search: an append-only file, keyed by canonical Architecture.
+"""The cache of evaluations, an append-only file that survives a killed search.
 
-The file is shared by all budgets, devices and algorithms of a task, and by processes that search at the same time.
+All budgets, devices and algorithms of a task share it, and so do processes that search at the same time.
 """
 
 import math
@@ -18,10 +18,13 @@ from hat.space.architecture import Architecture
 
 @dataclass(frozen=True)
 class Blocks:
-    """What is known of an Architecture: sums over the first blocks of validation sentences.
+    """Sums of an Architecture over the first blocks of validation sentences.
 
-    ``nll`` are sums over the target tokens of a block, in nats; ``tokens`` their numbers. The objective ``bleu`` has
-    one block, the whole subset, with 100 - BLEU for ``nll`` and 1 for ``tokens``.
+    The objective ``bleu`` has one block, the whole subset.
+
+    Attributes:
+        nll: NLL of each block in nats; with ``bleu`` 100 - BLEU.
+        tokens: target tokens of each block; with ``bleu`` 1.
     """
 
     nll: tuple[float, ...]
@@ -31,18 +34,18 @@ class Blocks:
         return len(self.nll)
 
     def loss(self, blocks: int | None = None) -> float:
-        """Objective value over the first blocks; over all that are known where not given."""
+        """Return the objective value over the first ``blocks``; by default over all known blocks."""
         return math.fsum(self.nll[:blocks]) / math.fsum(self.tokens[:blocks])
 
 
 class Evaluations:
-    """Sums of Architectures by block, each on disk as soon as it is known.
+    """Sums of Architectures by block, each written to disk at once.
 
     Args:
-        path: JSON-lines file; created where absent.
-        context: digest of everything but the Architecture that a sum depends on (weights, sentences, blocks);
-            rows of another context stay in the file and are passed over.
-        objective: what is evaluated.
+        path: JSON-lines file; created if missing.
+        context: digest of everything but the Architecture that a sum depends on (weights, sentences, blocks); rows of
+            another context are ignored.
+        objective: name of the objective.
     """
 
     def __init__(self, path: Path, context: str, objective: ObjectiveName = "loss") -> None:
@@ -58,7 +61,7 @@ class Evaluations:
         return len(self._known)
 
     def refresh(self) -> None:
-        """Take in what other processes have appended since.
+        """Read what other processes have appended.
 
         Raises:
             InputError: a row is no evaluation.
@@ -84,15 +87,15 @@ class Evaluations:
             self._known[point] = Blocks(known.nll[:first] + nll, known.tokens[:first] + tokens)
 
     def architectures(self) -> list[Architecture]:
-        """All of which something is known."""
+        """Return the Architectures with at least one known block."""
         return list(self._known)
 
     def get(self, architecture: Architecture) -> Blocks:
-        """What is known; no blocks where nothing is."""
+        """Return the known blocks of an Architecture; possibly none."""
         return self._known.get(architecture, Blocks((), ()))
 
     def add(self, architecture: Architecture, first: int, nll: Sequence[float], tokens: Sequence[float]) -> None:
-        """Keep the sums of the blocks from number ``first`` on; they are on disk when this returns.
+        """Store the sums of the blocks from number ``first`` on; they are on disk when this returns.
 
         Raises:
             HatError: a sum is not a number, or the disk is full.

@@ -1,4 +1,4 @@
-"""Fronts of loss and latency."""
+"""Pareto fronts of objective value and latency."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from hat.search.problem import Candidate
 
 
 def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Wholly evaluated candidates that none is both faster (by its bound) and better than, fastest first."""
+    """Return the Pareto front of fully evaluated candidates by objective value and upper bound, fastest first."""
     front: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda found: (found.bound_ms, found.rank)):
         if candidate.whole and (not front or candidate.objective_value < front[-1].objective_value):
@@ -15,7 +15,7 @@ def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:
-    """Area that points (latency, loss) dominate below a reference point (Zitzler and Thiele, 1999).
+    """Compute the area that points (latency, loss) dominate below a reference point (Zitzler and Thiele, 1999).
 
     Args:
         points: any; those outside the reference count nothing.

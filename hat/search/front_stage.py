@@ -13,7 +13,7 @@ from hat.config.scope import DeviceScope
 from hat.errors import InputError
 from hat.latency.dataset import write_parquet
 from hat.search.algorithms.registry import make_algorithm
-from hat.search.context import SearchSetting
+from hat.search.context import SearchContext
 from hat.search.evaluator import Evaluator
 from hat.search.front import hypervolume, pareto_front
 from hat.search.objective import named_value
@@ -22,7 +22,7 @@ from hat.search.tables import table
 from hat.space.moves import extreme
 from hat.system.progress import progress
 
-# Stopped candidates, the most promising ones, that are evaluated wholly at the end to see what stopping cost.
+# Most promising stopped candidates to evaluate fully at the end, to see what stopping cost.
 AUDITED = 3
 
 
@@ -36,10 +36,12 @@ def search_front(scope: DeviceScope) -> Path:
         HatError: a loss is not a number, or the smallest Architecture is above the limits.
         InputError: the algorithm searches each budget for itself, or the predictor or the SuperTransformer is missing.
     """
-    setting = SearchSetting(scope)
+    setting = SearchContext(scope)
     chosen = setting.chosen
     if not chosen.all_budgets:
-        raise InputError(f"task {scope.task!r}, search.algorithm: {chosen.algorithm!r} searches each budget for itself")
+        raise InputError(
+            f"task {scope.task!r}, search.algorithm: {chosen.algorithm!r} searches for one budget at a time"
+        )
     folder = scope.search
     with only_one(folder, f"Searching on {scope.device}"), setting.evaluator() as evaluator:
         levels = latency_levels(setting)
@@ -74,8 +76,8 @@ def search_front(scope: DeviceScope) -> Path:
     return path
 
 
-def latency_levels(setting: SearchSetting) -> list[float]:
-    """Upper bounds in milliseconds that the search aims at: evenly over the space, the last above everything."""
+def latency_levels(setting: SearchContext) -> list[float]:
+    """Return the latencies in milliseconds that the search aims at, evenly over the space; the last exceeds all."""
     bound, space = setting.predictor.upper_bound, setting.space
     _, fastest = extreme(space, bound, [space.smallest])
     _, slowest = extreme(space, bound, [space.largest], slowest=True)
@@ -84,7 +86,7 @@ def latency_levels(setting: SearchSetting) -> list[float]:
 
 
 def audit(candidates: Sequence[Candidate], evaluator: Evaluator) -> tuple[list[Candidate], dict[str, Any]]:
-    """Evaluate the most promising of the stopped candidates wholly, and report what stopping saved and cost.
+    """Fully evaluate the most promising stopped candidates, and report what stopping saved and cost.
 
     Returns:
         The candidates, those that were audited with what they are really worth, and the report: tokens looked at with

@@ -1,4 +1,4 @@
-"""What is searched for: the lowest objective value of a space within one or several latency budgets."""
+"""The search problem: find the lowest objective value of a space within one or several latency budgets."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hat.config.search import ObjectiveName
 from hat.errors import HatError
-from hat.search.evaluator import Evaluator, Judged
+from hat.search.evaluator import Evaluated, Evaluator
 from hat.search.objective import LABELS
 from hat.space.architecture import Architecture
 from hat.space.moves import extreme
@@ -18,23 +18,23 @@ from hat.space.search_space import SearchSpace
 from hat.system.progress import Tracker
 
 Vector = npt.NDArray[np.float64]
-# A candidate is stopped early only where it is worse than this many others under each budget it meets.
-RIVAL_RANK = 8
+# A candidate is stopped early only if it is worse than this many others under each budget that it meets.
+INCUMBENT_RANK = 8
 
 
 class Predictor(Protocol):
-    """What a search needs of a latency predictor."""
+    """The part of a latency predictor that a search needs."""
 
     def predict(self, architectures: Sequence[Architecture]) -> Vector:
-        """Latencies in milliseconds."""
+        """Predict latencies in milliseconds."""
 
     def upper_bound(self, architectures: Sequence[Architecture]) -> Vector:
-        """Latencies in milliseconds that are rarely exceeded."""
+        """Return upper bounds of latencies in milliseconds."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """An Architecture that an algorithm wants evaluated, and how it came by it (``origin``)."""
+    """An Architecture that an algorithm asks to evaluate; ``origin`` says how the algorithm found it."""
 
     architecture: Architecture
     origin: str
@@ -44,10 +44,17 @@ class Proposal:
 class Candidate:
     """An evaluated Architecture.
 
-    ``order`` counts evaluations from 0, ``generation`` the rounds of the algorithm they were asked for in;
-    ``objective_value`` is that of :mod:`hat.search.objective`, with weights inherited from the SuperTransformer; lower
-    is better. ``loss_error`` is the half-width of its interval where the candidate was stopped early (``whole`` is
-    False), ``tokens`` are the validation tokens looked at (1 for the objective ``bleu``, which is of the whole subset).
+    Attributes:
+        architecture: the network.
+        predicted_latency_ms: predicted latency.
+        bound_ms: upper bound of the prediction.
+        objective_value: see :mod:`hat.search.objective`; with inherited weights, lower is better.
+        loss_error: half-width of the loss's interval if the candidate was stopped early.
+        whole: evaluated on all sentences, not stopped early.
+        tokens: validation tokens evaluated; 1 for the objective ``bleu``.
+        order: number of the evaluation, from 0.
+        generation: round of the algorithm that asked for it.
+        origin: how the algorithm found it.
     """
 
     architecture: Architecture
@@ -63,39 +70,43 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[bool, float, float, str]:
-        """Sorting key, best first: wholly evaluated, then objective value, then latency, then a fixed order."""
+        """Sorting key, best first: evaluated on all sentences, objective value, latency, and a fixed order."""
         return not self.whole, self.objective_value, self.predicted_latency_ms, self.architecture.digest
 
 
 class Algorithm(Protocol):
-    """A search algorithm: it proposes Architectures and is told what they are worth."""
+    """A search algorithm, made from a problem, the settings of the search and a seed.
+
+    :func:`run` asks for proposals, evaluates them and tells the results, until there are no proposals. All randomness
+    comes from the seed, so a search that runs again asks for the same Architectures and resumes through the cache.
+    """
 
     def ask(self) -> list[Proposal]:
-        """Feasible Architectures that were not proposed before; none when the search is over."""
+        """Propose feasible Architectures that were not proposed before; an empty list ends the search."""
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
-        """Take in the evaluations of everything proposed by the last ``ask``."""
+        """Receive the evaluations of everything that the last ``ask`` proposed."""
 
     @property
     def planned(self) -> int:
-        """Most evaluations it will ask for."""
+        """The largest number of evaluations it will ask for."""
 
 
 class Problem:
     """Objective, constraints and space of one search.
 
-    What limits latency is the upper bound of the prediction; under a budget that the bound of no Architecture meets
-    but a prediction does, it is the prediction (``bounded`` is False).
+    The upper bound of the predicted latency must meet the budget. If no upper bound meets the smallest budget but some
+    prediction does, the prediction counts instead (``bounded`` is False).
 
     Args:
-        space: what may be proposed.
-        predictor: latency of the device.
-        budgets_ms: latencies that are searched for; networks above the largest are of no use.
-        evaluator: what Architectures are worth.
-        name: how errors call the smallest budget, such as ``150ms on device 'local'``.
-        limited: whether an Architecture is within the limits beside latency, which grow with every dimension.
-        halving: candidates may be stopped early.
-        objective: name of what the evaluator gives.
+        space: the Architectures that may be proposed.
+        predictor: predicts the latency on the device.
+        budgets_ms: budgets to search for, in milliseconds.
+        evaluator: evaluates Architectures.
+        name: the smallest budget in errors, such as ``150ms on device 'local'``.
+        limited: whether an Architecture is within the limits other than latency. Costs must grow with every dimension.
+        halving: stop evaluating clearly worse candidates early.
+        objective: name of the objective that the evaluator computes.
 
     Raises:
         HatError: no Architecture of the space meets the smallest budget; it names the fastest.
@@ -143,21 +154,21 @@ class Problem:
         return extreme(self.space, within, [self.space.smallest])
 
     def under(self, budget_ms: float) -> Self:
-        """The same problem for one of its budgets."""
+        """Return the same problem for one of its budgets."""
         result = copy.copy(self)
         result.budgets_ms = (budget_ms,)
         return result
 
     def constrained(self, architectures: Sequence[Architecture]) -> Vector:
-        """The latencies in milliseconds that have to be within a budget."""
+        """Return the latencies in milliseconds that must be within a budget."""
         return (self.predictor.upper_bound if self.bounded else self.predictor.predict)(architectures)
 
     def feasible(self, architectures: Sequence[Architecture]) -> list[Architecture]:
-        """Those that meet the largest budget and the limits, in order."""
+        """Return those that meet the largest budget and the limits, in order."""
         return [point for point, _ in self.feasible_latencies(architectures)]
 
     def feasible_latencies(self, architectures: Sequence[Architecture]) -> list[tuple[Architecture, float]]:
-        """Those that meet the largest budget and the limits, in order, each with its constrained latency (ms)."""
+        """Return those that meet the largest budget and the limits, each with its constrained latency in ms."""
         if not architectures:
             return []
         latencies = self.constrained(architectures).tolist()
@@ -168,42 +179,44 @@ class Problem:
         ]
 
 
-class Judge:
-    """Evaluates proposals, each against a rival among those before, where ``halving`` allows.
+class CandidateEvaluator:
+    """Evaluates proposals, each against an incumbent from earlier rounds if ``halving`` is on.
 
-    The rival of a candidate is the ``RIVAL_RANK``-th best of what meets the smallest budget that it meets itself:
-    what is stopped is therefore worse than as many others under every budget that it could serve. Rivals are those
-    of the rounds before, whatever else the cache knows, so that the same seed gives the same search.
+    The incumbent of a candidate is the ``INCUMBENT_RANK``-th best candidate within the smallest budget that the new one
+    meets, so a stopped candidate is worse than that many others under every budget it could serve. Incumbents come from
+    earlier rounds only, not from the cache, so that the same seed gives the same search.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._whole: list[tuple[float, float, str, Architecture]] = []
 
-    def __call__(self, architectures: Sequence[Architecture]) -> list[Judged]:
-        """What they are worth, in order."""
+    def __call__(self, architectures: Sequence[Architecture]) -> list[Evaluated]:
+        """Evaluate Architectures, in order."""
         latencies = self.problem.constrained(architectures).tolist()
-        rivals = [self._rival(latency) for latency in latencies] if self.problem.halving else [None] * len(latencies)
-        judged = self.problem.evaluator.judge(architectures, rivals)
-        for point, latency, worth in zip(architectures, latencies, judged, strict=True):
-            self.remember(point, latency, worth.loss, whole=worth.whole)
-        return judged
+        incumbents = (
+            [self._incumbent(latency) for latency in latencies] if self.problem.halving else [None] * len(latencies)
+        )
+        evaluated = self.problem.evaluator.evaluate(architectures, incumbents)
+        for point, latency, worth in zip(architectures, latencies, evaluated, strict=True):
+            self.add(point, latency, worth.loss, whole=worth.whole)
+        return evaluated
 
-    def remember(self, architecture: Architecture, latency_ms: float, loss: float, *, whole: bool) -> None:
-        """Take a candidate into account as a rival of later ones."""
+    def add(self, architecture: Architecture, latency_ms: float, loss: float, *, whole: bool) -> None:
+        """Add a candidate as a possible incumbent."""
         if whole:
             self._whole.append((loss, latency_ms, architecture.digest, architecture))
 
-    def _rival(self, latency_ms: float) -> Architecture | None:
+    def _incumbent(self, latency_ms: float) -> Architecture | None:
         budget = next((budget for budget in self.problem.budgets_ms if latency_ms <= budget), None)
         if budget is None:
             return None
         meeting = sorted(entry for entry in self._whole if entry[1] <= budget)
-        return meeting[RIVAL_RANK - 1][3] if len(meeting) >= RIVAL_RANK else None
+        return meeting[INCUMBENT_RANK - 1][3] if len(meeting) >= INCUMBENT_RANK else None
 
 
 def best_note(candidates: Sequence[Candidate], problem: Problem) -> str:
-    """Best objective value so far under each budget, for the progress bar."""
+    """Return the best objective value so far under each budget, for the progress bar."""
     notes = []
     for budget in problem.budgets_ms:
         values = [
@@ -217,26 +230,26 @@ def best_note(candidates: Sequence[Candidate], problem: Problem) -> str:
 
 
 def run(problem: Problem, algorithm: Algorithm, tracker: Tracker, before: Sequence[Candidate] = ()) -> list[Candidate]:
-    """Let an algorithm search until it asks for nothing more.
+    """Run an algorithm until it proposes nothing more.
 
-    A search that was interrupted is run again from its seed: what it asks for first is answered from the cache, so
-    it arrives where it was and ends with the same result.
+    An interrupted search starts again from its seed. The cache answers what was evaluated before, so the search ends
+    with the same result.
 
     Args:
-        problem: what is searched for.
-        algorithm: what searches.
-        tracker: told of every round.
-        before: candidates of an earlier search, which the algorithm knows of; numbering goes on from them.
+        problem: objective, constraints and space.
+        algorithm: the search algorithm.
+        tracker: receives the progress of every round.
+        before: candidates of an earlier search that the algorithm knows; numbering continues from them.
 
     Returns:
         Every new candidate, in the order of evaluation.
     """
     candidates: list[Candidate] = []
-    judge = Judge(problem)
+    evaluate = CandidateEvaluator(problem)
     for candidate, latency in zip(
         before, problem.constrained([known.architecture for known in before]) if before else (), strict=True
     ):
-        judge.remember(candidate.architecture, float(latency), candidate.objective_value, whole=candidate.whole)
+        evaluate.add(candidate.architecture, float(latency), candidate.objective_value, whole=candidate.whole)
     generation = 1 + max((candidate.generation for candidate in before), default=-1)
     while proposals := algorithm.ask():
         points = [proposal.architecture for proposal in proposals]
@@ -245,20 +258,20 @@ def run(problem: Problem, algorithm: Algorithm, tracker: Tracker, before: Sequen
                 architecture=proposal.architecture,
                 predicted_latency_ms=predicted,
                 bound_ms=bound,
-                objective_value=judged.loss,
-                loss_error=judged.error,
-                whole=judged.whole,
-                tokens=judged.tokens,
+                objective_value=evaluated.loss,
+                loss_error=evaluated.error,
+                whole=evaluated.whole,
+                tokens=evaluated.tokens,
                 order=len(before) + len(candidates) + index,
                 generation=generation,
                 origin=proposal.origin,
             )
-            for index, (proposal, predicted, bound, judged) in enumerate(
+            for index, (proposal, predicted, bound, evaluated) in enumerate(
                 zip(
                     proposals,
                     problem.predictor.predict(points).tolist(),
                     problem.predictor.upper_bound(points).tolist(),
-                    judge(points),
+                    evaluate(points),
                     strict=True,
                 )
             )

@@ -1,4 +1,4 @@
-"""The stage that draws at random what a search of the same budget is compared with."""
+"""The stage that draws random candidates to compare the search of a budget with."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from hat.config.scope import BudgetScope
 from hat.config.settings import budget_ms
 from hat.latency.dataset import write_parquet
 from hat.search.algorithms.random_search import RandomSearch
-from hat.search.context import SearchSetting
+from hat.search.context import SearchContext
 from hat.search.problem import run
 from hat.search.tables import read_candidates, table
 from hat.system.progress import progress
 
-# Added to the seed, since the search itself may begin with the draws of the seed.
+# Added to the seed: the search itself may begin with random candidates of the seed.
 OTHER_DRAWS = 1_000_003
 
 
 def random_search(scope: BudgetScope) -> Path:
-    """Write BUDGET/random-search.parquet: as many random Architectures as the search of this budget evaluated.
+    """Write BUDGET/random-search.parquet with as many random candidates as the search of the budget evaluated.
 
     Counted are all evaluations that the search knew of, those for other budgets too. Draws are different Architectures
     within the budget, wholly evaluated through the task's cache.
@@ -31,7 +31,7 @@ def random_search(scope: BudgetScope) -> Path:
     limit_ms, folder = budget_ms(scope.budget), scope.folder
     objective = scope.task_settings.search.objective
     searched = read_candidates(require_artifact(folder / SEARCH), objective)
-    setting = SearchSetting(scope)
+    setting = SearchContext(scope)
     chosen = setting.chosen.model_copy(update={"evaluations": 1 + max(found.order for found in searched)})
     with only_one(folder, f"Drawing for {scope.budget}"), setting.evaluator() as evaluator:
         name = f"{scope.budget} on device {scope.device!r}"

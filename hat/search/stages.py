@@ -1,4 +1,4 @@
-"""The stage of search: the best Architecture under a budget that meets it on the device, and all that was tried."""
+"""The search stage of a budget: find the best Architecture that meets it on the device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from hat.errors import HatError
 from hat.latency.dataset import write_parquet
 from hat.search.algorithms.registry import make_algorithm
 from hat.search.algorithms.surrogate import SurrogateSearch
-from hat.search.context import SearchSetting
+from hat.search.context import SearchContext
 from hat.search.corrected import Corrected
 from hat.search.evaluator import Evaluator
 from hat.search.objective import named_value
@@ -41,7 +41,7 @@ def search(scope: BudgetScope) -> Path:
         InputError: the budget is no budget, or the predictor, the SuperTransformer or the candidates are missing.
     """
     limit_ms = budget_ms(scope.budget)
-    setting = SearchSetting(scope)
+    setting = SearchContext(scope)
     folder = scope.folder
     with only_one(folder, f"Searching for {scope.budget}"), setting.evaluator() as evaluator:
         rounds = Rounds(setting, evaluator, scope.budget, limit_ms)
@@ -58,7 +58,7 @@ def search(scope: BudgetScope) -> Path:
 class Rounds:
     """Search and verification of one budget, until a measured candidate meets it."""
 
-    setting: SearchSetting
+    setting: SearchContext
     evaluator: Evaluator
     budget: str
     limit_ms: float
@@ -68,7 +68,7 @@ class Rounds:
     corrections: list[float] = field(default_factory=list, init=False)
 
     def run(self, verifier: Verifier) -> None:
-        """Search, measure, and go on where nothing meets the budget."""
+        """Search and measure until a measured candidate meets the budget or the rounds are used up."""
         chosen = self.setting.chosen
         self.problem = self._problem()
         if chosen.all_budgets:
@@ -93,7 +93,7 @@ class Rounds:
             try:
                 self.problem = self._problem()
             except HatError:
-                # What is left to say is what was measured.
+                # Nothing more can be searched; report what was measured.
                 return
 
     def _problem(self) -> Problem:
@@ -119,8 +119,8 @@ class Rounds:
         known = {candidate.architecture for candidate in self.candidates}
         self.candidates += [candidate for candidate in found if candidate.architecture not in known]
 
-    def _worth(self, winner: Candidate) -> dict[str, Any]:
-        """The winner's validation loss, whatever the objective, and its BLEU where that is it."""
+    def _winner_quality(self, winner: Candidate) -> dict[str, Any]:
+        """Return the objective and the winner's validation loss, with its BLEU if that is the objective."""
         objective = self.setting.chosen.objective
         if objective == "loss":
             return {"objective": objective, "validation_loss": winner.objective_value}
@@ -133,13 +133,13 @@ class Rounds:
         }
 
     def eligible(self) -> list[Candidate]:
-        """Wholly evaluated candidates that the predictor allows and that are not measured yet, best first."""
+        """Return fully evaluated, unmeasured candidates within the budget by the predictor, best first."""
         measured = {known.architecture for known in self.verified}
         left = (found for found in self.within() if found.whole and found.architecture not in measured)
         return sorted(left, key=lambda found: found.rank)
 
     def within(self) -> list[Candidate]:
-        """Candidates that the predictor, as corrected by now, allows for the budget, and those that were measured."""
+        """Return the candidates within the budget by the corrected predictor, and all measured ones."""
         allowed = set(self.problem.feasible([found.architecture for found in self.candidates]))
         allowed |= {known.architecture for known in self.verified}
         return [found for found in self.candidates if found.architecture in allowed]
@@ -164,12 +164,12 @@ class Rounds:
             )
 
     def winner_measured(self) -> Verified | None:
-        """The best of those that meet the budget on the device."""
+        """Return the best candidate measured within the budget; None if there is none."""
         meeting = [known for known in self.verified if known.measured_latency_ms <= self.limit_ms]
         return min(meeting, key=lambda known: known.objective_value, default=None)
 
     def winner(self) -> tuple[Architecture, Verified | None, str]:
-        """Who wins, its measurement, and whether it meets the budget; without one that does, the fastest measured."""
+        """Return the winner, its measurement and a verdict; if none meets the budget, the fastest measured wins."""
         if self.unverified is not None:
             return self.eligible()[0].architecture, None, UNVERIFIED
         if (met := self.winner_measured()) is not None:
@@ -178,7 +178,7 @@ class Rounds:
         return nearest.architecture, nearest, NOT_MET
 
     def summary(self) -> dict[str, Any]:
-        """The winner and why it won."""
+        """Describe the winner and why it won."""
         architecture, measured, status = self.winner()
         own = next(found for found in self.candidates if found.architecture == architecture)
         predictor = self.problem.predictor
@@ -193,7 +193,7 @@ class Rounds:
             "predicted_latency_ms": float(predictor.predict([architecture])[0]),
             "bound_ms": float(predictor.upper_bound([architecture])[0]),
             "measured_latency_ms": measured.measured_latency_ms if measured is not None else None,
-            **self._worth(own),
+            **self._winner_quality(own),
             "verification": {
                 "status": status,
                 "reason": self.unverified,
@@ -216,7 +216,7 @@ class Rounds:
 
 
 def runner_up(winner: Candidate, other: Candidate, objective: ObjectiveName) -> dict[str, Any]:
-    """The best of the others; its margin is below 0 where it is better, but too slow on the device."""
+    """Describe the best other candidate; a margin below 0 means that it is better but too slow on the device."""
     return {
         "architecture": other.architecture.to_dict(),
         "digest": other.architecture.digest,

@@ -1,4 +1,4 @@
-"""Candidates as tables, and back."""
+"""Convert candidates to tables and back."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,7 +20,7 @@ COLUMNS: dict[ObjectiveName, tuple[str, ...]] = {
 
 
 def table(candidates: Sequence[Candidate], objective: ObjectiveName) -> pd.DataFrame:
-    """One row for each candidate, in the order of evaluation."""
+    """Make a table with a row for each candidate, in the order of evaluation."""
     rows = [
         asdict(candidate)
         | named_value(objective, candidate.objective_value)
@@ -38,7 +38,9 @@ def read_candidates(path: Path, objective: ObjectiveName) -> list[Candidate]:
     """
     frame = read_parquet(path)
     if missing := set(COLUMNS[objective]) - set(frame.columns):
-        raise InputError(f"{path}: lacks the columns {', '.join(sorted(missing))}; delete it to have it made anew")
+        raise InputError(
+            f"{path}: columns {', '.join(sorted(missing))} are missing; delete the file and run snakemake again"
+        )
     points, value = architectures_of(frame, str(path)), value_key(frame.columns)
     return [
         Candidate(

@@ -1,4 +1,4 @@
-"""The best candidates of a budget, measured on the device with the Runtime that is deployed."""
+"""Measure the best candidates of a budget on the device, with the deployed Runtime."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,17 +21,17 @@ from hat.system.progress import progress
 
 @dataclass
 class Verifier:
-    """Measures candidates; what was measured under the same conditions is not measured again.
+    """Measures candidates by the protocol of the samples; earlier measurements under the same conditions count.
 
-    Measurements are appended to search/measurements.jsonl, a row for each visit, and go through all candidates in turn,
-    as often as their latencies need, like those that the predictor is fitted to.
+    Visits go through the candidates in turn until all latencies are precise; each is a row of
+    search/measurements.jsonl.
     """
 
     scope: DeviceScope
     unreachable: str | None = field(default=None, init=False)
 
     def measure(self, architectures: Sequence[Architecture]) -> list[float] | None:
-        """Latency of each in milliseconds; None where the device cannot be measured on (``unreachable``).
+        """Measure latencies in milliseconds; None if the device cannot be reached (see ``unreachable``).
 
         Raises:
             InputError: a file is missing, or the Runtime is not installed.
@@ -72,7 +72,7 @@ class Verifier:
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        """Note why a device does not answer; wrong settings and missing files stay errors."""
+        """Record why the device does not answer; wrong settings and missing files stay errors."""
         try:
             yield
         except InputError:
@@ -93,7 +93,7 @@ class Verifier:
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """A candidate that was measured: ``rank`` among those of its budget by objective value, counted from 1."""
+    """A measured candidate; ``rank`` is its rank by objective value among the candidates of its budget, from 1."""
 
     architecture: Architecture
     rank: int

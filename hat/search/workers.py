@@ -1,4 +1,4 @@
-"""Evaluation by several processes, each with one thread or a GPU: the same sums as in one, sooner."""
+"""Evaluation in several processes, each with one thread or a GPU; the sums equal those of one process."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,12 @@ _own: "InheritedLoss | BleuOfInherited"
 
 
 def objective_of(scope: TaskScope, objective: str, gpu: int = 0) -> "InheritedLoss | BleuOfInherited":
-    """What a task's search minimises, computed in this process; ``gpu`` says which is its own, where there are any.
+    """Load the objective of a task in this process.
+
+    Args:
+        scope: the task.
+        objective: name of the objective.
+        gpu: number of the GPU to use, if the search uses GPUs.
 
     Raises:
         HatError: there are fewer GPUs than wanted.
@@ -34,11 +39,11 @@ def objective_of(scope: TaskScope, objective: str, gpu: int = 0) -> "InheritedLo
 
 
 class Workers:
-    """The objective of a task, loaded when it is first needed; see :class:`hat.search.evaluator.Losses`.
+    """The objective of a task, loaded on first use; see :class:`hat.search.evaluator.Losses`.
 
     Args:
         scope: the task.
-        objective: what is minimised; ``search.objective`` where absent.
+        objective: name of the objective; by default ``search.objective``.
     """
 
     def __init__(self, scope: TaskScope, objective: str | None = None) -> None:
@@ -59,7 +64,7 @@ class Workers:
         return self._here.blocks
 
     def sums(self, requests: Sequence[Request]) -> Iterator[Sums]:
-        """Sums of each request, in order.
+        """Yield the sums of each request, in order.
 
         Raises:
             HatError: there are fewer GPUs than wanted, or a process was killed.
@@ -71,11 +76,11 @@ class Workers:
             if self._gpus:
                 from hat.train.processes import require_gpus
 
-                # A worker could not say so.
+                # Here, because a worker could not report it.
                 require_gpus(self._gpus)
             self._pool = worker_pool(self._count, _start, *self._made_from)
         with killed_workers_said():
-            # Not map: where a worker is killed it cancels what the pool's own thread is about to end.
+            # Not map: after a killed worker it cancels futures that the pool's own thread is about to finish.
             for future in [self._pool.submit(_sums, request) for request in requests]:
                 yield future.result()
 

@@ -1,8 +1,8 @@
-"""What stopping candidates early saves and loses, for other rivals than the search takes.
+"""What stopping candidates early saves and loses, for other incumbents than the search takes.
 
     python tests/benchmarks/halving.py bibleende local --results results
 
-The candidates of a search for all budgets that was made (results/TASK/DEVICE/search) are judged once more, in their
+The candidates of a search for all budgets that was made (results/TASK/DEVICE/search) are evaluated once more, in their
 order, from the losses by block that are kept of them: each is compared with the best, the second best, ... of those
 that meet the smallest level that it meets itself, as the search does (eighth best, of earlier rounds), or with those of
 its own round too. Lost is a network of the front that would have been stopped; candidates that the search itself had
@@ -49,17 +49,17 @@ def main() -> None:
     ]
     front = {candidate.architecture for candidate in pareto_front(found)}
     print(f"{len(found)} candidates, {len(front)} of them on the front, {whole} blocks")
-    print("| rivals | rank of the rival | stopped | tokens saved | lost of the front |")
+    print("| incumbents | rank of the incumbent | stopped | tokens saved | lost of the front |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for same_round in (False, True):
         for rank in (8, 4, 3, 2, 1):
-            stopped, saved = judged(found, known, levels, rank, same_round=same_round)
+            stopped, saved = evaluated(found, known, levels, rank, same_round=same_round)
             lost = sum(candidate.architecture in front for candidate in stopped)
             where = "of its round, too" if same_round else "of earlier rounds"
             print(f"| {where} | {rank} | {len(stopped)} | {saved:.1%} | {lost} |")
 
 
-def judged(
+def evaluated(
     found: list[Candidate], known: dict, levels: list[float], rank: int, *, same_round: bool
 ) -> tuple[list[Candidate], float]:
     """Candidates that are stopped, and the part of all tokens that is not looked at."""
@@ -72,11 +72,11 @@ def judged(
             for candidate in going:
                 level = next(level for level in levels if candidate.bound_ms <= level)
                 others = [*before, *(going if same_round else ())]
-                rivals = [one for one in others if one.bound_ms <= level and one is not candidate]
-                rivals.sort(key=lambda one: known[one.architecture].loss(blocks if same_round else None))
+                incumbents = [one for one in others if one.bound_ms <= level and one is not candidate]
+                incumbents.sort(key=lambda one: known[one.architecture].loss(blocks if same_round else None))
                 own = known[candidate.architecture]
                 first = Blocks(own.nll[:blocks], own.tokens[:blocks])
-                if len(rivals) >= rank and compare(first, known[rivals[rank - 1].architecture]) is not None:
+                if len(incumbents) >= rank and compare(first, known[incumbents[rank - 1].architecture]) is not None:
                     stopped.append(candidate)
                     saved += sum(own.tokens[blocks:])
                 else:

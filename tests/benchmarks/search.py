@@ -40,7 +40,7 @@ from hat.latency.stages import load_predictor
 from hat.search.algorithms.registry import make_algorithm
 from hat.search.algorithms.surrogate import SurrogateSearch
 from hat.search.evaluations import Evaluations
-from hat.search.evaluator import Evaluator, Judged
+from hat.search.evaluator import Evaluated, Evaluator
 from hat.search.front import hypervolume
 from hat.search.problem import Candidate, Problem, run
 from hat.search.workers import Workers
@@ -91,12 +91,14 @@ class Replay:
         )
         self._model = model.fit(rows, losses)
 
-    def judge(self, architectures: Sequence[Architecture], rivals: Sequence[Architecture | None]) -> list[Judged]:
+    def evaluate(
+        self, architectures: Sequence[Architecture], incumbents: Sequence[Architecture | None]
+    ) -> list[Evaluated]:
         """The losses; nothing is stopped early."""
-        del rivals
+        del incumbents
         means = self._model.predict(self._encode(architectures))
         own = [random.Random(point.digest).gauss(0, self.deviation) for point in architectures]
-        return [Judged(float(mean) + more, 0.0, True, self.tokens) for mean, more in zip(means, own, strict=True)]
+        return [Evaluated(float(mean) + more, 0.0, True, self.tokens) for mean, more in zip(means, own, strict=True)]
 
 
 class Bench:

@@ -137,7 +137,7 @@ def test_values_of_bleu_are_no_losses(searched):
         assert frame["objective_value"].between(0, 100).all()
         assert not {"validation_loss", "loss_error", "tokens"} & set(frame)
         assert [found.objective_value for found in read_candidates(path, "bleu")] == frame["objective_value"].tolist()
-        with pytest.raises(InputError, match="lacks the columns loss_error, tokens, validation_loss"):
+        with pytest.raises(InputError, match="columns loss_error, tokens, validation_loss are missing"):
             read_candidates(path, "loss")
     assert corner["objective_value"] == tables[search / "candidates.parquet"]["objective_value"].max()
     assert 100 - own == pytest.approx(tables[folder / "search.parquet"]["objective_value"].min())

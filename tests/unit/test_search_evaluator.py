@@ -12,7 +12,7 @@ from toy_search import Counting, loss, problem_of
 from hat.artifacts.files import JsonLinesLog, read_jsonl
 from hat.search.evaluations import Blocks, Evaluations
 from hat.search.evaluator import RISK, Evaluator, compare
-from hat.search.problem import RIVAL_RANK, Judge
+from hat.search.problem import INCUMBENT_RANK, CandidateEvaluator
 from hat.space.search_space import SearchSpace
 
 BLOCKS = 54
@@ -70,9 +70,9 @@ def test_clearly_worse_candidates_are_stopped_and_good_ones_never(tmp_path: Path
     chosen = sorted(points(60), key=loss)
     best, worst = chosen[:30], chosen[-30:]
     own.known([chosen[0]], BLOCKS)
-    good = own.judge(best[:3], [worst[0]] * 3) if own.known([worst[0]], BLOCKS) else []
+    good = own.evaluate(best[:3], [worst[0]] * 3) if own.known([worst[0]], BLOCKS) else []
     assert all(found.whole and found.error == 0 for found in good)
-    bad = own.judge(worst, [chosen[0]] * 30)
+    bad = own.evaluate(worst, [chosen[0]] * 30)
     stopped = [(point, found) for point, found in zip(worst, bad, strict=True) if not found.whole]
     assert len(stopped) > 15
     whole = sum(own.evaluations.get(chosen[0]).tokens)
@@ -80,21 +80,21 @@ def test_clearly_worse_candidates_are_stopped_and_good_ones_never(tmp_path: Path
         assert found.tokens < whole
         assert abs(found.loss - loss(point)) < 3 * found.error
         assert loss(point) > loss(chosen[0])
-    assert all(found.whole for found in own.judge(worst, [None] * 30))
+    assert all(found.whole for found in own.evaluate(worst, [None] * 30))
 
 
 def test_the_risk_of_stopping_an_equal_is_what_is_promised() -> None:
     """Two networks that are equally good on the subset: the one is stopped in a hundredth of all random orders."""
     rng = random.Random(1)
     tokens = [8.0 + block % 5 for block in range(BLOCKS)]
-    rival = [size * rng.gauss(3, 1) for size in tokens]
+    incumbent = [size * rng.gauss(3, 1) for size in tokens]
     differences = [rng.gauss(0, 0.3) for _ in tokens]
     mean = sum(size * part for size, part in zip(tokens, differences, strict=True)) / sum(tokens)
-    own = [r + size * (part - mean) for r, size, part in zip(rival, tokens, differences, strict=True)]
+    own = [r + size * (part - mean) for r, size, part in zip(incumbent, tokens, differences, strict=True)]
     stopped = 0
     for _ in range(3000):
         order = rng.sample(range(BLOCKS), BLOCKS)
-        ranked = [tuple(values[place] for place in order) for values in (own, rival, tokens)]
+        ranked = [tuple(values[place] for place in order) for values in (own, incumbent, tokens)]
         stopped += compare(Blocks(ranked[0][:18], ranked[2][:18]), Blocks(ranked[1], ranked[2])) is not None
     assert stopped / 3000 < 2 * RISK
 
@@ -103,14 +103,14 @@ def test_rivals_are_the_best_of_the_smallest_budget(tmp_path: Path) -> None:
     everything = sorted(points(80), key=true_latency_ms)
     budgets = [true_latency_ms(everything[30]), true_latency_ms(everything[-1])]
     problem = problem_of(tmp_path, SMALL, budgets, Counting(blocks=BLOCKS), halving=True)
-    judge = Judge(problem)
-    first = judge(everything[:20])
+    evaluate = CandidateEvaluator(problem)
+    first = evaluate(everything[:20])
     assert all(found.whole for found in first)
-    second = judge(everything[20:])
+    second = evaluate(everything[20:])
     for point, found in zip(everything[20:], second, strict=True):
         budget = budgets[0] if true_latency_ms(point) <= budgets[0] else budgets[1]
         better = sum(loss(other) < loss(point) for other in everything if true_latency_ms(other) <= budget)
-        assert found.whole or better >= RIVAL_RANK
+        assert found.whole or better >= INCUMBENT_RANK
 
 
 WRITER = """

@@ -92,7 +92,7 @@ def test_published_search(tmp_path: Path, results: Results, losses: Counting, de
     # Neither evaluated nor measured again.
     assert (losses.calls.total(), len(device.measured)) == (36, measured)
     assert results.search("toy", "here").exists()
-    with pytest.raises(InputError, match="'genetic' searches each budget for itself"):
+    with pytest.raises(InputError, match="'genetic' searches for one budget at a time"):
         search_front(DeviceScope(settings, results, "toy", "here"))
 
 
