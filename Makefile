@@ -24,8 +24,8 @@ help:
 
 demo: venv
 	@$(BIN)/snakemake --no-hooks
+	@$(BIN)/hat report >/dev/null
 	@$(BIN)/hat table
-	@$(BIN)/hat report
 
 test: lint
 	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder

@@ -54,8 +54,9 @@ def table(
 
     settings = settings_of(context)
     demo = settings.configuration.demo
-    summary = write_summary(device_scope(context, task or demo.task, device or demo.device), budgets or [])
-    print_json(summary) if as_json else print_summary(summary)
+    scope = device_scope(context, task or demo.task, device or demo.device)
+    summary = write_summary(scope, budgets or [])
+    print_json(summary) if as_json else print_summary(summary, scope)
 
 
 def tables(context: typer.Context, as_json: AsJson = False) -> None:

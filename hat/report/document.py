@@ -15,6 +15,29 @@ NONE = "-"
 OPTIONAL = {"energy, J": "energy_j"}
 
 
+def shown(name: str, digits: int) -> Callable[[Row], str]:
+    """A number with so many digits behind the point, or a dash."""
+    return lambda row: NONE if row.get(name) is None else f"{row[name]:.{digits}f}"
+
+
+def text(name: str) -> Callable[[Row], str]:
+    """A text, or a dash."""
+    return lambda row: NONE if row.get(name) is None else str(row[name])
+
+
+def interval(name: str, unit: str, digits: int) -> Callable[[Row], str]:
+    """A value with its 95 % interval, where that is known."""
+
+    def cell(row: Row) -> str:
+        value, low, high = row[f"{name}{unit}"], row.get(f"{name}_low{unit}"), row.get(f"{name}_high{unit}")
+        if value is None:
+            return NONE
+        ends = "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
+        return f"{value:.{digits}f}{ends}"
+
+    return cell
+
+
 def cells(columns: Columns, rows: Sequence[Row]) -> list[list[str]]:
     """What is shown, row by row."""
     return [[cell(row) for cell in columns.values()] for row in rows]

@@ -15,7 +15,7 @@ from hat.config.settings import Settings
 from hat.config.variants import FORMS
 from hat.data.significance import verdict
 from hat.deploy.folder import DESCRIPTION
-from hat.report.document import NONE, Columns, markdown, without_empty, write_document
+from hat.report.document import Columns, interval, markdown, shown, text, without_empty, write_document
 from hat.report.published import read_models
 from hat.report.rows import compared, known_architecture, places, rows_of, significance
 from hat.report.summary import Row
@@ -23,29 +23,6 @@ from hat.space.architecture import DECODER_DIMENSIONS, ENCODER_DIMENSIONS, Archi
 
 # The table of costs, with what each stage used.
 COST = "cost.json"
-
-
-def shown(name: str, digits: int) -> Callable[[Row], str]:
-    """A number with so many digits behind the point, or a dash."""
-    return lambda row: NONE if row.get(name) is None else f"{row[name]:.{digits}f}"
-
-
-def text(name: str) -> Callable[[Row], str]:
-    """A text, or a dash."""
-    return lambda row: NONE if row.get(name) is None else str(row[name])
-
-
-def interval(name: str, unit: str, digits: int) -> Callable[[Row], str]:
-    """A value with its 95 % interval, where that is known."""
-
-    def cell(row: Row) -> str:
-        value, low, high = row[f"{name}{unit}"], row.get(f"{name}_low{unit}"), row.get(f"{name}_high{unit}")
-        if value is None:
-            return NONE
-        ends = "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
-        return f"{value:.{digits}f}{ends}"
-
-    return cell
 
 
 WHERE: Columns = {"task": text("task"), "device": text("device"), "model": text("model")}
@@ -216,16 +193,17 @@ TABLES: Mapping[str, Table] = {
             "energy, J": shown("energy_j", 3),
             "BLEU": interval("bleu", "", 1),
             "chrF": shown("chrf", 1),
-            "parameters, M": shown("params_without_embeddings_m", 2),
+            "parameters, M": shown("params_m", 2),
+            "without embeddings, M": shown("params_without_embeddings_m", 2),
             "FLOPs, G": shown("flops_g", 3),
             "training, s": shown("training_s", 0),
             "kg CO2e": shown("carbon_kg", 3),
             "USD": shown("price_usd", 2),
         },
-        legend="Brackets: 95 % intervals, of the median latency and of BLEU by bootstrap. Parameters and FLOPs are"
-        " without embeddings and output projection, FLOPs of a sentence at the task's measured length. Published rows"
-        f" were not measured here. Carbon and price are estimates of the model's own training, from {COST} where that"
-        " was made; the search is in that table.",
+        legend="Brackets: 95 % intervals, of the median latency and of BLEU by bootstrap. Parameters: all of the"
+        " deployed network, and those without embeddings and output projection. FLOPs are without the output projection, of a"
+        " sentence at the task's measured length. Published rows were not measured here. Carbon and price are estimates"
+        f" of the model's own training, from {COST} if it exists; the search is in that table.",
         rows=_main,
         target="results/TASK/DEVICE/BUDGET/bleu.txt",
     ),

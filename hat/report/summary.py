@@ -64,6 +64,8 @@ def _row(scope: BudgetScope, *, baseline: bool = False) -> Row:
         "budget": scope.budget,
         "budget_ms": None if baseline else budget_ms(scope.budget),
         "latency_ms": latency["latency_ms"],
+        "latency_low_ms": latency.get("latency_low_ms"),
+        "latency_high_ms": latency.get("latency_high_ms"),
         "spread_ms": latency["spread_ms"],
         "energy_j": latency.get("energy_j"),
         "predicted_latency_ms": latency.get("predicted_latency_ms"),

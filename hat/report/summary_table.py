@@ -7,30 +7,43 @@ from typing import Any
 from hat.artifacts.files import provenance
 from hat.config.scope import DeviceScope
 from hat.data.significance import verdict
-from hat.report.document import NONE, Columns, cells, markdown, with_data, without_empty, write_document
+from hat.report.document import (
+    NONE,
+    Columns,
+    cells,
+    interval,
+    markdown,
+    shown,
+    text,
+    with_data,
+    without_empty,
+    write_document,
+)
+from hat.report.next_steps import next_steps
 from hat.report.rows import significance
 from hat.report.summary import Row, comparisons, gather
 from hat.system.console import print_table
+from hat.system.durations import duration
 
 COLUMNS: Columns = {
-    "budget": lambda row: str(row["budget"]),
-    "measured, ms": lambda row: f"{row['latency_ms']:.1f} ± {row['spread_ms'] / 2:.1f}",
+    "budget": text("budget"),
+    "latency, ms": interval("latency", "_ms", 1),
     "energy, J": lambda row: NONE if row.get("energy_j") is None else f"{row['energy_j']:.3g}",
-    "predicted, ms": lambda row: NONE if row["predicted_latency_ms"] is None else f"{row['predicted_latency_ms']:.1f}",
+    "predicted, ms": shown("predicted_latency_ms", 1),
     "within": lambda row: {None: NONE, True: "yes", False: "NO"}[row["within_budget"]],
-    "BLEU": lambda row: f"{row['bleu']:.1f}",
-    "chrF": lambda row: f"{row['chrf']:.1f}",
-    "loss": lambda row: f"{row['validation_loss']:.2f}",
-    "inherited": lambda row: NONE if row["inherited_loss"] is None else f"{row['inherited_loss']:.2f}",
-    "untrained": lambda row: f"{row['untrained_loss']:.2f}",
-    "unigram": lambda row: f"{row['unigram_loss']:.2f}",
-    "parameters, M": lambda row: f"{row['params_m']:.2f}",
-    "training, s": lambda row: f"{row['training_s']:.0f}",
+    "BLEU": shown("bleu", 1),
+    "chrF": shown("chrf", 1),
+    "loss": shown("validation_loss", 2),
+    "inherited": shown("inherited_loss", 2),
+    "untrained": shown("untrained_loss", 2),
+    "unigram": shown("unigram_loss", 2),
+    "parameters, M": shown("params_m", 2),
+    "training": lambda row: duration(row["training_s"]),
 }
 LEGEND = (
-    "Latency: median of the deployed model's sentences on the device, ± half their interquartile range. Losses:"
+    "Latency: median over the sentences of the deployed model on the device, in brackets its 95 % interval. Losses:"
     " validation, nats a token, of the trained model, of the same Architecture with the SuperTransformer's weights,"
-    " untrained, and of a unigram model."
+    " untrained, and of a unigram model. Parameters: all of the deployed network."
 )
 
 
@@ -63,8 +76,8 @@ def write_summary(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, Any]:
     }
     below = [LEGEND, "", *(f"- {sentence}" for sentence in summary["comparisons"]), ""]
     below += [f"{rows[0]['sentences']} test sentences, `{rows[0]['bleu_signature']}`, `{rows[0]['chrf_signature']}`."]
-    text = markdown(f"{scope.task} on {scope.device}", COLUMNS, rows, below)
-    write_document(scope.results.tables / f"{scope.task}-{scope.device}", summary, text)
+    page = markdown(f"{scope.task} on {scope.device}", COLUMNS, rows, below)
+    write_document(scope.results.tables / f"{scope.task}-{scope.device}", summary, page)
     return summary
 
 
@@ -75,10 +88,13 @@ def differences(rows: Sequence[Row], tested: dict[str, Any]) -> list[str]:
     return [f"{verdict(pairs[pair])}." for pair in pairwise(names) if pair in pairs]
 
 
-def print_summary(summary: dict[str, Any]) -> None:
-    """Print the table and the comparisons."""
+def print_summary(summary: dict[str, Any], scope: DeviceScope) -> None:
+    """Print the table, the comparisons, and commands that use the models."""
     columns = with_data(COLUMNS, summary["rows"])
     print_table(f"{summary['task']} on {summary['device']}", list(columns), cells(columns, summary["rows"]))
     print(LEGEND)
     for sentence in summary["comparisons"]:
         print(f"- {sentence}")
+    print("Go on with:")
+    for command in next_steps(scope, summary["rows"]):
+        print(f"  {command}")

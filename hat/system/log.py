@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import IO, Any, cast
 from hat.artifacts.files import disk_error
 from hat.errors import InputError
 
+# Set in the environment of verbs whose output on the console nobody looks for, as those of the workflow's rules.
+QUIET = "HAT_QUIET"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -22,11 +25,13 @@ class Tee:
     Args:
         terminal: the standard stream.
         log: the open file.
+        quiet: progress is for the log alone (:mod:`hat.system.progress`).
     """
 
-    def __init__(self, terminal: IO[str], log: IO[str]) -> None:
+    def __init__(self, terminal: IO[str], log: IO[str], *, quiet: bool = False) -> None:
         self.terminal = terminal
         self.log = log
+        self.quiet = quiet
 
     def write(self, text: str) -> int:
         """Write to both."""
@@ -41,6 +46,8 @@ class Tee:
 def log_to(path: Path) -> None:
     """From now on write to ``path`` whatever this process prints; what an earlier run left there goes.
 
+    Where the environment says so (``QUIET``), the console gets errors and warnings alone.
+
     Raises:
         HatError: the disk is full.
         InputError: the file cannot be opened.
@@ -54,4 +61,5 @@ def log_to(path: Path) -> None:
     except OSError as error:
         raise disk_error(error, path) or InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     log = io.TextIOWrapper(cast(IO[bytes], raw), encoding="utf-8", write_through=True)
-    sys.stdout, sys.stderr = Tee(sys.stdout, log), Tee(sys.stderr, log)
+    quiet = bool(os.environ.get(QUIET))
+    sys.stdout, sys.stderr = log if quiet else Tee(sys.stdout, log), Tee(sys.stderr, log, quiet=quiet)

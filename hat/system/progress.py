@@ -1,6 +1,7 @@
 """Progress of long steps: a rich bar on a terminal, plain lines elsewhere."""
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -17,8 +18,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from hat.system.durations import duration
 from hat.system.log import Tee
 
+# A plain line of progress; its group is what follows the title.
+PROGRESS_LINE = re.compile(r": (\d+(?:/\d+)?, .*)$")
 PLAIN_INTERVAL_S = 15.0
 SHORT_S = 2.0
 
@@ -34,8 +38,8 @@ class Tracker(Protocol):
 def progress(title: str, total: int | None, *, background: bool = True) -> Iterator[Tracker]:
     """Show how far a step is and how long it will still take, on standard error.
 
-    A bar is drawn on a terminal only; a log beside it (:mod:`hat.system.log`) gets plain lines. Nothing stays of steps
-    below two seconds.
+    A bar is drawn on a terminal only; a log (:mod:`hat.system.log`) gets plain lines, and all of them where it takes
+    the place of the console. Nothing stays of steps below two seconds.
 
     Args:
         title: what is being done.
@@ -46,6 +50,9 @@ def progress(title: str, total: int | None, *, background: bool = True) -> Itera
     terminal, log = sys.stderr, None
     if isinstance(sys.stderr, Tee):
         terminal, log = sys.stderr.terminal, sys.stderr.log
+        if sys.stderr.quiet:
+            yield _PlainTracker(title, total, log)
+            return
     console = Console(file=terminal)
     if not terminal.isatty() or console.is_dumb_terminal:
         yield _PlainTracker(title, total, sys.stderr)
@@ -105,9 +112,11 @@ class _PlainTracker:
         elapsed = now - self.started
         done = completed - self.first
         # What was there at the first report says nothing of the speed.
-        left = f", about {elapsed / done * (self.total - completed):.0f} s left" if self.total and done else ""
+        left = (
+            f", about {duration(round(elapsed / done * (self.total - completed)))} left" if self.total and done else ""
+        )
         of = "" if self.total is None else f"/{self.total}"
-        line = f"{self.title}: {completed}{of}, {elapsed:.0f} s{left}"
+        line = f"{self.title}: {completed}{of}, {duration(round(elapsed))}{left}"
         # A log on a full disk stops nothing.
         with contextlib.suppress(OSError):
             print(line + (f", {note}" if note else ""), file=self.stream, flush=True)

@@ -107,3 +107,23 @@ def test_a_step_of_unknown_length_is_followed_to_its_end(monkeypatch, capsys):
         for done in (1, 2, 3):
             show(done)
     assert capsys.readouterr().err.splitlines() == [f"Counting: {done}, 0 s" for done in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize(
+    ("what", "code", "last"),
+    [("nothing", 0, None), ("fault", 1, "hat: the device is gone"), ("bug", 1, "ValueError: a bug")],
+)
+def test_quiet_verbs_show_errors_alone(tmp_path, monkeypatch, terminal, what, code, last):
+    loud, quiet = tmp_path / "loud.log", tmp_path / "quiet.log"
+    run(loud, what, terminal=terminal)
+    monkeypatch.setenv("HAT_QUIET", "1")
+    found, shown = run(quiet, what, terminal=terminal)
+    assert found == code
+    # The log is what it is otherwise.
+    assert quiet.read_text().splitlines()[:5] == loud.read_text().splitlines()[:5]
+    assert "Figures" in quiet.read_text()
+    assert "Working" not in shown
+    assert "Figures" not in shown
+    assert ("Traceback" in shown) == (what == "bug")
+    assert shown.splitlines()[-1:] == ([] if last is None else [last])

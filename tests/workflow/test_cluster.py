@@ -142,7 +142,8 @@ def test_the_demo_runs_in_slurm_with_one_job_at_a_time_on_the_device(project):
     assert len(project.budgets()) == 2
     # Jobs of one group share a number, so there are fewer of them than steps, of which the budgets' are known late.
     submitted = re.findall(r"submitted with SLURM jobid (\d+)", output)
-    assert 0 < len(submitted) < int(re.search(r"(\d+) of \1 steps \(100%\) done", output)[1])
+    (log,) = (project.folder / ".snakemake/log").glob("*.log")
+    assert 0 < len(submitted) < int(re.search(r"(\d+) of \1 steps \(100%\) done", log.read_text())[1])
     shards = [
         json.loads(
             next((project.folder / f"results/usage/smoke/local/sample-{shard}").glob("*")).read_text().splitlines()[-1]

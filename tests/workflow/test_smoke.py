@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,60 @@ def test_missing_artifacts_are_named_with_targets_that_exist(finished):
 def test_summary_is_printed(finished):
     assert "smoke on local" in finished.output
     assert "Larger budgets are better by BLEU" in finished.output
+
+
+def test_a_run_shows_a_line_for_each_stage_and_a_share_that_only_grows(finished):
+    stages, _, summary = finished.output.partition("smoke on local")
+    lines = stages.splitlines()
+    # Two of Snakemake's before the workflow is read, what is to run, a line for each stage.
+    shown = [re.fullmatch(r" *(\d+) %  +((?:\d[\d.]* (?:min|s|h) ?)+) (smoke.*)", line) for line in lines[3:]]
+    assert all(shown), stages
+    shares = [int(match[1]) for match in shown]
+    assert shares == sorted(shares)
+    assert shares[0] < 20
+    assert shares[-1] == 100
+    assert len(set(shares)) > 0.9 * len(shares)
+    assert shown[-1][3] == "smoke, local: everything is made"
+    assert sum("train the SubTransformer" in match[3] for match in shown) == 2
+    (log, *_) = re.findall(r"Snakemake's own log: (\S+)", summary)
+    assert (finished.folder / log).read_text().count("Finished jobid") == len(shown)
+
+
+def test_the_commands_to_go_on_with_run(finished):
+    commands = [line.strip() for line in finished.output.partition("Go on with:\n")[2].splitlines() if line[:2] == "  "]
+    translate, serve, report = commands
+    ran = subprocess.run(
+        translate, shell=True, check=False, cwd=finished.folder, capture_output=True, text=True, timeout=600
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert len(ran.stdout.splitlines()) == 1
+    folder = serve.partition(" --model ")[2]
+    assert serve.split()[-3:] == ["serve", "--model", folder]
+    assert (finished.folder / folder / "model.json").exists()
+    assert finished.would_run(*report.split()[1:]) == {"report"}
+
+
+def test_snakemake_shows_its_own_blocks_where_somebody_asks_for_them(finished):
+    lost = finished.results / "budgets.json"
+    content = lost.read_text()
+    lost.unlink()
+    try:
+        output = finished.snakemake("--printshellcmds", "results/smoke/local/budgets.json")
+    finally:
+        lost.write_text(content)
+    assert "Reason: Missing output files: results/smoke/local/budgets.json" in output
+    assert "1 of 1 steps (100%) done" in output
+    assert "Budgets of smoke on local" in output
+
+
+def test_a_failed_stage_is_said_with_its_log(project):
+    (project.folder / "corpus.tsv").unlink()
+    output = project.snakemake("results/smoke/data/counts.json", code=1)
+    log = "results/logs/smoke/data/fetch.log"
+    assert re.search(rf"^FAILED after \S+ s: smoke: download the text\n    log: {log}$", output, re.MULTILINE)
+    assert output.count("hat: corpus.tsv: no such file") == 1
+    assert "hat: corpus.tsv: no such file" in (project.folder / log).read_text()
+    assert len(output.splitlines()) < 10
 
 
 def test_status_says_what_exists_and_what_is_stale(finished):

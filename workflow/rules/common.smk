@@ -3,6 +3,7 @@ import inspect
 import json
 import os
 import shlex
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from snakemake.resources import Resource
 
 from hat.artifacts.files import digest
+from hat.workflow.console import show_stages
 from hat.workflow.dependencies import own_files, stage_digest, wanted_budgets
 from hat.errors import HatError
 from hat.config.variants import FORMS, in_form
@@ -59,12 +61,15 @@ except HatError as error:
 if workflow.is_main_process and not workflow.output_settings.dryrun:
     RUN_LOCK = clear_stale_locks(Path(".snakemake"))
 
+# Verbs print to their logs alone where a line for each stage is shown.
+QUIET = "1" if show_stages(workflow, DEMO.count) else ""
+
 # Jobs find the `hat` that stands beside this Snakemake, and the overrides that Snakemake was given.
 # Snakemake fills in the braces of a prefix as those of a command.
 shell.prefix(
     (
         f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
-        f" HAT_OVERRIDES={shlex.quote(json.dumps(OVERRIDES))}; set -euo pipefail; "
+        f" HAT_OVERRIDES={shlex.quote(json.dumps(OVERRIDES))} HAT_QUIET={QUIET}; set -euo pipefail; "
     )
     .replace("{", "{{")
     .replace("}", "}}")
@@ -302,8 +307,14 @@ def print_tables():
     """Print the summaries that were asked for."""
     for table in [name for name in TARGETS if name.startswith("results/tables/")]:
         if is_cost(table):
-            shell("hat cost")
+            print_by("cost")
             continue
         task, device = reported(table, SETTINGS, RESULTS)
-        verb = "compression" if is_compression(table) else "table"
-        shell(f"hat {verb} {task} {device}")
+        print_by("compression" if is_compression(table) else "table", task, device)
+
+
+def print_by(*words):
+    """Print what a verb of `hat` prints; it names `hat` as whoever started Snakemake has to call it."""
+    program = Path(sys.executable).with_name("hat")
+    environment = os.environ | {"HAT_OVERRIDES": json.dumps(OVERRIDES)}
+    subprocess.run([program, *words], check=True, env=environment)

@@ -60,7 +60,7 @@ rule figures:
     message:
         "Draw all figures and write all tables that there are artifacts for"
     shell:
-        "hat --log {log} figures && hat --log {log} tables"
+        "export HAT_QUIET=; hat --log {log} figures && hat --log {log} tables"
 
 
 rule report:

@@ -1,0 +1,64 @@
+"""Commands to go on with after a run, filled in from what it made."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hat.config.scope import DeviceScope
+from hat.deploy.folder import DESCRIPTION
+from hat.report.summary import Row
+
+# Words of the sentence that is translated as an example.
+FEWEST_WORDS, MOST_WORDS = 4, 12
+
+
+def next_steps(scope: DeviceScope, rows: Sequence[Row]) -> list[str]:
+    """Commands that translate with the best model, serve it, and show the report.
+
+    Args:
+        scope: the task and the device.
+        rows: those of the summary.
+    """
+    commands = []
+    exported = [row for row in rows if (_model(scope, row) / DESCRIPTION).exists()]
+    if exported:
+        best = max(exported, key=lambda row: (row["within_budget"] is not False, row["bleu"]))
+        model = shlex.quote(str(_model(scope, best)))
+        sentence = "".join(f" {shlex.quote(text)}" for text in _example(scope))
+        commands += [
+            f"{program('hat')} translate --model {model}{sentence}",
+            f"{program('hat')} serve --model {model}",
+        ]
+    page = scope.results.root / "report.html"
+    if page.exists():
+        opener = shutil.which("open" if sys.platform == "darwin" else "xdg-open")
+        commands.append(f"{Path(opener).name} {page}" if opener else f"{page}, in a browser")
+    else:
+        commands.append(f"{program('snakemake')} {page}")
+    return commands
+
+
+def _model(scope: DeviceScope, row: Row) -> Path:
+    return scope.of(row["budget"]).folder / "model"
+
+
+def _example(scope: DeviceScope) -> list[str]:
+    """A short sentence of the validation split; none where its text is not here."""
+    path = scope.data / "raw" / f"validation.{scope.task_settings.source_language}"
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8") as lines:
+        sentences = (line.strip() for line in lines)
+        short = (text for text in sentences if FEWEST_WORDS <= len(text.split()) <= MOST_WORDS)
+        return [text for text in [next(short, None)] if text is not None]
+
+
+def program(name: str) -> str:
+    """How the reader's shell calls a program that is installed beside this Python: by its name, or by its path."""
+    beside, found = Path(sys.executable).with_name(name), shutil.which(name)
+    if not beside.exists() or (found is not None and Path(found).samefile(beside)):
+        return name
+    here = Path.cwd()
+    return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))
