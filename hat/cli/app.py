@@ -14,7 +14,10 @@ from hat.cli.artifacts import artifacts
 from hat.cli.context import (
     USAGE,
     AsJson,
+    BudgetName,
     Budgets,
+    DeviceName,
+    TaskName,
     budget_scope,
     device_scope,
     results_of,
@@ -30,8 +33,9 @@ from hat.cli.published import fairseq, models
 from hat.cli.report import VERBS as REPORT_VERBS
 from hat.cli.search import search, search_front, search_objectives, search_random
 from hat.cli.serve import serve
+from hat.cli.verbs import Root, Verbs, family
 from hat.errors import InputError
-from hat.system.console import Verbs, print_figures, print_json, print_table, read_sentences
+from hat.system.console import print_figures, print_json, print_table, read_sentences
 from hat.system.machines import reports
 from hat.system.usage import noted
 
@@ -39,27 +43,26 @@ if TYPE_CHECKING:
     from hat.config.training import Training
     from hat.train.processes import TrainingResources
 
-app = typer.Typer(
-    cls=Verbs,
+app = Verbs(
+    cls=Root,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Machine translation for a given device within a given latency.",
+    help="Build translation models that meet a latency budget on a given device.",
 )
 
 
-def _family(name: str, text: str) -> typer.Typer:
-    family = typer.Typer(no_args_is_help=True, help=text)
-    app.add_typer(family, name=name)
-    return family
-
-
-data = _family("data", "Download and prepare the text of a task.")
-supertransformer = _family("supertransformer", "The weight-sharing network of a task.")
-latency = _family("latency", "Measure a device and predict its latencies.")
-subtransformer = _family("subtransformer", "The network found for a budget.")
-baseline = _family("baseline", "Networks that SubTransformers are compared with.")
+data = family("Download and prepare the text of a task.")
+supertransformer = family("Train the weight-sharing network of a task.")
+latency = family("Measure a device and predict latencies on it.")
+subtransformer = family("Train the network found for a budget.")
+baseline = family("Train networks to compare SubTransformers with.")
+app.add_typer(data, name="data")
+app.add_typer(supertransformer, name="supertransformer")
+app.add_typer(latency, name="latency")
+app.add_typer(subtransformer, name="subtransformer")
+app.add_typer(baseline, name="baseline")
 app.command("profile")(profile)
 app.command("search")(search)
 app.command("search-front")(search_front)
@@ -71,24 +74,20 @@ app.command("plan")(plan)
 app.command("cost")(cost)
 for _name, _verb in REPORT_VERBS.items():
     app.command(_name)(_verb)
-register_latency(latency)
 app.add_typer(convert, name="convert")
 app.add_typer(config, name="config")
 app.add_typer(models, name="models")
 app.add_typer(fairseq, name="fairseq")
 app.add_typer(artifacts, name="artifacts")
 
-TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
-DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
 Form = Annotated[
     str | None,
-    typer.Option("--form", help="Not what is deployed, but fp32, int8, int4, quantized-8bit or quantized-4bit."),
+    typer.Option("--form", help="Use a variant: fp32, int8, int4, quantized-8bit or quantized-4bit."),
 ]
-BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms or 3.5s.")]
 BaselineName = Annotated[str, typer.Argument(metavar="BASELINE", help="Name of a file in config/baselines.")]
-ModelName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms, or name of a baseline.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads, of all processes together.")]
-Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="GPUs, each for a process of its own.")]
+ModelName = Annotated[str, typer.Argument(metavar="BUDGET", help="Budget, such as 150ms, or name of a baseline.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Use this many CPU threads over all processes.")]
+Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="Use this many GPUs, one process each.")]
 
 
 def _version(wanted: bool) -> None:
@@ -106,15 +105,18 @@ def _options(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; repeatable.")
     ] = None,
     files: Annotated[
-        list[Path] | None, typer.Option("--configfile", metavar="FILE", help="Lay a file over config.yaml; repeatable.")
+        list[Path] | None,
+        typer.Option("--configfile", metavar="FILE", help="Apply a file over config.yaml; repeatable."),
     ] = None,
-    folder: Annotated[Path, typer.Option("--config-dir", help="Folder of config.yaml, tasks, ...")] = Path("config"),
-    results: Annotated[Path, typer.Option("--results", help="Folder of the artifacts.")] = Path("results"),
+    folder: Annotated[
+        Path, typer.Option("--config-dir", help="Read config.yaml, tasks/ and the rest from here.")
+    ] = Path("config"),
+    results: Annotated[Path, typer.Option("--results", help="Read and write artifacts here.")] = Path("results"),
     log: Annotated[
-        Path | None, typer.Option("--log", metavar="FILE", help="Write what is printed to this file too.")
+        Path | None, typer.Option("--log", metavar="FILE", help="Also write all output to this file.")
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     # Of several processes that train together the first reports.
@@ -135,7 +137,7 @@ def _show_file(path: Path, title: str, *, as_json: bool) -> None:
 
 @data.command("fetch")
 def _data_fetch(context: typer.Context, task: TaskName) -> None:
-    """Download what the task's text is made from."""
+    """Download the sources of the task's text."""
     from hat.data.stages import fetch_sources
 
     fetch_sources(task_scope(context, task))
@@ -143,7 +145,7 @@ def _data_fetch(context: typer.Context, task: TaskName) -> None:
 
 @data.command("extract")
 def _data_extract(context: typer.Context, task: TaskName, as_json: AsJson = False) -> None:
-    """Write the raw text of each split, and its counts and overlap."""
+    """Write the raw text of each split, with counts and overlap."""
     from hat.data.stages import extract_corpus
 
     extract_corpus(task_scope(context, task))
@@ -152,7 +154,7 @@ def _data_extract(context: typer.Context, task: TaskName, as_json: AsJson = Fals
 
 @data.command("tokenise")
 def _data_tokenise(context: typer.Context, task: TaskName) -> None:
-    """Tokenise, learn byte-pair codes on the training split, apply them."""
+    """Tokenise the text, learn BPE codes on the training split and apply them."""
     from hat.data.stages import tokenise_corpus
 
     tokenise_corpus(task_scope(context, task))
@@ -160,7 +162,7 @@ def _data_tokenise(context: typer.Context, task: TaskName) -> None:
 
 @data.command("binarise")
 def _data_binarise(context: typer.Context, task: TaskName, as_json: AsJson = False) -> None:
-    """Make the dictionary and the memory-mapped splits."""
+    """Build the dictionaries and the memory-mapped splits."""
     from hat.data.stages import binarise_corpus
 
     binarise_corpus(task_scope(context, task))
@@ -217,7 +219,7 @@ def _supertransformer_train(context: typer.Context, task: TaskName, threads: Thr
 
 @app.command("shortlist")
 def _shortlist(context: typer.Context, task: TaskName, as_json: AsJson = False) -> None:
-    """Choose the target tokens that translations are looked for among."""
+    """Build the task's lexical shortlist."""
     from hat.artifacts.files import read_json
     from hat.shortlist.sizes import size_table
     from hat.shortlist.stages import make_task_shortlist
@@ -228,7 +230,7 @@ def _shortlist(context: typer.Context, task: TaskName, as_json: AsJson = False) 
 
 @latency.command("choose")
 def _latency_choose(context: typer.Context, task: TaskName, device: DeviceName) -> None:
-    """Draw the Architectures that are measured."""
+    """Choose the Architectures to measure."""
     from hat.latency.stages import choose_architectures
 
     choose_architectures(device_scope(context, task, device))
@@ -239,12 +241,12 @@ def _latency_sample(
     context: typer.Context,
     task: TaskName,
     device: DeviceName,
-    shard: Annotated[int, typer.Option(help="Number of the shard, from 0.", min=0)] = 0,
+    shard: Annotated[int, typer.Option(help="Measure this shard, counted from 0.", min=0)] = 0,
     target_error: Annotated[
-        str | None, typer.Option(metavar="PERCENT", help="Stop at this held-out error of the predictor, such as 2%.")
+        str | None, typer.Option(metavar="PERCENT", help="Stop at this held-out error, such as 2%.")
     ] = None,
 ) -> None:
-    """Measure one shard of the Architectures on the device."""
+    """Measure one shard of the chosen Architectures on the device."""
     from hat.latency.stages import sample_shard
 
     sample_shard(device_scope(context, task, device), shard, target_error)
@@ -252,10 +254,13 @@ def _latency_sample(
 
 @latency.command("collect")
 def _latency_collect(context: typer.Context, task: TaskName, device: DeviceName) -> None:
-    """Put all shards into one dataset."""
+    """Merge all shards into one dataset."""
     from hat.latency.stages import collect_dataset
 
     collect_dataset(device_scope(context, task, device))
+
+
+register_latency(latency)
 
 
 @latency.command("measure")
@@ -267,7 +272,7 @@ def _latency_measure(
     form: Form = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the deployed model, or another form of it, on the device."""
+    """Measure the deployed model, or a variant of it, on the device."""
     from hat.latency.deployed import measure_model
 
     path = measure_model(budget_scope(context, task, device, budget), form)
@@ -276,19 +281,20 @@ def _latency_measure(
 
 @app.command("budgets")
 def _budgets(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
-    """Choose budgets from the predicted range."""
+    """Choose latency budgets from the predicted range."""
+    from hat.artifacts.files import read_json
+    from hat.latency.budgets import print_range
     from hat.latency.stages import choose_budgets
 
-    results = results_of(context)
-    choose_budgets(device_scope(context, task, device))
-    _show_file(results.budgets(task, device), f"Budgets of {task} on {device}", as_json=as_json)
+    content = read_json(choose_budgets(device_scope(context, task, device)))
+    print_json(content) if as_json else print_range(f"{task} on {device}", content["range"], content["budgets"])
 
 
 @subtransformer.command("translate")
 def _subtransformer_translate(
     context: typer.Context, task: TaskName, threads: Threads = None, gpus: Gpus = None
 ) -> None:
-    """Translate the training set with the task's teacher, to learn from its translations."""
+    """Translate the training set with the task's teacher."""
     _wait_passively()
     from hat.train.translated import translate_training
 
@@ -332,7 +338,7 @@ def _baseline_train(
 
 @app.command("export")
 def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, form: Form = None) -> None:
-    """Write the folder that is deployed, or another form of it."""
+    """Write the folder to deploy for a budget or baseline."""
     from hat.deploy.export import export_model
 
     export_model(budget_scope(context, task, device, budget), form)
@@ -340,7 +346,7 @@ def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: 
 
 @app.command("export-elastic")
 def _export_elastic(context: typer.Context, task: TaskName, device: DeviceName, budgets: Budgets = None) -> None:
-    """Write one folder with the networks of several budgets, which share the SuperTransformer's weights."""
+    """Write one folder that holds networks for several budgets."""
     from hat.deploy.export import export_elastic
 
     export_elastic(device_scope(context, task, device), budgets or [])
@@ -355,7 +361,7 @@ def _score(
     form: Form = None,
     as_json: AsJson = False,
 ) -> None:
-    """Translate the test split and score it."""
+    """Translate the test split and score the translations."""
     from hat.evaluate.stages import score
 
     path = score(budget_scope(context, task, device, budget), form)
@@ -364,15 +370,15 @@ def _score(
 
 @app.command("translate")
 def _translate(
-    model: Annotated[Path, typer.Option("--model", metavar="DIR", help="A deployed folder, .../model.")],
+    model: Annotated[Path, typer.Option("--model", metavar="DIR", help="Load this deployed folder, .../model.")],
     text: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Sentences; else standard input.")
+        list[str] | None, typer.Argument(metavar="TEXT", help="Sentences; standard input if omitted.")
     ] = None,
-    file: Annotated[Path | None, typer.Option("--file", help="Text file with a sentence a line.")] = None,
-    beam: Annotated[int | None, typer.Option(min=1, help="Beam size; the deployed one where not given.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Read sentences from this file, one a line.")] = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="Use this beam size instead of the deployed one.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Translate sentences: arguments, lines of a file, or lines of standard input."""
+    """Translate sentences with a deployed model."""
     from hat.deploy.translator import Translator
 
     if text and file:

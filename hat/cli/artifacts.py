@@ -5,15 +5,16 @@ from typing import Annotated
 import typer
 
 from hat.cli.context import AsJson, results_of
+from hat.cli.verbs import family
 from hat.errors import InputError
 from hat.system.console import print_json, print_table
 
-artifacts = typer.Typer(no_args_is_help=True, help="What the files below results/ hold, and whether they do.")
+artifacts = family("Describe and validate files under results/.")
 
 
 @artifacts.command("list")
 def _list(as_json: AsJson = False) -> None:
-    """Show every kind of JSON artifact, and where it stands."""
+    """List all kinds of JSON artifacts and their paths."""
     from hat.schemas.catalogue import ARTIFACTS
 
     if as_json:
@@ -24,9 +25,9 @@ def _list(as_json: AsJson = False) -> None:
 
 @artifacts.command("schema")
 def _schema(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `hat artifacts list` shows it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Artifact, as listed by `hat artifacts list`.")],
 ) -> None:
-    """Print the JSON schema of an artifact; of JSON lines, that of a row."""
+    """Print the JSON schema of an artifact, or of a row of JSON lines."""
     from hat.schemas.catalogue import artifact
 
     print_json(artifact(name).schema())
@@ -34,7 +35,7 @@ def _schema(
 
 @artifacts.command("check")
 def _check(context: typer.Context) -> None:
-    """Compare all JSON artifacts below results/ with their schemas."""
+    """Validate all JSON artifacts under results/."""
     from hat.schemas.catalogue import check
 
     root = results_of(context).root

@@ -18,8 +18,11 @@ USAGE = "hat.usage"
 # Where the configuration is kept, once it is read.
 SETTINGS = "hat.settings"
 Budgets = Annotated[
-    list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that the workflow made by default.")
+    list[str] | None, typer.Argument(metavar="BUDGET", help="Budgets; those the workflow chose if omitted.")
 ]
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
+DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
+BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency budget, such as 150ms or 3.5s.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

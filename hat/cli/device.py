@@ -4,17 +4,16 @@ from typing import Annotated
 
 import typer
 
-from hat.cli.context import AsJson, settings_of
+from hat.cli.context import AsJson, DeviceName, settings_of
+from hat.cli.verbs import family
 from hat.system.console import print_figures, print_json, print_table
 
-device = typer.Typer(no_args_is_help=True, help="Set up and check what latency is measured on.")
-
-Name = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
+device = family("Set up and check devices.")
 
 
 @device.command("list")
 def _list(context: typer.Context, as_json: AsJson = False) -> None:
-    """Say which devices are configured, and how each is measured."""
+    """List the configured devices and how each is measured."""
     from hat.device.check import device_rows
 
     rows = device_rows(settings_of(context))
@@ -27,21 +26,21 @@ def _list(context: typer.Context, as_json: AsJson = False) -> None:
 @device.command("setup")
 def _setup(
     context: typer.Context,
-    name: Name,
+    name: DeviceName,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Send all packages from here; the device reaches no package index.")
+        bool, typer.Option("--offline", help="Send all packages from here; the device needs no package index.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put the pinned Runtime and this package on a device."""
+    """Install the pinned Runtime and this package on a device."""
     from hat.device.setup import setup_device
 
     print_figures(f"Device {name}", setup_device(settings_of(context), name, offline=offline), as_json=as_json)
 
 
 @device.command("check")
-def _check(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
-    """Say what a device is, test its Runtime, and measure a reference latency."""
+def _check(context: typer.Context, name: DeviceName, as_json: AsJson = False) -> None:
+    """Describe a device, test its Runtime and measure a reference latency."""
     from hat.device.check import check_device
 
     print_figures(f"Device {name}", check_device(settings_of(context), name), as_json=as_json)

@@ -6,19 +6,22 @@ from typing import Annotated
 import typer
 
 from hat.cli.context import AsJson, results_of, settings_of
+from hat.cli.verbs import family
 from hat.system.console import print_figures, print_json, print_table
 
-convert = typer.Typer(no_args_is_help=True, help="Exchange networks with the research code.")
-config = typer.Typer(no_args_is_help=True, help="Check and describe the configuration.")
+convert = family("Convert networks to and from the research code's format.")
+config = family("Check and describe the configuration.")
 
 
 def profile(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Architecture: ours, an artifact, or published YAML.")],
-    length: Annotated[int, typer.Option(min=1, help="Source and target tokens that FLOPs are counted for.")] = 30,
-    task: Annotated[str | None, typer.Option(metavar="TASK", help="Task whose space and dictionaries count.")] = None,
-    vocabulary: Annotated[int | None, typer.Option(min=1, help="Tokens of either dictionary.")] = None,
-    qkv: Annotated[int | None, typer.Option(min=1, help="Width of queries, keys and values.")] = None,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Architecture file: JSON, an artifact, or published YAML.")
+    ],
+    length: Annotated[int, typer.Option(min=1, help="Count FLOPs for this many source and target tokens.")] = 30,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="Use this task's space and dictionaries.")] = None,
+    vocabulary: Annotated[int | None, typer.Option(min=1, help="Assume this many tokens in each dictionary.")] = None,
+    qkv: Annotated[int | None, typer.Option(min=1, help="Assume this width of queries, keys and values.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Count parameters, FLOPs and memory of an Architecture."""
@@ -44,11 +47,11 @@ def _convert_import(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint of the research code.")],
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for checkpoint.pt and config.json.")],
     architecture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Take this SubTransformer out of a SuperTransformer.")
+        Path | None, typer.Option(metavar="FILE", help="Extract this SubTransformer from a SuperTransformer.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a checkpoint of the research code into ours."""
+    """Convert a checkpoint of the research code to this project's format."""
     from hat.published.convert import import_checkpoint
     from hat.space.files import read_architecture
 
@@ -59,11 +62,13 @@ def _convert_import(
 @convert.command("export")
 def _convert_export(
     context: typer.Context,
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Our checkpoint.pt, or its folder.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="This project's checkpoint.pt, or its folder.")
+    ],
     out: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint to write.")],
     as_json: AsJson = False,
 ) -> None:
-    """Turn our checkpoint into one that the research code loads."""
+    """Convert a checkpoint to the research code's format."""
     from hat.published.convert import export_checkpoint
 
     print_figures(str(out), export_checkpoint(checkpoint, out, lambda: settings_of(context)), as_json=as_json)
@@ -71,10 +76,14 @@ def _convert_export(
 
 @convert.command("architecture")
 def _convert_architecture(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Architecture: ours, an artifact, or published YAML.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Name ending in .json for ours, .yml for published.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Architecture file: JSON, an artifact, or published YAML.")
+    ],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="File to write: .json for this project, .yml as published.")
+    ],
 ) -> None:
-    """Turn published YAML into our JSON, or the other way."""
+    """Convert an Architecture between published YAML and JSON."""
     from hat.space.files import read_architecture, write_architecture
 
     write_architecture(read_architecture(file), out)
@@ -90,7 +99,7 @@ def _config_check(context: typer.Context, as_json: AsJson = False) -> None:
 
 @config.command("default")
 def _config_default() -> None:
-    """Print config.yaml as it is by default, with comments."""
+    """Print the default config.yaml with comments."""
     from hat.config.documents import default_file
 
     print(default_file(), end="")
@@ -98,7 +107,7 @@ def _config_default() -> None:
 
 @config.command("schema")
 def _config_schema(
-    kind: Annotated[str, typer.Argument(help="config, task, space, device or baseline.")] = "config",
+    kind: Annotated[str, typer.Argument(help="Kind of file: config, task, space, device or baseline.")] = "config",
 ) -> None:
     """Print the JSON schema of a configuration file."""
     from hat.config.documents import schema
@@ -108,7 +117,7 @@ def _config_schema(
 
 @config.command("docs")
 def _config_docs(context: typer.Context) -> None:
-    """Write config.yaml's default, the schemas and the key tables anew from the models."""
+    """Regenerate the default config.yaml, the schemas and the key tables."""
     from hat.config.documents import write_all
 
     for path in write_all(context.obj[2]):

@@ -5,15 +5,12 @@ from typing import Annotated
 
 import typer
 
-from hat.cli.context import AsJson, device_scope, results_of
+from hat.cli.context import AsJson, DeviceName, TaskName, device_scope, results_of
 from hat.system.console import print_figures, print_json, print_table
-
-TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
-DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
 
 
 def fit(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
-    """Fit the predictor and write its errors on held-out samples."""
+    """Fit the predictor and report its held-out errors."""
     from hat.artifacts.files import read_json
     from hat.latency.stages import fit_predictor
 
@@ -24,11 +21,18 @@ def fit(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJ
 
 
 def possible(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
-    """Say what is possible: the fastest, the median and the slowest predicted Architecture."""
+    """Show the budgets that can be met, and the fastest and slowest Architecture."""
+    from hat.latency.budgets import print_range
     from hat.latency.stages import latency_range
+    from hat.workflow.dependencies import wanted_budgets
 
-    figures = latency_range(device_scope(context, task, device))
-    print_figures(f"Predicted latency of {task} on {device}", figures, as_json=as_json)
+    scope = device_scope(context, task, device)
+    found = latency_range(scope)
+    if as_json:
+        print_json(found)
+        return
+    chosen = wanted_budgets(scope.settings, task, device, scope.budgets) if scope.budgets.exists() else []
+    print_range(f"{task} on {device}", found, chosen)
 
 
 def predict(
@@ -36,11 +40,11 @@ def predict(
     task: TaskName,
     device: DeviceName,
     architecture: Annotated[
-        str, typer.Argument(metavar="ARCHITECTURE", help="File (ours, an artifact, or published YAML), or JSON text.")
+        str, typer.Argument(metavar="ARCHITECTURE", help="File (JSON, an artifact, or published YAML), or JSON text.")
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Predict the latency of an Architecture, and what each part of it costs."""
+    """Predict an Architecture's latency, component by component."""
     from hat.latency.predictor.whatif import architecture_argument, predict_architecture
 
     chosen = architecture_argument(architecture)
@@ -59,7 +63,7 @@ def predict(
 
 
 def figure(context: typer.Context, task: TaskName, device: DeviceName) -> None:
-    """Draw predicted against measured latency and the learning curve, beside the predictor."""
+    """Plot predicted against measured latency, and the learning curve."""
     from hat.report.predictor import draw_accuracy
 
     for path in draw_accuracy(device_scope(context, task, device)):

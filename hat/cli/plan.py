@@ -11,11 +11,12 @@ from hat.system.console import print_json
 def plan(
     context: typer.Context,
     targets: Annotated[
-        list[str] | None, typer.Argument(metavar="[TARGET]...", help="As for snakemake; the default target by default.")
+        list[str] | None,
+        typer.Argument(metavar="TARGET", help="Snakemake targets; the default target if omitted."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the jobs that Snakemake would run, and estimates of their GPU hours, CPU hours and storage."""
+    """Estimate time, storage and price of Snakemake targets."""
     import json
     import os
 
@@ -34,7 +35,7 @@ def plan(
 
 
 def cost(context: typer.Context, as_json: AsJson = False) -> None:
-    """Estimate energy, carbon and price of all searches, and write them to results/tables/cost."""
+    """Estimate energy, carbon and price of all searches."""
     from hat.report.cost import print_cost, write_cost
 
     content = write_cost(settings_of(context), results_of(context))

@@ -5,16 +5,19 @@ from typing import Annotated
 
 import typer
 
-from hat.cli.context import AsJson, results_of, settings_of, task_scope
+from hat.cli.context import AsJson, TaskName, results_of, settings_of, task_scope
+from hat.cli.verbs import family
 from hat.system.console import print_figures, print_json, print_table
 
-models = typer.Typer(no_args_is_help=True, help="The networks that were published with the paper.")
-fairseq = typer.Typer(no_args_is_help=True, help="Exchange data and networks with fairseq itself.")
+models = family("Use the networks published with the paper.")
+fairseq = family("Exchange data and networks with fairseq.")
 
-ModelName = Annotated[str, typer.Argument(metavar="NAME", help="As `hat models list` shows it.")]
+ModelName = Annotated[str, typer.Argument(metavar="NAME", help="Network, as listed by `hat models list`.")]
 
 
-DeviceName = Annotated[str | None, typer.Argument(metavar="[DEVICE]", help="That of the default target by default.")]
+DeviceName = Annotated[
+    str | None, typer.Argument(metavar="DEVICE", help="Device; that of the default target if omitted.")
+]
 
 
 def _device(context: typer.Context, device: str | None) -> str:
@@ -23,7 +26,7 @@ def _device(context: typer.Context, device: str | None) -> str:
 
 @models.command("list")
 def _models_list(as_json: AsJson = False) -> None:
-    """Show what was published: task, hardware, latency, scores."""
+    """List the published networks with hardware, latency and scores."""
     from hat.published.catalogue import catalogue
 
     entries = list(catalogue().values())
@@ -40,17 +43,15 @@ def _models_list(as_json: AsJson = False) -> None:
 
 @models.command("get")
 def _models_get(context: typer.Context, name: ModelName, as_json: AsJson = False) -> None:
-    """Download a network and turn it into ours, in results/published/NAME."""
+    """Download a network to results/published/NAME and convert it."""
     from hat.published.stages import get
 
     print_figures(name, get(results_of(context), name), as_json=as_json)
 
 
 @models.command("data")
-def _models_data(
-    context: typer.Context, task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
-) -> None:
-    """Unpack the splits of a task that were published with the networks, in results/published/data/TASK."""
+def _models_data(context: typer.Context, task: TaskName) -> None:
+    """Unpack a task's published splits to results/published/data/TASK."""
     from hat.published.stages import make_data
 
     print(make_data(task_scope(context, task)))
@@ -58,7 +59,7 @@ def _models_data(
 
 @models.command("export")
 def _models_export(context: typer.Context, name: ModelName, device: DeviceName = None) -> None:
-    """Write the folder that is deployed."""
+    """Write the folder to deploy."""
     from hat.published.stages import export
 
     print(export(settings_of(context), results_of(context), name, _device(context, device)))
@@ -68,7 +69,7 @@ def _models_export(context: typer.Context, name: ModelName, device: DeviceName =
 def _models_measure(
     context: typer.Context, name: ModelName, device: DeviceName = None, as_json: AsJson = False
 ) -> None:
-    """Measure the exported network on a device."""
+    """Measure an exported network on a device."""
     from hat.artifacts.files import read_json
     from hat.published.stages import measure
 
@@ -78,7 +79,7 @@ def _models_measure(
 
 @models.command("score")
 def _models_score(context: typer.Context, name: ModelName, device: DeviceName = None, as_json: AsJson = False) -> None:
-    """Translate the published test split with the exported network and score it."""
+    """Translate the published test split and score the translations."""
     from hat.artifacts.files import read_json
     from hat.published.stages import score_published
 
@@ -89,11 +90,11 @@ def _models_score(context: typer.Context, name: ModelName, device: DeviceName = 
 @fairseq.command("data")
 def _fairseq_data(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")],
+    task: TaskName,
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to fill.")],
     as_json: AsJson = False,
 ) -> None:
-    """Put the binarised splits of a task into a folder under fairseq's names."""
+    """Write a task's binarised splits under fairseq's names."""
     from hat.published.fairseq import write_data
 
     names = write_data(task_scope(context, task), out)
@@ -107,7 +108,7 @@ def _fairseq_export(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint to write.")],
     as_json: AsJson = False,
 ) -> None:
-    """Turn a SubTransformer into a checkpoint that fairseq loads with hat/fairseq_plugin."""
+    """Convert a SubTransformer for fairseq with hat/fairseq_plugin."""
     from hat.published.fairseq import write_checkpoint
 
     print_figures(str(out), write_checkpoint(folder, out, settings_of(context)), as_json=as_json)
@@ -116,12 +117,12 @@ def _fairseq_export(
 @fairseq.command("import")
 def _fairseq_import(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Checkpoint that fairseq trained with hat/fairseq_plugin.")
+        Path, typer.Argument(metavar="FILE", help="Checkpoint trained by fairseq with hat/fairseq_plugin.")
     ],
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for checkpoint.pt and config.json.")],
     as_json: AsJson = False,
 ) -> None:
-    """Turn a SubTransformer that fairseq trained into ours."""
+    """Convert a SubTransformer that fairseq trained to this project's format."""
     from hat.published.fairseq import read_checkpoint
 
     print_figures(str(out), read_checkpoint(file, out), as_json=as_json)

@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from hat.cli.context import AsJson, Budgets, device_scope, results_of, settings_of
+from hat.cli.context import AsJson, Budgets, DeviceName, TaskName, device_scope, results_of, settings_of
 from hat.errors import InputError
 from hat.system.console import print_json, print_table
 
-AnyTask = Annotated[str | None, typer.Argument(metavar="[TASK]", help="All that have artifacts by default.")]
-AnyDevice = Annotated[str | None, typer.Argument(metavar="[DEVICE]", help="All that have artifacts by default.")]
-Named = Annotated[list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Budgets or baselines.")]
+AnyTask = Annotated[str | None, typer.Argument(metavar="TASK", help="Task; all that have artifacts if omitted.")]
+AnyDevice = Annotated[
+    str | None, typer.Argument(metavar="DEVICE", help="Device; all that have artifacts if omitted.")
+]
+Named = Annotated[list[str] | None, typer.Argument(metavar="BUDGET", help="Budgets or baselines.")]
 YES = {True: "yes", False: "-", None: ""}
 
 
@@ -23,7 +25,7 @@ def figures(
     budgets: Budgets = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the figures of a task on a device, or all that there are artifacts for."""
+    """Draw one task's figures, or all whose inputs exist."""
     from hat.report.figures import draw_all, draw_figures
 
     settings, results = settings_of(context), results_of(context)
@@ -42,14 +44,16 @@ def figures(
 
 def table(
     context: typer.Context,
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="That of the default target by default.")] = None,
+    task: Annotated[
+        str | None, typer.Argument(metavar="TASK", help="Task; that of the default target if omitted.")
+    ] = None,
     device: Annotated[
-        str | None, typer.Argument(metavar="[DEVICE]", help="That of the default target by default.")
+        str | None, typer.Argument(metavar="DEVICE", help="Device; that of the default target if omitted.")
     ] = None,
     budgets: Budgets = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the summary of a task on a device, and write it to results/tables."""
+    """Print and write the summary of a task on a device."""
     from hat.report.summary_table import print_summary, write_summary
 
     settings = settings_of(context)
@@ -60,7 +64,7 @@ def table(
 
 
 def tables(context: typer.Context, as_json: AsJson = False) -> None:
-    """Write the tables over all tasks and devices to results/tables."""
+    """Write the tables over all tasks and devices."""
     from hat.report.overall_tables import write_tables
 
     written, lacking = write_tables(settings_of(context), results_of(context))
@@ -70,14 +74,15 @@ def tables(context: typer.Context, as_json: AsJson = False) -> None:
 
 def compression(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")],
-    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")],
+    task: TaskName,
+    device: DeviceName,
     budgets: Annotated[
-        list[str] | None, typer.Argument(metavar="[BUDGET]...", help="Those that have been scored in several forms.")
+        list[str] | None,
+        typer.Argument(metavar="BUDGET", help="Budgets; all scored in several variants if omitted."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print size and scores per precision against Transformer-Big, and write them to results/tables."""
+    """Compare size and score of each precision."""
     from hat.report.compression import print_compression, write_compression
 
     made = write_compression(device_scope(context, task, device), budgets or [])
@@ -86,9 +91,11 @@ def compression(
 
 def report(
     context: typer.Context,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="results/report.html where not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to this file instead of results/report.html.")
+    ] = None,
 ) -> None:
-    """Write one page with everything that was found, to be opened from disk."""
+    """Write all results to one HTML page that opens from disk."""
     from hat.report.page import write_page
 
     results = results_of(context)
@@ -102,7 +109,7 @@ def status(
     budgets: Named = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what exists; of named budgets each artifact, and what is stale."""
+    """Show which artifacts exist and which are out of date."""
     from hat.report.status import detail, overview
 
     settings, results = settings_of(context), results_of(context)
@@ -134,15 +141,15 @@ def status(
 def explain(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(metavar="ARCHITECTURE", help="Architecture: ours, an artifact, or published YAML.")
+        Path, typer.Argument(metavar="ARCHITECTURE", help="Architecture file: JSON, an artifact, or published YAML.")
     ],
-    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")],
+    device: DeviceName,
     task: Annotated[
-        str | None, typer.Option(metavar="TASK", help="Whose predictor; that of the file's folder by default.")
+        str | None, typer.Option(metavar="TASK", help="Use this task's predictor; inferred from the folder if omitted.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell where the time of an Architecture goes on a device."""
+    """Show where an Architecture spends its time on a device."""
     from hat.report.explain import explain as explained
 
     found = explained(settings_of(context), results_of(context), file, device, task)

@@ -4,18 +4,14 @@ from typing import Annotated
 
 import typer
 
-from hat.cli.context import AsJson, budget_scope, device_scope, task_scope
+from hat.cli.context import AsJson, BudgetName, DeviceName, TaskName, budget_scope, device_scope, task_scope
 from hat.system.console import print_figures
-
-TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of a file in config/tasks.")]
-DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of a file in config/devices.")]
-BudgetName = Annotated[str, typer.Argument(metavar="BUDGET", help="Latency, such as 150ms or 3.5s.")]
 
 
 def search(
     context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
 ) -> None:
-    """Find the best Architecture that meets the budget on the device."""
+    """Find the best Architecture within a budget."""
     from hat.artifacts.files import read_json
     from hat.search.stages import search as run
 
@@ -26,7 +22,7 @@ def search(
 def search_random(
     context: typer.Context, task: TaskName, device: DeviceName, budget: BudgetName, as_json: AsJson = False
 ) -> None:
-    """Draw at random as many Architectures as the search of a budget evaluated, to compare it with."""
+    """Draw random Architectures as a baseline for a search."""
     from hat.search.objective import named_value
     from hat.search.random_stage import random_search
     from hat.search.tables import read_candidates
@@ -52,10 +48,10 @@ def search_front(context: typer.Context, task: TaskName, device: DeviceName, as_
 def search_objectives(
     context: typer.Context,
     task: TaskName,
-    count: Annotated[int, typer.Option(help="Architectures that are compared.")] = 30,
+    count: Annotated[int, typer.Option(help="Compare this many Architectures.")] = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Say how well validation loss ranks Architectures as BLEU does, both with inherited weights."""
+    """Report how well validation loss predicts BLEU."""
     from hat.artifacts.files import read_json
     from hat.search.compare_objectives import compare_objectives
 

@@ -23,6 +23,8 @@ from hat.space.kinds import AnyArchitecture, describe, described
 from hat.space.shape import Shape
 
 DESCRIPTION = "model.json"
+# How many folders an error suggests at most.
+NEARBY = 5
 NETWORK = "network"
 
 
@@ -37,6 +39,12 @@ class Side:
 
     codec: TextCodec
     dictionary: Dictionary
+
+
+def _nearby(folder: Path) -> list[str]:
+    """Deployed folders that somebody who named another folder, or a file of one, may have meant."""
+    around = [folder.parent, folder / "model", *sorted(folder.glob("*/model"))[:NEARBY]]
+    return [str(path) for path in around if (path / DESCRIPTION).exists()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +86,8 @@ class DeployedFolder:
         """
         folder = Path(folder)
         path = folder / DESCRIPTION
+        if not path.exists() and (meant := _nearby(folder)):
+            raise InputError(f"{folder}: not a deployed folder, which holds {DESCRIPTION}; use {' or '.join(meant)}")
         values = read_json(path)
         architecture = described(values, str(path))
         try:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from hat.latency.predictor.predictor import LatencyPredictor
 from hat.space.architecture import Architecture
 from hat.space.moves import extreme
 from hat.space.search_space import SearchSpace
+from hat.system.console import print_table
 
 # Where budgets lie between the fastest and the slowest Architecture.
 LOWEST, HIGHEST = 0.15, 0.9
@@ -55,6 +57,33 @@ def predicted_range(space: SearchSpace, predictor: LatencyPredictor, *, count: i
         "sampled": len(drawn),
         "estimate": True,
     }
+
+
+def print_range(title: str, found: Mapping[str, Any], chosen: Sequence[str]) -> None:
+    """Print which budgets can be met, then the Architectures at the ends and in the middle of the range.
+
+    Args:
+        title: of the task and device.
+        found: as :func:`predicted_range` returns it.
+        chosen: budgets that the workflow makes; none where it has not chosen any.
+    """
+    smallest, largest = found["safe_budgets_ms"]
+    rows = [
+        ["smallest budget that can be met", f"{smallest:.4g} ms"],
+        ["budget that even the slowest meets", f"{largest:.4g} ms"],
+        ["chosen budgets", ", ".join(chosen) or "none yet; `hat budgets` chooses them"],
+    ]
+    print_table(f"Budgets of {title}, by predicted latency", ("", ""), rows)
+    names = ("fastest", "median", "slowest")
+    entries = [found[name] for name in names]
+    shown = {
+        "predicted, ms": [f"{entry['predicted_latency_ms']:.4g}" for entry in entries],
+        "upper bound, ms": [f"{entry['upper_bound_ms']:.4g}" for entry in entries],
+    }
+    for dimension in entries[0]["architecture"]:
+        values = (entry["architecture"][dimension] for entry in entries)
+        shown[dimension] = [", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values]
+    print_table(f"Architectures, of {found['sampled']:,} drawn", ("", *names), [[name, *shown[name]] for name in shown])
 
 
 def _entry(predictor: LatencyPredictor, architecture: Architecture) -> dict[str, Any]:

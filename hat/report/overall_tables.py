@@ -201,9 +201,9 @@ TABLES: Mapping[str, Table] = {
             "USD": shown("price_usd", 2),
         },
         legend="Brackets: 95 % intervals, of the median latency and of BLEU by bootstrap. Parameters: all of the"
-        " deployed network, and those without embeddings and output projection. FLOPs are without the output projection, of a"
-        " sentence at the task's measured length. Published rows were not measured here. Carbon and price are estimates"
-        f" of the model's own training, from {COST} if it exists; the search is in that table.",
+        " deployed network, and those without embeddings and output projection. FLOPs are without the output"
+        " projection, of a sentence at the task's measured length. Published rows were not measured here. Carbon and"
+        f" price are estimates of the model's own training, from {COST} if it exists; the search is in that table.",
         rows=_main,
         target="results/TASK/DEVICE/BUDGET/bleu.txt",
     ),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hat.data.text.special_tokens import SPECIALS
 from hat.runtime.shortlist import Shortlist
 from hat.shortlist.lexicon import Lexicon
+from hat.system.durations import duration
 
 # Sizes that lack more than this of the references, and of the translations made with the whole vocabulary, are not
 # worth translating with. References alone ask for more than a network says, translations for what it should not.
@@ -196,15 +197,15 @@ def size_table(content: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         "of references",
         "of translations",
         "BLEU",
-        "seconds",
+        "time",
     ]
     whole = content["whole_vocabulary"]
     rows = [["all", "all", str(content["vocabulary"]), str(content["vocabulary"]), "100.00 %", "100.00 %"]]
-    rows[0] += [f"{whole['bleu']:.2f}", f"{whole['seconds']:.0f}", ""]
+    rows[0] += [f"{whole['bleu']:.2f}", duration(whole["seconds"]), ""]
     for size in content["sizes"]:
         row = [str(size["frequent"]), str(size["translations"]), f"{size['mean_candidates']:.0f}"]
         row += [str(size["max_candidates"])]
         row += [f"{100 * size[f'{name}_coverage']:.2f} %" for name in ("reference", "translation")]
-        row += ["-", "-"] if size["bleu"] is None else [f"{size['bleu']:.2f}", f"{size['seconds']:.0f}"]
+        row += ["-", "-"] if size["bleu"] is None else [f"{size['bleu']:.2f}", duration(size["seconds"])]
         rows.append([*row, size["verdict"]])
     return [*header, ""], rows

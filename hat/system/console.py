@@ -81,7 +81,7 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-class Verbs(TyperGroup):
+class ErrorSentences(TyperGroup):
     """Ends with one sentence and an exit code where a user, a disk or a device is at fault."""
 
     def invoke(self, ctx: Any) -> Any:

@@ -21,6 +21,7 @@ from hat.errors import HatError, InputError
 from hat.space.profile import PUBLISHED_SHAPE, Profile
 from hat.space.search_space import SearchSpace
 from hat.system.console import print_table
+from hat.system.durations import duration
 
 # Files that are written last and stand for their folder.
 STAND_FOR_FOLDER = frozenset(Path(name).name for kind in KINDS if kind.whole for name in kind.names)
@@ -279,19 +280,25 @@ def print_plan(content: dict[str, Any]) -> None:
             one["rule"],
             str(one["jobs"]),
             # Of a rule of which nothing is known there is no 0 to show.
-            *(f"{one[name]:,.2f}" if one["sources"] else "-" for name in ("gpu_hours", "cpu_hours", "storage_gb")),
+            *(_amounts(one) if one["sources"] else ("-", "-", "-")),
             "; ".join(one["sources"]) + (f" ({one['unknown']} not known)" if one["unknown"] else ""),
         ]
         for one in content["rules"]
     ]
     total = content["total"]
-    known = [f"{total[name]:,.2f}" for name in ("gpu_hours", "cpu_hours", "storage_gb")]
-    rows.append(["in all", str(total["jobs"]), *known, ""])
-    header = ("rule", "jobs", "GPU hours", "CPU hours", "storage, GB", "estimated from")
-    print_table("Planned jobs; hours and storage are estimates", header, rows)
+    rows.append(["in all", str(total["jobs"]), *_amounts(total), ""])
+    header = ("rule", "jobs", "GPU time", "CPU time", "storage", "estimated from")
+    print_table("Planned jobs; times and storage are estimates", header, rows)
     print(
         f"Estimated price: {total['price_usd']:,.2f} USD, and {total['storage_usd_per_month']:,.2f} USD a month stored"
         f" ({content['prices']})."
     )
     if total["unknown"]:
         print(f"Of {total['unknown']} jobs nothing is known yet; what they take is not in the sums.")
+
+
+def _amounts(one: Mapping[str, Any]) -> list[str]:
+    """GPU time, CPU time and storage of a rule, or of all."""
+    megabytes = 1000 * one["storage_gb"]
+    stored = f"{megabytes:,.1f} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
+    return [*(duration(3600 * one[name]) for name in ("gpu_hours", "cpu_hours")), stored]

@@ -1,13 +1,16 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import hat
 from hat.cli.app import app
+from hat.cli.verbs import PANELS
 from hat.deploy.translator import Translator
 from hat.errors import HatError, InputError
 
@@ -89,6 +92,53 @@ def test_every_verb_has_help(verb):
     result = run(*verb.split(), "--help")
     assert result.exit_code == 0
     assert "Usage" in result.output
+
+
+def commands(group=None, words=()):
+    """Every verb with the words that call it, families too."""
+    group = group or get_command(app)
+    context = group.make_context("hat", [], resilient_parsing=True)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield command, (*words, name)
+        if hasattr(command, "list_commands"):
+            yield from commands(command, (*words, name))
+
+
+def test_help_shows_every_verb_once_in_panels_and_in_the_order_of_use(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("--help").output.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("╭─")] == ["Options", *PANELS]
+    order = [name for names in PANELS.values() for name in names]
+    assert sorted(order) == sorted(words[0] for _, words in commands() if len(words) == 1)
+    shown = lines[next(number for number, line in enumerate(lines) if "Pipeline" in line) :]
+    # A line for each: the text fits.
+    assert [line.split()[1] for line in shown if line.startswith("│")] == order
+    for earlier, later in pairwise(("data", "supertransformer", "shortlist", "latency", "budgets", "search", "export")):
+        assert order.index(earlier) < order.index(later)
+
+
+def test_flags_take_no_value_and_help_shows_none():
+    flags = 0
+    for command, words in commands():
+        context = command.make_context("hat", [], resilient_parsing=True)
+        for parameter in command.get_params(context):
+            if isinstance(parameter.default, bool) or parameter.name == "help":
+                assert parameter.is_flag, (words, parameter.name)
+                flags += 1
+        assert "<bool>" not in run(*words, "--help").output
+    assert flags > 80
+
+
+def test_help_texts_start_with_a_capital_and_end_as_a_sentence():
+    for command, words in commands():
+        context = command.make_context("hat", [], resilient_parsing=True)
+        texts = [command.help, *(parameter.help for parameter in command.get_params(context))]
+        for text in texts:
+            assert text and text[0].isupper() | (text[:10] == "config.yaml"), (words, text)
+            assert text.endswith("."), (words, text)
+            assert "\n" not in text.strip(), (words, text)
+            assert len(text) <= 80, (words, text)
 
 
 def test_sound_configuration():

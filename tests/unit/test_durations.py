@@ -15,8 +15,9 @@ from hat.system.durations import duration
         (162, "2 min 42 s"),
         (3599.7, "1 h"),
         (3720, "1 h 2 min"),
-        (86_390, "1 d"),
-        (86_400 * 3 + 3600 * 4.4, "3 d 4 h"),
+        (86_390, "24 h"),
+        (3600 * 76.4, "76 h"),
+        (3600 * 2_192_960, "2,192,960 h"),
     ],
 )
 def test_durations_are_read_by_people(seconds, text):
