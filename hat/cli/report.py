@@ -11,9 +11,7 @@ from hat.errors import InputError
 from hat.system.console import print_json, print_table
 
 AnyTask = Annotated[str | None, typer.Argument(metavar="TASK", help="Task; all that have artifacts if omitted.")]
-AnyDevice = Annotated[
-    str | None, typer.Argument(metavar="DEVICE", help="Device; all that have artifacts if omitted.")
-]
+AnyDevice = Annotated[str | None, typer.Argument(metavar="DEVICE", help="Device; all that have artifacts if omitted.")]
 Named = Annotated[list[str] | None, typer.Argument(metavar="BUDGET", help="Budgets or baselines.")]
 YES = {True: "yes", False: "-", None: ""}
 

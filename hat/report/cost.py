@@ -10,11 +10,10 @@ from hat.artifacts.layout import Results
 from hat.config.cost import Cost
 from hat.config.settings import BUDGET, Settings
 from hat.errors import InputError
-from hat.report.document import NONE, Columns, cells, markdown, write_document
+from hat.report.document import NONE, Columns, cells, markdown, time, write_document
 from hat.report.energy import carbon_kg_per_kwh, energy
 from hat.report.summary import Row
 from hat.system.console import print_table
-from hat.system.durations import duration
 
 KG_PER_LB = 0.45359237
 # Strubell, Ganesh and McCallum, ACL 2019 (arXiv 1906.02243), Table 3, "NAS": 8 P100 for 274,120 hours, 626,155 lbs.
@@ -50,8 +49,8 @@ COLUMNS: Columns = {
     "device": lambda row: row["device"] or NONE,
     "method": lambda row: row["method"],
     "kind": lambda row: row["kind"],
-    "GPU time": lambda row: NONE if row["gpu_hours"] is None else duration(3600 * row["gpu_hours"]),
-    "CPU time": lambda row: NONE if row["cpu_hours"] is None else duration(3600 * row["cpu_hours"]),
+    "GPU time": time("gpu_hours", seconds=3600),
+    "CPU time": time("cpu_hours", seconds=3600),
     "kWh": lambda row: _shown(row["energy_kwh"]),
     "kg CO2e": lambda row: _shown(row["carbon_kg"]),
     "USD": lambda row: _shown(row["price_usd"]),

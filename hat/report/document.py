@@ -6,6 +6,7 @@ from typing import Any
 
 from hat.artifacts.files import write_json, write_text
 from hat.report.summary import Row, to_csv
+from hat.system.durations import duration
 
 # Titles of columns, and what a row shows there.
 Columns = Mapping[str, Callable[[Row], str]]
@@ -18,6 +19,11 @@ OPTIONAL = {"energy, J": "energy_j"}
 def shown(name: str, digits: int) -> Callable[[Row], str]:
     """A number with so many digits behind the point, or a dash."""
     return lambda row: NONE if row.get(name) is None else f"{row[name]:.{digits}f}"
+
+
+def time(name: str, seconds: float = 1) -> Callable[[Row], str]:
+    """A duration in units of so many seconds, or a dash."""
+    return lambda row: NONE if row.get(name) is None else duration(seconds * row[name])
 
 
 def text(name: str) -> Callable[[Row], str]:

@@ -15,7 +15,7 @@ from hat.config.settings import Settings
 from hat.config.variants import FORMS
 from hat.data.significance import verdict
 from hat.deploy.folder import DESCRIPTION
-from hat.report.document import Columns, interval, markdown, shown, text, without_empty, write_document
+from hat.report.document import Columns, interval, markdown, shown, text, time, without_empty, write_document
 from hat.report.published import read_models
 from hat.report.rows import compared, known_architecture, places, rows_of, significance
 from hat.report.summary import Row
@@ -196,7 +196,7 @@ TABLES: Mapping[str, Table] = {
             "parameters, M": shown("params_m", 2),
             "without embeddings, M": shown("params_without_embeddings_m", 2),
             "FLOPs, G": shown("flops_g", 3),
-            "training, s": shown("training_s", 0),
+            "training": time("training_s"),
             "kg CO2e": shown("carbon_kg", 3),
             "USD": shown("price_usd", 2),
         },

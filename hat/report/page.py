@@ -36,7 +36,7 @@ NUMBERS = {
     "parameters, M": "params_m",
     "without embeddings, M": "params_without_embeddings_m",
     "FLOPs, G": "flops_g",
-    "training, s": "training_s",
+    "training": "training_s",
     "kg CO2e": "carbon_kg",
     "USD": "price_usd",
     "loss, inherited": "inherited_loss",

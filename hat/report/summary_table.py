@@ -15,6 +15,7 @@ from hat.report.document import (
     markdown,
     shown,
     text,
+    time,
     with_data,
     without_empty,
     write_document,
@@ -23,7 +24,6 @@ from hat.report.next_steps import next_steps
 from hat.report.rows import significance
 from hat.report.summary import Row, comparisons, gather
 from hat.system.console import print_table
-from hat.system.durations import duration
 
 COLUMNS: Columns = {
     "budget": text("budget"),
@@ -38,7 +38,7 @@ COLUMNS: Columns = {
     "untrained": shown("untrained_loss", 2),
     "unigram": shown("unigram_loss", 2),
     "parameters, M": shown("params_m", 2),
-    "training": lambda row: duration(row["training_s"]),
+    "training": time("training_s"),
 }
 LEGEND = (
     "Latency: median over the sentences of the deployed model on the device, in brackets its 95 % interval. Losses:"

@@ -15,6 +15,7 @@ from hat.config.scope import BudgetScope, DeviceScope
 from hat.config.settings import Settings, budget_ms
 from hat.errors import HatError, InputError
 from hat.latency import samples, stages
+from hat.latency.budgets import print_range
 from hat.latency.dataset import read_parquet
 from hat.latency.deployed import REPEATS, measure_model
 from hat.latency.predictor import whatif
@@ -334,6 +335,24 @@ def test_range_and_budgets(predicted: Settings, results: Results) -> None:
     least, most = found["safe_budgets_ms"]
     assert least == pytest.approx(predictor.bound.upper(predictor.regression, everything).min())
     assert latencies[0] <= least < budgets[0] < budgets[1] < budgets[2] < most
+
+
+def test_budgets_come_first_when_the_range_is_printed(
+    predicted: Settings, results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = stages.latency_range(DeviceScope(predicted, results, "toy", "here"), count=500)
+    print_range("toy on here", found, ["11ms", "20ms"])
+    lines = capsys.readouterr().out.splitlines()
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    least, most = found["safe_budgets_ms"]
+    assert rows[:5] == [
+        ["smallest budget that can be met", f"{least:.4g} ms"],
+        ["budget that even the slowest meets", f"{most:.4g} ms"],
+        ["chosen budgets", "11ms, 20ms"],
+        ["predicted, ms", *(f"{found[name]['predicted_latency_ms']:.4g}" for name in ("fastest", "median", "slowest"))],
+        ["upper bound, ms", *(f"{found[name]['upper_bound_ms']:.4g}" for name in ("fastest", "median", "slowest"))],
+    ]
+    assert "encoder_embed_dim" in [row[0] for row in rows]
 
 
 def test_deployed_model_is_measured(predicted: Settings, results: Results) -> None:

@@ -1,5 +1,7 @@
 import csv
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,10 @@ from hat.artifacts.layout import Results
 from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.errors import InputError
+from hat.report.next_steps import next_steps, program
+from hat.report.overall_tables import TABLES, make_tables
 from hat.report.summary import comparisons
-from hat.report.summary_table import write_summary
+from hat.report.summary_table import COLUMNS, write_summary
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +37,7 @@ def test_summary_of_everything_scored(settings, results):
     with open(f"{path}.csv", newline="") as stream:
         assert [row["bleu"] for row in csv.DictReader(stream)] == ["4.0", "5.0", "6.0"]
     assert json.loads(Path(f"{path}.json").read_text())["rows"] == summary["rows"]
-    assert "| 0.1s | 78.0 ± 1.0 | 79.0 | yes | 6.0 |" in Path(f"{path}.md").read_text()
+    assert "| 0.1s | 78.0 [77.5, 79.2] | 79.0 | yes | 6.0 |" in Path(f"{path}.md").read_text()
 
 
 def test_chosen_budgets_win_over_what_lies_there(settings, results):
@@ -78,10 +82,51 @@ def test_baselines_that_were_scored_are_shown(settings, results):
     assert [row["budget"] for row in summary["rows"]] == ["40ms", "60ms", "transformer-base"]
     assert summary["rows"][2]["training_s"] == 9.0
     assert (
-        "| transformer-base | 400.0 ± 4.0 | - | - | 9.0 | 20.0 | 4.50 | - | 8.50 |"
+        "| transformer-base | 400.0 | - | - | 9.0 | 20.0 | 4.50 | - | 8.50 |"
         in Path(f"{results.tables}/demo-local.md").read_text()
     )
     assert "Larger budgets are better by BLEU: yes (4.00, 5.00)." in summary["comparisons"]
+
+
+def test_console_and_report_give_one_name_one_meaning(settings, results):
+    """Parameters, latencies and their intervals of the summary and of the main table."""
+    summary = write_summary(DeviceScope(settings, results, "demo", "local"), ["40ms"])["rows"][0]
+    row = make_tables(settings, results)["main"][0]
+    assert row["model"] == summary["budget"]
+    main = TABLES["main"].columns
+    for title in set(COLUMNS) & set(main) - {"energy, J"}:
+        shown = main[title](row)
+        assert COLUMNS[title](summary) == (shown.partition(" [")[0] if title == "BLEU" else shown), title
+    assert {"latency, ms", "BLEU", "chrF", "parameters, M", "training"} <= set(COLUMNS) & set(main)
+    assert main["parameters, M"](row) == f"{row['params_m']:.2f}"
+    assert main["without embeddings, M"](row) == f"{row['params_without_embeddings_m']:.2f}"
+
+
+def test_next_steps_name_what_was_made(settings, results, tmp_path, monkeypatch):
+    scope = DeviceScope(settings, results, "demo", "local")
+    rows = write_summary(scope, [])["rows"]
+    page = results.root / "report.html"
+    assert next_steps(scope, rows) == [f"{program('snakemake')} {page}"]
+    for budget in ("40ms", "60ms", "0.1s"):
+        model = results.model("demo", "local", budget)
+        model.mkdir()
+        (model / "model.json").write_text("{}")
+    (results.data("demo") / "raw/validation.en").write_text("Too short\nIn the beginning it's said\nOne more is here\n")
+    page.write_text("")
+    opener = tmp_path / "bin" / ("open" if sys.platform == "darwin" else "xdg-open")
+    opener.parent.mkdir()
+    opener.write_text("#!/bin/sh\n")
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", str(opener.parent))
+    # The best of those within their budgets.
+    rows[2]["within_budget"] = False
+    translate, serve, show = next_steps(scope, rows)
+    best = str(results.model("demo", "local", "60ms"))
+    assert shlex.split(translate)[1:] == ["translate", "--model", best, "In the beginning it's said"]
+    assert shlex.split(serve)[1:] == ["serve", "--model", best]
+    assert show == f"{opener.name} {page}"
+    opener.unlink()
+    assert next_steps(scope, rows)[-1] == f"{page}, in a browser"
 
 
 def test_differences_are_tested(settings, results):

@@ -167,4 +167,4 @@ def test_table_has_a_row_for_the_vocabulary_and_each_size():
     header, table = size_table(content)
     assert [len(row) for row in table] == [len(header)] * 3
     assert table[0][:3] == ["all", "all", "1000"]
-    assert table[2][-3:] == ["20.10", "1", "chosen"]
+    assert table[2][-3:] == ["20.10", "1 s", "chosen"]

@@ -36,6 +36,25 @@ def test_lines_keep_their_order_and_empty_ones_stay(folder):
     assert together == translator.translate(lines, batch_tokens=1)
 
 
+def test_the_deployed_folder_that_is_meant_is_named(tmp_path):
+    place = tmp_path / "results/demo/local"
+    models = [place / budget / "model" for budget in ("13ms", "20ms")]
+    for model in models:
+        model.parent.mkdir(parents=True)
+        write_model(model)
+    for named, meant in (
+        (place / "13ms", models[:1]),
+        (models[0] / "model.json", models[:1]),
+        (models[1] / "codes", models[1:]),
+        (place, models),
+    ):
+        suggested = " or ".join(map(str, meant))
+        with pytest.raises(InputError, match=f"^{named}: not a deployed folder, .*; use {suggested}$"):
+            Translator.from_folder(named)
+    with pytest.raises(InputError, match=r"nowhere/model\.json: no such file"):
+        Translator.from_folder(tmp_path / "nowhere")
+
+
 def test_the_beam_can_be_chosen(folder):
     assert Translator.from_folder(folder).decoding.beam == 3
     assert Translator.from_folder(folder, beam=1).decoding.beam == 1

@@ -1,5 +1,6 @@
 """The whole DAG on a made corpus, with real training, measuring, searching, scoring."""
 
+import itertools
 import json
 import os
 import re
@@ -89,11 +90,15 @@ def test_summary_is_printed(finished):
 
 
 def test_a_run_shows_a_line_for_each_stage_and_a_share_that_only_grows(finished):
-    stages, _, summary = finished.output.partition("smoke on local")
-    lines = stages.splitlines()
-    # Two of Snakemake's before the workflow is read, what is to run, a line for each stage.
-    shown = [re.fullmatch(r" *(\d+) %  +((?:\d[\d.]* (?:min|s|h) ?)+) (smoke.*)", line) for line in lines[3:]]
-    assert all(shown), stages
+    # Errors and progress go to standard error, which follows the summary here.
+    first = "Using workflow specific profile"
+    lines = (first + finished.output.partition(first)[2]).splitlines()
+    # Two of Snakemake's before the workflow is read, what is to run, a line for each stage, the end.
+    assert re.match(
+        r"\d+ stages to run, and about 11 more once budgets are chosen; their logs: results/logs/", lines[2]
+    )
+    shown = [re.fullmatch(r" *(\d+) %  +((?:\d[\d.]* (?:min|s|h) ?)+) (smoke.*)", line) for line in lines[3:-1]]
+    assert all(shown), lines
     shares = [int(match[1]) for match in shown]
     assert shares == sorted(shares)
     assert shares[0] < 20
@@ -101,13 +106,13 @@ def test_a_run_shows_a_line_for_each_stage_and_a_share_that_only_grows(finished)
     assert len(set(shares)) > 0.9 * len(shares)
     assert shown[-1][3] == "smoke, local: everything is made"
     assert sum("train the SubTransformer" in match[3] for match in shown) == 2
-    (log, *_) = re.findall(r"Snakemake's own log: (\S+)", summary)
+    log = re.fullmatch(r"Done, after .*; Snakemake's own log: (\S+)", lines[-1])[1]
     assert (finished.folder / log).read_text().count("Finished jobid") == len(shown)
 
 
 def test_the_commands_to_go_on_with_run(finished):
-    commands = [line.strip() for line in finished.output.partition("Go on with:\n")[2].splitlines() if line[:2] == "  "]
-    translate, serve, report = commands
+    after = finished.output.partition("Go on with:\n")[2].splitlines()
+    translate, serve, report = [line.strip() for line in itertools.takewhile(lambda line: line[:2] == "  ", after)]
     ran = subprocess.run(
         translate, shell=True, check=False, cwd=finished.folder, capture_output=True, text=True, timeout=600
     )
