@@ -154,7 +154,7 @@ def _data_extract(context: typer.Context, task: TaskName, as_json: AsJson = Fals
 
 @data.command("tokenise")
 def _data_tokenise(context: typer.Context, task: TaskName) -> None:
-    """Tokenise the text, learn BPE codes on the training split and apply them."""
+    """Tokenise the text, then learn and apply BPE codes."""
     from hat.data.stages import tokenise_corpus
 
     tokenise_corpus(task_scope(context, task))

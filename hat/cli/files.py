@@ -51,7 +51,7 @@ def _convert_import(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Convert a checkpoint of the research code to this project's format."""
+    """Convert a checkpoint of the research code."""
     from hat.published.convert import import_checkpoint
     from hat.space.files import read_architecture
 

@@ -21,7 +21,7 @@ def fit(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJ
 
 
 def possible(context: typer.Context, task: TaskName, device: DeviceName, as_json: AsJson = False) -> None:
-    """Show the budgets that can be met, and the fastest and slowest Architecture."""
+    """Show the budgets that can be met, from the predicted range."""
     from hat.latency.budgets import print_range
     from hat.latency.stages import latency_range
     from hat.workflow.dependencies import wanted_budgets

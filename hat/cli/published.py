@@ -122,7 +122,7 @@ def _fairseq_import(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for checkpoint.pt and config.json.")],
     as_json: AsJson = False,
 ) -> None:
-    """Convert a SubTransformer that fairseq trained to this project's format."""
+    """Convert a SubTransformer that fairseq trained."""
     from hat.published.fairseq import read_checkpoint
 
     print_figures(str(out), read_checkpoint(file, out), as_json=as_json)

@@ -118,6 +118,16 @@ def test_help_shows_every_verb_once_in_panels_and_in_the_order_of_use(monkeypatc
         assert order.index(earlier) < order.index(later)
 
 
+def test_each_verb_of_a_family_has_a_line_in_help(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    families = [(command, words) for command, words in commands() if hasattr(command, "list_commands")]
+    assert len(families) > 9
+    for family, words in families:
+        shown = run(*words, "--help").output.partition("─ Commands ─")[2].splitlines()
+        context = family.make_context("hat", [], resilient_parsing=True)
+        assert [line.split()[1] for line in shown if line.startswith("│")] == family.list_commands(context)
+
+
 def test_flags_take_no_value_and_help_shows_none():
     flags = 0
     for command, words in commands():
