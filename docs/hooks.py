@@ -106,8 +106,8 @@ def command_line():
                 lines.extend([f"## {name}", "", command.help or "", ""])
             else:
                 options(command, context)
-            for inner, one in command.commands.items():
-                describe(one, f"{name} {inner}")
+            for inner in command.list_commands(context):
+                describe(command.get_command(context, inner), f"{name} {inner}")
             return
         usage = " ".join(command.collect_usage_pieces(context))
         depth = "###" if name.count(" ") > 1 else "##"
