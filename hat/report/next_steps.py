@@ -45,13 +45,13 @@ def _model(scope: DeviceScope, row: Row) -> Path:
 
 
 def _example(scope: DeviceScope) -> list[str]:
-    """A short sentence of the validation split; none where its text is not here."""
+    """A short sentence of the validation split that is easy to quote; none where its text is not here."""
     path = scope.data / "raw" / f"validation.{scope.task_settings.source_language}"
     if not path.exists():
         return []
     with open(path, encoding="utf-8") as lines:
         sentences = (line.strip() for line in lines)
-        short = (text for text in sentences if FEWEST_WORDS <= len(text.split()) <= MOST_WORDS)
+        short = (text for text in sentences if FEWEST_WORDS <= len(text.split()) <= MOST_WORDS and "'" not in text)
         return [text for text in [next(short, None)] if text is not None]
 
 

@@ -111,7 +111,8 @@ def test_next_steps_name_what_was_made(settings, results, tmp_path, monkeypatch)
         model = results.model("demo", "local", budget)
         model.mkdir()
         (model / "model.json").write_text("{}")
-    (results.data("demo") / "raw/validation.en").write_text("Too short\nIn the beginning it's said\nOne more is here\n")
+    lines = ("Too short", "It's hard to quote this", "In the beginning it is said", "One more is here")
+    (results.data("demo") / "raw/validation.en").write_text("".join(f"{line}\n" for line in lines))
     page.write_text("")
     opener = tmp_path / "bin" / ("open" if sys.platform == "darwin" else "xdg-open")
     opener.parent.mkdir()
@@ -122,7 +123,7 @@ def test_next_steps_name_what_was_made(settings, results, tmp_path, monkeypatch)
     rows[2]["within_budget"] = False
     translate, serve, show = next_steps(scope, rows)
     best = str(results.model("demo", "local", "60ms"))
-    assert shlex.split(translate)[1:] == ["translate", "--model", best, "In the beginning it's said"]
+    assert shlex.split(translate)[1:] == ["translate", "--model", best, "In the beginning it is said"]
     assert shlex.split(serve)[1:] == ["serve", "--model", best]
     assert show == f"{opener.name} {page}"
     opener.unlink()
