@@ -1,4 +1,4 @@
-"""Is one system better than another, or is it chance? Paired bootstrap resampling over test sentences (Koehn, 2004)."""
+"""Whether systems differ in BLEU: paired bootstrap resampling over test sentences (Koehn, 2004)."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,10 @@ from typing import Any
 from hat.errors import InputError
 
 SAMPLES = 1000
-# Below this probability of chance a difference is called significant.
+# A difference with a p-value below this is called significant.
 ALPHA = 0.05
+# What a p-value is, for every table and schema that shows one.
+P_VALUE = "probability of a difference in BLEU at least this large if the two models were equally good"
 
 
 def compare(hypotheses: Mapping[str, Sequence[str]], references: Sequence[str], language: str) -> dict[str, Any]:
@@ -74,12 +76,21 @@ def compare(hypotheses: Mapping[str, Sequence[str]], references: Sequence[str], 
 
 
 def verdict(pair: Mapping[str, Any]) -> str:
-    """A comparison in words, such as ``60ms is 0.77 BLEU better than 40ms (p = 0.003)``."""
+    """Say in words how two systems compare.
+
+    Args:
+        pair: one of the ``pairs`` that :func:`compare` returns.
+
+    Returns:
+        Such as ``60ms is 0.77 BLEU better than 40ms (p = 0.003, paired bootstrap, 1,000 samples)``; of a difference
+        that is not significant neither system is called better.
+    """
     better, worse = pair["second"], pair["first"]
     if pair["difference"] == 0:
         return f"{better} and {worse} do not differ in BLEU"
     if pair["difference"] < 0:
         better, worse = worse, better
-    said = f"{better} is {abs(pair['difference']):.2f} BLEU better than {worse}"
-    chance = "" if pair["significant"] else ", which may be chance"
-    return f"{said}{chance} (p = {pair['p_value']:.3f}, paired bootstrap, {SAMPLES:,} samples)"
+    size, test = abs(pair["difference"]), f"p = {pair['p_value']:.3f}, paired bootstrap, {SAMPLES:,} samples"
+    if not pair["significant"]:
+        return f"{better} and {worse} do not differ significantly in BLEU (difference {size:.2f}, {test})"
+    return f"{better} is {size:.2f} BLEU better than {worse} ({test})"

@@ -8,6 +8,7 @@ from hat.artifacts.files import provenance, read_json
 from hat.artifacts.table import reserved
 from hat.config.scope import BudgetScope, DeviceScope, TaskScope
 from hat.config.variants import FORMS
+from hat.data.significance import P_VALUE
 from hat.data.task_shape import task_shape
 from hat.deploy.folder import DESCRIPTION, NETWORK
 from hat.errors import InputError
@@ -48,7 +49,7 @@ LEGEND = (
     " of other precisions their bits times all parameters. As published: bits times the parameters without embeddings"
     " and output projection, code books not counted. Times smaller: than {reference} in fp32, counted alike, with this"
     " task's dictionaries: {params:,} parameters, {inner:,} without embeddings. MB are millions of bytes."
-    " p: probability of such a difference in BLEU from the first of the same budget by chance (paired bootstrap)."
+    f" p: compared with the first row of the same budget, {P_VALUE} (paired bootstrap)."
 )
 
 

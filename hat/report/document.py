@@ -26,6 +26,19 @@ def time(name: str, seconds: float = 1) -> Callable[[Row], str]:
     return lambda row: NONE if row.get(name) is None else duration(seconds * row[name])
 
 
+def signed(name: str, digits: int) -> Callable[[Row], str]:
+    """A difference with its sign, unless it rounds to zero, or a dash."""
+
+    def cell(row: Row) -> str:
+        if row.get(name) is None:
+            return NONE
+        # Adding 0 takes the sign from a negative zero.
+        rounded = round(row[name], digits) + 0.0
+        return f"{rounded:+.{digits}f}" if rounded else f"{rounded:.{digits}f}"
+
+    return cell
+
+
 def text(name: str) -> Callable[[Row], str]:
     """A text, or a dash."""
     return lambda row: NONE if row.get(name) is None else str(row[name])

@@ -1,13 +1,14 @@
-"""Energy and carbon of what a stage used, estimated with codecarbon's tables; nothing is asked of the network.
+"""Energy and carbon of what a stage used, estimated offline with codecarbon's tables.
 
-The model is codecarbon's for single processes: a processor takes the share of its thermal design power that
-corresponds to the share of its threads that were busy, and at least a tenth. GPUs take what their driver counted.
-Memory, network and cooling are not in it. Carbon is the energy times the yearly mean of a country or region.
+The model is codecarbon's for single processes: a CPU draws the share of its thermal design power that corresponds to
+the share of its threads that were busy, and at least a tenth. GPUs draw what their driver counted. Memory, network and
+cooling are not included. Carbon is the energy times the yearly mean of a country or region.
 """
 
 import functools
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hat.config.cost import Cost
@@ -15,36 +16,64 @@ from hat.errors import HatError, InputError
 from hat.system.extras import needs_package
 
 IDLE = 0.1
-# Of a processor that codecarbon does not know: watts for each of its threads, which is what codecarbon takes, too.
+# Watts for each thread of a CPU that is not in the table; codecarbon's own default.
 WATTS_PER_THREAD = 4.0
 JOULES_PER_KWH = 3.6e6
 
 
 @functools.cache
 def _codecarbon() -> Any:
-    """The parts of codecarbon that are used.
+    """Import the parts of codecarbon that are used.
 
     Raises:
-        HatError: it is not installed.
+        HatError: codecarbon is not installed.
     """
     try:
-        from codecarbon.core import cpu, emissions, units
+        from codecarbon.core import emissions, units
         from codecarbon.external.geography import GeoMetadata
         from codecarbon.input import DataSource
     except ModuleNotFoundError as error:
         raise HatError(needs_package("estimating energy", error, "cost")) from None
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
-    return cpu, emissions, units, GeoMetadata, DataSource
+    return emissions, units, GeoMetadata, DataSource
+
+
+def _plain(processor: str) -> str:
+    """Lower-case the name of a CPU, without trademark, the word CPU and clock rate, which tables of names leave out."""
+    name = processor.replace("(R)", "").partition(" CPU @ ")[0].replace(" CPU", "")
+    return re.sub(r" @\s*\d+\.\d+GHz", "", name).lower()
+
+
+def _table_name(processor: str, names: Sequence[str]) -> str | None:
+    """Find a CPU in a table of names.
+
+    Args:
+        processor: its name, as the operating system gives it.
+        names: of the table.
+
+    Returns:
+        The same name, up to what :func:`_plain` removes; else the only one whose words are all in the CPU's name or
+        include all of its words; None if there is no such name or several.
+    """
+    for wanted in (processor.lower(), _plain(processor)):
+        for name in names:
+            if name.lower() == wanted:
+                return name
+
+    def words(text: str) -> set[str]:
+        return set(re.findall(r"[^\W_]+", text.lower()))
+
+    own = words(_plain(processor))
+    found = [name for name in names if (there := words(name)) and own and (there <= own or own <= there)]
+    return found[0] if len(found) == 1 else None
 
 
 @functools.cache
 def _processor_watts(processor: str, threads: int) -> tuple[float, str]:
-    """Thermal design power of a processor, and where it is from."""
-    cpu, _, _, _, sources = _codecarbon()
+    """Return the thermal design power of a CPU and its source."""
+    *_, sources = _codecarbon()
     table = sources().get_cpu_power_data()
-    # The look-up alone: made whole, the object would look at this machine's processor instead.
-    lookup = object.__new__(cpu.TDP)
-    name = lookup._get_matching_cpu(processor, table, greedy=False)
+    name = _table_name(processor, table["Name"].tolist())
     if name is None:
         return WATTS_PER_THREAD * threads, f"{WATTS_PER_THREAD:g} W a thread"
     return float(table[table["Name"] == name]["TDP"].iloc[0]), f"design power of {name}"
@@ -52,12 +81,12 @@ def _processor_watts(processor: str, threads: int) -> tuple[float, str]:
 
 @functools.cache
 def carbon_kg_per_kwh(country: str, region: str | None) -> float:
-    """Kilograms of CO2 equivalent of a kilowatt-hour, a yearly mean.
+    """Return kilograms of CO2 equivalent per kilowatt-hour, a yearly mean.
 
     Raises:
         InputError: codecarbon knows no such country or region.
     """
-    _, emissions, units, place, sources = _codecarbon()
+    emissions, units, place, sources = _codecarbon()
     known = sources().get_global_energy_mix_data()
     if country not in known:
         raise InputError(f"config/config.yaml, cost.country: {country!r} is unknown, expected an ISO 3166 alpha-3 code")
@@ -75,7 +104,7 @@ def carbon_kg_per_kwh(country: str, region: str | None) -> float:
 
 
 def energy(row: Mapping[str, Any], cost: Cost) -> tuple[float, str]:
-    """Kilowatt-hours of one row of :class:`hat.system.usage.Usage`, and how they were estimated."""
+    """Estimate the kilowatt-hours of one row of :class:`hat.system.usage.Usage`, and say how they were estimated."""
     threads = row["machine"]["cores"]
     if cost.processor_watts is None:
         watts, how = _processor_watts(row["machine"]["processor"], threads)

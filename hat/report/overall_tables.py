@@ -13,9 +13,9 @@ from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.config.variants import FORMS
-from hat.data.significance import verdict
+from hat.data.significance import ALPHA, P_VALUE, verdict
 from hat.deploy.folder import DESCRIPTION
-from hat.report.document import Columns, interval, markdown, shown, text, time, without_empty, write_document
+from hat.report.document import Columns, interval, markdown, shown, signed, text, time, without_empty, write_document
 from hat.report.published import read_models
 from hat.report.rows import compared, known_architecture, places, rows_of, significance
 from hat.report.summary import Row
@@ -222,15 +222,18 @@ TABLES: Mapping[str, Table] = {
         target="results/TASK/DEVICE/BUDGET/bleu.txt",
     ),
     "significance": Table(
-        title="Differences of BLEU",
+        title="Differences in BLEU",
         columns={
             "task": text("task"),
             "device": text("device"),
-            "comparison": text("verdict"),
-            "difference": shown("difference", 2),
+            "model": text("second"),
+            "compared with": text("first"),
+            "difference in BLEU": signed("difference", 2),
             "p": shown("p_value", 3),
+            "significant": lambda row: "yes" if row["significant"] else "no",
         },
-        legend="Paired bootstrap resampling of test sentences; p is the probability of such a difference by chance.",
+        legend="Paired bootstrap resampling of test sentences. Difference: BLEU of the model less that of the one it is"
+        f" compared with. p: {P_VALUE}. Significant: p is below {ALPHA}.",
         rows=_significance,
         target="results/TASK/DEVICE/BUDGET/bleu.txt",
     ),
@@ -241,11 +244,11 @@ TABLES: Mapping[str, Table] = {
             "weights": text("precision"),
             "folder, MB": shown("folder_mb", 2),
             "BLEU": shown("bleu", 2),
-            "change": shown("bleu_change", 2),
+            "change in BLEU": signed("bleu_change", 2),
             "p": shown("p_value", 3),
             "chrF": shown("chrf", 2),
         },
-        legend="p: probability of such a change by chance (paired bootstrap)."
+        legend=f"Change: against the first row of the same model. p: {P_VALUE} (paired bootstrap)."
         " Sizes against Transformer-Big: results/tables/TASK-DEVICE-compression.md.",
         rows=_quantisation,
         target="results/TASK/DEVICE/BUDGET/quantized-4bit/bleu.txt",

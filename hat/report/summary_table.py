@@ -82,7 +82,7 @@ def write_summary(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, Any]:
 
 
 def differences(rows: Sequence[Row], tested: dict[str, Any]) -> list[str]:
-    """Whether each model is better than the one before it, or by chance only."""
+    """Say of each model whether it is significantly better than the one before it."""
     pairs = {(pair["first"], pair["second"]): pair for pair in tested["pairs"]}
     names = [row["budget"] for row in rows]
     return [f"{verdict(pairs[pair])}." for pair in pairwise(names) if pair in pairs]

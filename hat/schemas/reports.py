@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from hat.data.significance import ALPHA, P_VALUE
 from hat.schemas.common import Count, Key, Made, Record, Share
 
 Cell = str | float | int | bool | None
@@ -46,8 +47,8 @@ class Pair(Record):
     first: str = Field(description="one model")
     second: str = Field(description="the other")
     difference: float = Field(description="BLEU of the second less that of the first")
-    p_value: Share = Field(description="probability of such a difference by chance")
-    significant: bool = Field(description="whether that is below 0.05")
+    p_value: Share = Field(description=f"{P_VALUE}, by paired bootstrap")
+    significant: bool = Field(description=f"whether the p-value is below {ALPHA}")
 
 
 class Significance(Record):

@@ -12,7 +12,7 @@ from hat.config.cost import Cost
 from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.report.cost import EVOLVED_LBS, HAT_TIMES_LESS, KG_PER_LB, write_cost
-from hat.report.energy import carbon_kg_per_kwh, energy
+from hat.report.energy import _table_name, carbon_kg_per_kwh, energy
 from hat.schemas.catalogue import artifact
 
 pytest.importorskip("codecarbon", reason="needs the package codecarbon; it is in the extra cost")
@@ -43,6 +43,23 @@ def test_a_processor_takes_its_share_of_the_design_power():
 def test_a_processor_that_is_not_known_is_said_to_be_estimated_otherwise():
     unknown = used(cpu_seconds=7200.0, machine={"processor": "no such thing", "cores": 2})
     assert energy(unknown, Cost()) == (pytest.approx(0.008), "4 W a thread")
+
+
+@pytest.mark.parametrize(
+    ("processor", "name"),
+    [
+        ("AMD EPYC 7763 64-Core Processor", "AMD EPYC 7763"),
+        ("Intel(R) Core(TM) i7-8650U CPU @ 1.90GHz", "Intel Core i7-8650U"),
+        ("intel xeon e5-2640 v4", "Intel Xeon E5-2640 v4"),
+        # Both generations are in the name.
+        ("Intel Xeon E5-2640 v3 v4", None),
+        ("Cortex-A72", None),
+        ("", None),
+    ],
+)
+def test_a_processor_is_found_by_the_name_that_the_system_gives(processor, name):
+    names = ["Intel Xeon E5-2640 v3", "Intel Xeon E5-2640 v4", "Intel Core i7-8650U", "AMD EPYC 7763", "AMD EPYC 7763P"]
+    assert _table_name(processor, names) == name
 
 
 def test_gpus_take_what_they_counted_and_else_what_is_configured():
