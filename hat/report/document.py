@@ -12,8 +12,8 @@ from hat.system.durations import duration
 Columns = Mapping[str, Callable[[Row], str]]
 # What a row has nothing to show for.
 NONE = "-"
-# Columns that are there only where there are data, and the key of these: few devices have a power meter.
-OPTIONAL = {"energy, J": "energy_j"}
+# Keys that rows have only if there are data: few devices have a power meter.
+OPTIONAL = ("energy_j",)
 
 
 def shown(name: str, digits: int) -> Callable[[Row], str]:
@@ -63,14 +63,13 @@ def cells(columns: Columns, rows: Sequence[Row]) -> list[list[str]]:
 
 
 def with_data(columns: Columns, rows: Sequence[Row]) -> Columns:
-    """Columns without those of ``OPTIONAL`` that no row has anything for."""
-    empty = {title for title, key in OPTIONAL.items() if all(row.get(key) is None for row in rows)}
-    return {title: cell for title, cell in columns.items() if title not in empty}
+    """Return the columns without those that are empty in every row."""
+    return {title: cell for title, cell in columns.items() if any(cell(row) != NONE for row in rows)}
 
 
 def without_empty(rows: Sequence[Row]) -> list[Row]:
-    """Rows without the keys of ``OPTIONAL`` that none of them has anything for."""
-    empty = {key for key in OPTIONAL.values() if all(row.get(key) is None for row in rows)}
+    """Return the rows without the keys of ``OPTIONAL`` that have a value in none of them."""
+    empty = {key for key in OPTIONAL if all(row.get(key) is None for row in rows)}
     return [{key: value for key, value in row.items() if key not in empty} for row in rows]
 
 

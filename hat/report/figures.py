@@ -1,4 +1,4 @@
-"""All figures, from artifacts only: those of a task on a device, those of several, those of published data alone."""
+"""All figures, from artifacts only: of a task on a device, of several devices, and of published data alone."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,7 +20,7 @@ from hat.report.drawings.training import training_of
 from hat.report.drawings.workflow import workflow_of
 from hat.report.published import LENGTH, latency_files, read_latencies, read_models
 from hat.report.rows import model_names, places, rows_of
-from hat.report.style import KINDS, Drawing, save, styled
+from hat.report.style import KINDS, Drawing, picture, save, styled
 from hat.space.architecture import Architecture
 from hat.workflow.snakemake import SNAKEFILE, rule_graph
 
@@ -32,22 +32,28 @@ REFERENCE = "transformer-base"
 
 
 class Gallery:
-    """Draws figures into a folder, notes what they lack, and writes an index of both.
+    """Draws figures into a folder, notes which artifacts are missing, and writes an index of both.
 
     Args:
         folder: of the figures.
+        with_pictures: keep each figure without title and caption, too, for a page that writes these itself.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, with_pictures: bool = False) -> None:
         self.folder = folder
+        self.with_pictures = with_pictures
+        # SVG files, by the figures' names.
+        self.pictures: dict[str, bytes] = {}
         self.drawn: list[dict[str, Any]] = []
         self.lacking: list[dict[str, str]] = []
 
     def add(self, name: str, draw: Callable[[], Drawing]) -> None:
-        """Draw a figure, or note the target that makes what it lacks."""
+        """Draw a figure, or note the target that makes what is missing."""
         try:
             with styled():
                 drawing = draw()
+                if self.with_pictures:
+                    self.pictures[name] = picture(drawing)
                 save(self.folder, drawing)
         except MissingArtifact as error:
             self.lacking.append({"name": name, "missing": error.missing, "target": error.target})
@@ -75,15 +81,16 @@ class Gallery:
         ]
 
 
-def draw_figures(scope: DeviceScope, budgets: Sequence[str]) -> Gallery:
+def draw_figures(scope: DeviceScope, budgets: Sequence[str], *, with_pictures: bool = False) -> Gallery:
     """Draw the figures of a task on a device into results/figures/TASK-DEVICE.
 
     Args:
         scope: the task and the device.
-        budgets: budgets and baselines shown; all that were made where empty.
+        budgets: budgets and baselines to show; all that were made if empty.
+        with_pictures: as for :class:`Gallery`.
 
     Returns:
-        What was drawn and what is lacking.
+        What was drawn and what is missing.
 
     Raises:
         InputError: a name is unknown, or an artifact is malformed.
@@ -94,7 +101,7 @@ def draw_figures(scope: DeviceScope, budgets: Sequence[str]) -> Gallery:
     place = DeviceScope(scope.settings, scope.results, scope.task, scope.device)
     among = (*budgets, *scope.settings.baselines) if budgets else ()
     names, rows = model_names(place, among), rows_of(place, among)
-    gallery = Gallery(scope.results.figures / f"{scope.task}-{scope.device}")
+    gallery = Gallery(scope.results.figures / f"{scope.task}-{scope.device}", with_pictures=with_pictures)
     gallery.add("latency-dimensions", lambda: dimensions_of(place))
     gallery.add("predictor", lambda: predictor_of(place))
     gallery.add("trade-off", lambda: trade_off_of(place, rows))
@@ -106,19 +113,24 @@ def draw_figures(scope: DeviceScope, budgets: Sequence[str]) -> Gallery:
     return gallery
 
 
-def draw_all(settings: Settings, results: Results) -> list[Gallery]:
+def draw_all(settings: Settings, results: Results, *, with_pictures: bool = False) -> list[Gallery]:
     """Draw everything that the configuration's ``report`` covers.
 
+    Args:
+        settings: the configuration.
+        results: where the artifacts are.
+        with_pictures: as for :class:`Gallery`.
+
     Returns:
-        What was drawn and what is lacking, folder by folder.
+        What was drawn and what is missing, folder by folder.
 
     Raises:
         InputError: a name is unknown, or an artifact is malformed.
     """
     chosen = settings.configuration.report
     found = places(settings, results)
-    galleries = [draw_figures(DeviceScope(settings, results, one.task, one.device), chosen.budgets) for one in found]
-    shared = Gallery(results.figures / "overall")
+    galleries = [draw_figures(one, chosen.budgets, with_pictures=with_pictures) for one in found]
+    shared = Gallery(results.figures / "overall", with_pictures=with_pictures)
     if SNAKEFILE.exists():
         demo = settings.configuration.demo
         # Rules know no other folder.
@@ -133,22 +145,22 @@ def draw_all(settings: Settings, results: Results) -> list[Gallery]:
     for task in dict.fromkeys(place.task for place in found):
         own = [place for place in found if place.task == task]
         if len(own) > 1:
-            gallery = Gallery(results.figures / "tasks" / task)
+            gallery = Gallery(results.figures / "tasks" / task, with_pictures=with_pictures)
             gallery.add("architectures", partial(networks_of, own, chosen.budgets))
             gallery.write()
             galleries.append(gallery)
-    galleries += _published(settings, results)
+    galleries += _published(settings, results, with_pictures=with_pictures)
     if not any(gallery.drawn for gallery in galleries):
         raise InputError(f"{results.root}: there is nothing to draw yet; `snakemake` makes the demo")
     return galleries
 
 
-def _published(settings: Settings, results: Results) -> list[Gallery]:
-    """Figures of published data alone, which say so."""
+def _published(settings: Settings, results: Results, *, with_pictures: bool) -> list[Gallery]:
+    """Draw the figures of published data alone, which say so."""
     chosen = settings.configuration.report
     galleries = []
     for path in latency_files(chosen):
-        gallery = Gallery(results.figures / "published" / path.stem)
+        gallery = Gallery(results.figures / "published" / path.stem, with_pictures=with_pictures)
         frame = read_latencies(path)
         said = (
             f"{len(frame):,} published networks, not measured here; each is a mean, layers were averaged, FLOPs at"
@@ -164,7 +176,7 @@ def _published(settings: Settings, results: Results) -> list[Gallery]:
     rows = read_models(Path(chosen.published_models))
     for task, device in dict.fromkeys((row["task"], row["device"]) for row in rows):
         own = [row for row in rows if (row["task"], row["device"]) == (task, device)]
-        gallery = Gallery(results.figures / "published" / f"{task}-{device}")
+        gallery = Gallery(results.figures / "published" / f"{task}-{device}", with_pictures=with_pictures)
         title, data = f"{task} on {device}, published", f"Data: {chosen.published_models}"
         points = published_points([row for row in own if row["bleu"] is not None])
         if points:

@@ -187,8 +187,6 @@ TABLES: Mapping[str, Table] = {
         title="Main results",
         columns={
             **WHERE,
-            "kind": text("kind"),
-            "source": text("source"),
             "latency, ms": interval("latency", "_ms", 1),
             "energy, J": shown("energy_j", 3),
             "BLEU": interval("bleu", "", 1),
@@ -199,6 +197,8 @@ TABLES: Mapping[str, Table] = {
             "training": time("training_s"),
             "kg CO2e": shown("carbon_kg", 3),
             "USD": shown("price_usd", 2),
+            "kind": text("kind"),
+            "source": text("source"),
         },
         legend="Brackets: 95 % intervals, of the median latency and of BLEU by bootstrap. Parameters: all of the"
         " deployed network, and those without embeddings and output projection. FLOPs are without the output"
@@ -288,7 +288,7 @@ TABLES: Mapping[str, Table] = {
         columns={
             "job": text("job"),
             "seconds": shown("seconds", 1),
-            "processor seconds": shown("processor_s", 1),
+            "CPU seconds": shown("processor_s", 1),
             "memory, MB": shown("max_rss_mb", 0),
         },
         legend="As Snakemake measured the last run of each job.",

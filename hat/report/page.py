@@ -1,4 +1,4 @@
-"""The report: one page with everything that was found, which needs no network and opens from disk."""
+"""The report: one page with all results, which needs no network and opens from disk."""
 
 import base64
 import html
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 from hat.artifacts.files import write_text
 from hat.artifacts.layout import Results
@@ -17,7 +18,7 @@ from hat.data.significance import verdict
 from hat.errors import InputError
 from hat.report.document import with_data
 from hat.report.figures import Gallery, draw_all
-from hat.report.overall_tables import TABLES, make_tables
+from hat.report.overall_tables import TABLES, Table, make_tables
 from hat.report.published import read_models
 from hat.report.rows import known_architecture, significance
 from hat.report.summary import Row
@@ -27,7 +28,7 @@ from hat.space.profile import PUBLISHED_SHAPE
 WEB = Path(__file__).with_name("web")
 # The whole page stays below 10 MB.
 FIGURE_BYTES = 8_000_000
-# What a row of a table is sorted by, where its text is no number.
+# The key that a column is sorted by, for columns whose cells are more than a number.
 NUMBERS = {
     "latency, ms": "latency_ms",
     "energy, J": "energy_j",
@@ -52,7 +53,7 @@ NUMBERS = {
     "Kendall's tau": "kendall_tau",
     "noise, MAPE %": "noise_mape_percent",
     "seconds": "seconds",
-    "processor seconds": "processor_s",
+    "CPU seconds": "processor_s",
     "memory, MB": "max_rss_mb",
     "encoder width": "encoder_embed_dim",
     "decoder width": "decoder_embed_dim",
@@ -60,7 +61,7 @@ NUMBERS = {
 
 
 def write_page(settings: Settings, results: Results, path: Path) -> Path:
-    """Draw all figures anew and write the report.
+    """Draw all figures and write the report.
 
     Args:
         settings: the configuration, whose ``report`` says what is covered.
@@ -73,7 +74,7 @@ def write_page(settings: Settings, results: Results, path: Path) -> Path:
     tables = make_tables(settings, results)
     if not any(tables.values()):
         raise InputError(f"{results.root}: there is nothing to report yet; `snakemake` makes the demo")
-    galleries = draw_all(settings, results)
+    galleries = draw_all(settings, results, with_pictures=True)
     models = list(_models(settings, results, tables["main"]))
     write_text(path, _page(settings, results, models, tables, galleries))
     return path
@@ -92,8 +93,8 @@ def _page(
         "data": json.dumps({"models": models}, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c"),
         "summary": "".join(f"<li>{html.escape(line)}</li>" for line in summary(settings, results, tables)),
         "tables": "\n".join(_table(name, rows) for name, rows in tables.items() if rows),
-        "figures": "\n".join(_figures(galleries)) or "<p>None could be drawn yet.</p>",
-        "lacking": _lacking(galleries, [TABLES[name].target for name, rows in tables.items() if not rows]),
+        "figures": "\n".join(_figures(galleries)) or "<p>No figure could be drawn yet.</p>",
+        "missing": _missing(galleries, [TABLES[name] for name, rows in tables.items() if not rows]),
         "made": f"Made by hat {version('hat')}, {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, from the"
         f" artifacts in {html.escape(str(results.root))}/.",
     }
@@ -104,7 +105,7 @@ def _page(
 
 
 def summary(settings: Settings, results: Results, tables: dict[str, list[Row]]) -> list[str]:
-    """What was found, in sentences: the models of each task and device, and whether they differ."""
+    """Say in sentences which models each task and device has, and whether they differ."""
     own = [row for row in tables["main"] if row["source"] == "measured"]
     lines = []
     for task, device in dict.fromkeys((row["task"], row["device"]) for row in own):
@@ -117,7 +118,7 @@ def summary(settings: Settings, results: Results, tables: dict[str, list[Row]]) 
             line += f", BLEU up to {best['bleu']:.1f} ({best['model']})"
         timed = [row["latency_ms"] for row in rows if row["latency_ms"] is not None]
         if timed:
-            line += f", {min(timed):.1f} to {max(timed):.1f} ms a sentence"
+            line += f", {min(timed):.1f} to {max(timed):.1f} ms per sentence"
         if judged:
             met = sum(row["within_budget"] for row in judged)
             line += f"; {met} of {len(judged)} were measured within their budget"
@@ -128,12 +129,12 @@ def summary(settings: Settings, results: Results, tables: dict[str, list[Row]]) 
         lines += [f"{verdict(pair)}." for pair in tested["pairs"] if (pair["first"], pair["second"]) in following]
     published = len(tables["main"]) - len(own)
     if published:
-        lines.append(f"{published} published models are shown beside ours; none of these was measured here.")
+        lines.append(f"{published} published models are shown for comparison; they were not measured here.")
     return lines
 
 
 def _models(settings: Settings, results: Results, rows: Sequence[Row]) -> Iterator[Row]:
-    """What the plot shows: models with latency and BLEU, their Architecture, and how to have them again."""
+    """Yield what the plot shows: models with latency and BLEU, their Architecture, and the command that makes them."""
     chosen = settings.configuration.report
     published = read_models(Path(chosen.published_models)) if chosen.published_models else []
     drawn = {(row["task"], row["device"], row["budget"]): row["architecture"] for row in published}
@@ -152,8 +153,7 @@ def _models(settings: Settings, results: Results, rows: Sequence[Row]) -> Iterat
             **{key: row.get(key) for key in ("task", "device", "model", "kind", "source", "bleu", "bleu_low")},
             **{key: row.get(key) for key in ("bleu_high", "latency_ms", "latency_low_ms", "latency_high_ms", "chrf")},
             "budget_ms": row.get("budget_ms"),
-            "params_m": row.get("params_without_embeddings_m"),
-            "flops_g": row.get("flops_g"),
+            **{key: row.get(key) for key in ("params_m", "params_without_embeddings_m", "flops_g")},
             "name": architecture.digest if architecture else row["model"],
             "architecture": architecture.to_dict() if architecture else None,
             "qkv_dim": settings.space_of(row["task"]).qkv_dim if measured else PUBLISHED_SHAPE.qkv_dim,
@@ -166,18 +166,24 @@ def _table(name: str, rows: Sequence[Row]) -> str:
     table = TABLES[name]
     repeatable = name == "main"
     columns = with_data(table.columns, rows)
+    classes = {title: _class(title) for title in columns}
     titles = [*columns, "reproduce"] if repeatable else list(columns)
-    head = "".join(f'<th scope="col"><button type="button">{html.escape(title)}</button></th>' for title in titles)
+    head = "".join(
+        f'<th scope="col"{classes.get(title, "")}><button type="button">{html.escape(title)}</button></th>'
+        for title in titles
+    )
     lines = []
     for row in rows:
         cells = []
         for title, cell in columns.items():
             value = row.get(NUMBERS.get(title, ""))
             number = f' data-value="{value!r}"' if isinstance(value, (int, float)) else ""
-            cells.append(f"<td{number}>{html.escape(cell(row))}</td>")
+            cells.append(f"<td{number}{classes[title]}>{html.escape(cell(row))}</td>")
         if repeatable:
             target = row.get("target")
-            cells.append(f"<td><code>snakemake {html.escape(target)}</code></td>" if target else "<td>published</td>")
+            # Long paths break after a slash.
+            command = html.escape(f"snakemake {target}").replace("/", "/<wbr>")
+            cells.append(f"<td><code>{command}</code></td>" if target else "<td>published</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
     title = html.escape(table.title)
     return (
@@ -187,30 +193,47 @@ def _table(name: str, rows: Sequence[Row]) -> str:
     )
 
 
+def _class(title: str) -> str:
+    """Return the class of a column's cells: the one that names a row, and numbers, look different from text."""
+    name = "name" if title == "model" else "number" if title in NUMBERS else None
+    return f' class="{name}"' if name else ""
+
+
 def _figures(galleries: Sequence[Gallery]) -> Iterator[str]:
     left = FIGURE_BYTES
     out = []
     for gallery in galleries:
         for figure in gallery.drawn:
-            picture = (gallery.folder / f"{figure['name']}.png").read_bytes()
+            picture = gallery.pictures[figure["name"]]
             encoded = base64.b64encode(picture).decode()
             if len(encoded) > left:
                 out.append(str(gallery.folder / figure["name"]))
                 continue
             left -= len(encoded)
             title, caption = html.escape(figure["title"]), html.escape(figure["caption"])
+            width, height = _size(picture)
             yield (
-                f'<figure><img src="data:image/png;base64,{encoded}" alt="{title}. {caption}" loading="lazy">'
-                f"<figcaption><strong>{title}.</strong> {caption}</figcaption></figure>"
+                f'<figure><img src="data:image/svg+xml;base64,{encoded}" width="{width}" height="{height}"'
+                f' alt="{title}" loading="lazy">'
+                f'<figcaption><strong>{title}.</strong> <span class="caption">{caption}</span></figcaption></figure>'
             )
     if out:
-        yield f'<p class="quiet">Left out, so that the page stays small: {html.escape(", ".join(out))}.</p>'
+        yield f'<p class="quiet">Left out to keep the page small: {html.escape(", ".join(out))}.</p>'
 
 
-def _lacking(galleries: Sequence[Gallery], targets: Sequence[str]) -> str:
+def _size(picture: bytes) -> tuple[int, int]:
+    """Return the width and height of an SVG file in pixels."""
+    root = ElementTree.fromstring(picture)
+    width, height = (round(float(root.attrib[name].removesuffix("pt")) * 96 / 72) for name in ("width", "height"))
+    return width, height
+
+
+def _missing(galleries: Sequence[Gallery], tables: Sequence[Table]) -> str:
     lines = [sentence for gallery in galleries for sentence in gallery.sentences()]
-    lines += [f"{target}: makes another table" for target in targets if target]
+    lines += [
+        f"{table.title}: `snakemake {table.target}` makes a row of this table" for table in tables if table.target
+    ]
     if not lines:
         return ""
     items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    return f"<section><h2>Not made yet</h2><ul>{items}</ul></section>"
+    return f"<section><h2>Missing</h2><ul>{items}</ul></section>"

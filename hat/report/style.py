@@ -1,15 +1,17 @@
 """The one style of all figures, and the files of each: PDF, PNG, the data as CSV, the caption."""
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from hat.artifacts.files import atomic, write_text
+from hat.report.labels import Label, written
 from hat.report.names import FIGURE_FILES
 
 if TYPE_CHECKING:
@@ -31,10 +33,14 @@ SETTINGS: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.4,
+    # Names inside an SVG are the same on every run.
+    "svg.hashsalt": "hat",
 }
 DPI = 160
 # Characters of a caption on an inch of the figure's width, and inches of one of its lines.
 CAPTION_CHARACTERS, CAPTION_INCHES = 17.5, 0.155
+# Characters of a legend on an inch, and how many of them the mark of an entry takes.
+LEGEND_CHARACTERS, LEGEND_MARK = 13, 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +53,7 @@ class Drawing:
         caption: what it shows, and which data.
         figure: the figure.
         data: exactly what is shown, a row for each mark.
+        labels: names beside marks.
     """
 
     name: str
@@ -54,6 +61,7 @@ class Drawing:
     caption: str
     figure: "Figure"
     data: pd.DataFrame
+    labels: Sequence[Label] = ()
 
 
 def colour(number: int) -> str:
@@ -91,30 +99,59 @@ def plain(axes: "Axes") -> None:
     axes.grid(visible=False)
 
 
-def named_points(axes: "Axes", points: Iterable[tuple[float, float, str]]) -> None:
-    """Write names beside points, x, y and name; neighbours' in turn below and above, so that they do not meet."""
-    for number, (x, y, name) in enumerate(sorted(points)):
-        axes.annotate(
-            name,
-            (x, y),
-            xytext=(4, -11 if number % 2 == 0 else 5),
-            textcoords="offset points",
-            fontsize=7.5,
-            color="0.35",
-        )
+def legend(axes: "Axes", *, title: str | None = None, columns: int = 1) -> None:
+    """Put the legend above the axes, where it hides nothing.
+
+    Args:
+        axes: what the legend explains.
+        title: of the legend.
+        columns: number of axes beside each other in the figure.
+    """
+    lengths = sorted(LEGEND_MARK + len(label) for label in axes.get_legend_handles_labels()[1])
+    room = LEGEND_CHARACTERS * axes.figure.get_figwidth() / columns
+    fitting = [count for count in range(1, len(lengths) + 1) if sum(lengths[-count:]) <= room]
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.2,
+        ncols=max(fitting, default=1),
+        columnspacing=1.4,
+        title=title,
+        alignment="left",
+    )
+
+
+@contextmanager
+def _laid_out(drawing: Drawing) -> Iterator[None]:
+    """Lay a figure out once for all its files, and write the labels of its marks."""
+    figure = drawing.figure
+    engine = figure.get_layout_engine()
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    with written(drawing.labels):
+        yield
+    figure.set_layout_engine(engine)
+
+
+def picture(drawing: Drawing) -> bytes:
+    """Return the figure as SVG, without title and caption, for a page that has both beside it."""
+    stream = BytesIO()
+    with _laid_out(drawing):
+        drawing.figure.savefig(stream, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
+    return stream.getvalue()
 
 
 def save(folder: Path, drawing: Drawing) -> list[Path]:
-    """Write the figure, its data and its caption.
+    """Write the figure with title and caption, and its data and its caption.
 
-    Without dates the same artifacts give the same bytes.
+    The files hold no dates, so that the same artifacts give the same bytes.
 
     Returns:
         The files.
     """
     figure = drawing.figure
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(drawing.caption, int(CAPTION_CHARACTERS * width))
+    lines = textwrap.wrap(drawing.caption, int(CAPTION_CHARACTERS * width), break_on_hyphens=False)
     # Room below for the caption, so that a picture that is passed on alone still says what it shows.
     room = CAPTION_INCHES * len(lines) + 0.1
     figure.set_size_inches(width, height + room)
@@ -126,14 +163,12 @@ def save(folder: Path, drawing: Drawing) -> list[Path]:
     figure.text(0.012, 0.04 / (height + room), "\n".join(lines), fontsize=7.5, color="0.25", va="bottom")
     write_text(folder / f"{drawing.name}.csv", drawing.data.to_csv(index=False))
     write_text(folder / f"{drawing.name}.txt", f"{drawing.title}\n\n{drawing.caption}\n")
-    # Laid out once for both files.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"CreationDate": None, "Title": drawing.title, "Subject": drawing.caption},
         "png": {"Title": drawing.title, "Description": drawing.caption, "Software": None},
     }
-    for kind, content in metadata.items():
-        with atomic(folder / f"{drawing.name}.{kind}", "wb") as stream:
-            figure.savefig(stream, format=kind, dpi=DPI, metadata=content)
+    with _laid_out(drawing):
+        for kind, content in metadata.items():
+            with atomic(folder / f"{drawing.name}.{kind}", "wb") as stream:
+                figure.savefig(stream, format=kind, dpi=DPI, metadata=content)
     return [folder / f"{drawing.name}.{kind}" for kind in KINDS]

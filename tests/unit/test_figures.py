@@ -18,14 +18,18 @@ from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.report.drawings.cost import cost_of
+from hat.report.drawings.latency import dimensions_of, predictor_of
+from hat.report.drawings.networks import networks_of
+from hat.report.drawings.quality import COLUMNS, trade_off, trade_off_of
 from hat.report.drawings.search import OWN, RANDOM, _curves, expected_best, search_of
 from hat.report.drawings.workflow import read_graph, workflow_of
 from hat.report.figures import draw_all, draw_figures
+from hat.report.labels import Label, obstacles, written
 from hat.report.names import FIGURE_FILES, FIGURES, artifact_state
 from hat.report.overall_tables import make_tables, write_tables
 from hat.report.published import read_latencies, read_models
 from hat.report.rows import rows_of
-from hat.report.style import save, styled
+from hat.report.style import new_figure, picture, save, styled
 
 ROOT = Path(__file__).parents[2]
 GRAPH = 'digraph x {\n\t0[label = "last", color = "0"];\n\t1[label = "middle"];\n\t2[label = "first"];\n'
@@ -71,6 +75,77 @@ def test_trade_off_shows_the_artifacts(drawn):
         assert row["bleu_low"] < row["bleu_high"]
 
 
+def boxes(axes, texts):
+    """Boxes of texts and of the marks of axes, in pixels."""
+    marks, _ = obstacles(axes)
+    return [text.get_window_extent() for text in texts], marks
+
+
+def test_names_of_marks_hide_nothing():
+    """However crowded, a name is inside the axes and on no mark or other name."""
+    near = [(58, 5.0), (58.4, 5.01), (58.8, 4.99), (59, 5.6), (40, 3.0), (90, 6.9), (90, 3)]
+    rows = [
+        dict.fromkeys(COLUMNS)
+        | {"model": f"model {number}", "kind": "HAT", "source": "measured", "latency_ms": x, "bleu": y}
+        | {"latency_low_ms": x - 4, "latency_high_ms": x + 9, "bleu_low": y - 1, "bleu_high": y + 1}
+        for number, (x, y) in enumerate(near)
+    ]
+    with styled():
+        drawing = trade_off(rows, "Crowded", "Data: none")
+        drawing.figure.draw_without_rendering()
+        (axes,) = drawing.figure.axes
+        with written(drawing.labels) as texts:
+            names, marks = boxes(axes, texts)
+            assert [text.get_text() for text in texts] == [row["model"] for row in rows]
+            for number, name in enumerate(names):
+                assert axes.bbox.fully_contains(*name.p0) and axes.bbox.fully_contains(*name.p1)
+                assert name.count_overlaps(marks) == name.count_overlaps(names[:number]) == 0
+        assert len(marks) >= len(rows) and not axes.texts
+
+
+def test_names_keep_off_lines_where_there_is_room():
+    with styled():
+        figure = new_figure()
+        (axes,) = figure.axes
+        axes.errorbar([1, 2, 3], [1, 3, 2], yerr=0.5, xerr=0.3, marker="o")
+        axes.axvline(2.05, linestyle=":")
+        figure.draw_without_rendering()
+        with written([Label(axes, x, y, "60ms") for x, y in ((1, 1), (2, 3), (3, 2))]) as texts:
+            names, _ = boxes(axes, texts)
+    _, lines = obstacles(axes)
+    # Two bars a mark, the line between the marks, the dotted line.
+    assert len(lines) == 3 * 2 + 2 + 1
+    assert not any(path.intersects_bbox(name, filled=False) for name in names for path, _ in lines)
+
+
+def test_legends_stand_above_the_axes(settings, drawn):
+    place = DeviceScope(settings, drawn[0], "demo", "local")
+    for draw in (dimensions_of, predictor_of, lambda one: trade_off_of(one, rows_of(one))):
+        with styled():
+            drawing = draw(place)
+            drawing.figure.draw_without_rendering()
+        shown = [(axes, axes.get_legend()) for axes in drawing.figure.axes if axes.get_legend() is not None]
+        assert shown
+        for axes, legend in shown:
+            box = legend.get_window_extent()
+            assert box.y0 >= axes.bbox.y1
+            columns = axes.get_subplotspec().get_gridspec().ncols
+            # In its own column of the figure.
+            assert box.x1 <= drawing.figure.bbox.x1 * axes.get_subplotspec().colspan.stop / columns
+
+
+def test_a_picture_for_the_page_has_neither_title_nor_caption(settings, drawn):
+    place = DeviceScope(settings, drawn[0], "demo", "local")
+    with styled():
+        drawing = trade_off_of(place, rows_of(place))
+        made, again = picture(drawing), picture(drawing)
+    # Outlines of texts are paths, with the text in a comment.
+    text = made.decode()
+    assert made == again
+    assert "<!-- latency of a sentence, ms -->" in text
+    assert drawing.title not in text and "Filled marks" not in text
+
+
 def test_search_shows_the_best_so_far_and_random_search(drawn):
     shown = data(drawn, "search")
     own, random = (shown[(shown["budget"] == "40ms") & (shown["of"] == which)] for which in (OWN, RANDOM))
@@ -92,7 +167,7 @@ def test_a_random_search_stands_beside_its_search(settings, tmp_path):
     assert found["validation_loss"].tolist() == [6.0, 4.0]
     assert found["best_validation_loss"].tolist() == [5.0, 4.0]
     assert "Dotted, 40ms: the expected best" in drawing.caption
-    assert "Dotted, 60ms, 0.1s: the same from what the search itself began with" in drawing.caption
+    assert "Dotted, 60ms, 0.1s: the expected best of as many of the random Architectures that the" in drawing.caption
     assert f"{folder}/random" not in drawing.caption
     assert f"{results.budget('demo', 'local', '60ms')}/random-search.parquet" in drawing.caption
 
@@ -128,9 +203,6 @@ def test_figures_do_not_change_by_themselves(drawn, settings):
     results, gallery = drawn
     before = {path: path.read_bytes() for path in gallery.files if path.stem in ("trade-off", "architectures")}
     place = DeviceScope(settings, results, "demo", "local")
-    from hat.report.drawings.networks import networks_of
-    from hat.report.drawings.quality import trade_off_of
-
     with styled():
         save(gallery.folder, trade_off_of(place, rows_of(place)))
         save(gallery.folder, networks_of([place]))
@@ -184,10 +256,12 @@ def test_tables_show_the_artifacts(drawn, settings):
     assert [(row["model"], float(row["bleu"]), float(row["latency_ms"])) for row in rows] == [
         ("40ms", 4.0, 38.0), ("60ms", 5.0, 58.0), ("0.1s", 6.0, 78.0),
     ]  # fmt: skip
-    assert (
-        "| demo | local | 40ms | HAT | measured | 38.0 [37.5, 39.2] | 4.0 [" in (results.tables / "main.md").read_text()
+    assert "| demo | local | 40ms | 38.0 [37.5, 39.2] | 4.0 [" in (text := (results.tables / "main.md").read_text())
+    # Nothing has a cost, a power meter or published rows: no column is empty.
+    assert text.splitlines()[2] == (
+        "| task | device | model | latency, ms | BLEU | chrF | parameters, M | FLOPs, G | training, s | kind | source |"
     )
-    assert "| demo/supertransformer | 61.5 | - | 900 |" in (results.tables / "benchmarks.md").read_text()
+    assert "| demo/supertransformer | 61.5 | 900 |" in (results.tables / "benchmarks.md").read_text()
 
 
 def test_costs_stand_beside_what_they_bought(drawn, settings):

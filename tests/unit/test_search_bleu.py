@@ -169,7 +169,7 @@ def test_the_figure_names_the_objective(searched):
     with styled():
         drawing = search_of(searched, [searched.budget])
     assert drawing.figure.axes[0].get_ylabel() == "best 100 - BLEU of validation sentences"
-    assert drawing.caption.startswith("100 - BLEU is of translations")
+    assert drawing.caption.startswith("100 - BLEU of each Architecture's translations")
     assert "best_objective_value" in drawing.data and "validation_loss" not in drawing.data
     winner = read_json(searched.folder / "architecture.json")
     best = drawing.data[drawing.data["of"] == "search"]["best_objective_value"].iloc[-1]
@@ -182,4 +182,4 @@ def test_the_figure_names_the_objective(searched):
     with styled():
         drawing = search_of(searched, ["20ms", searched.budget])
     assert set(drawing.data["budget"]) == {searched.budget}
-    assert "Searched for another objective, and left out: 20ms." in drawing.caption
+    assert "Not shown, since searched with another objective: 20ms." in drawing.caption

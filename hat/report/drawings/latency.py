@@ -20,7 +20,7 @@ from hat.latency.predictor.linear import Linear
 from hat.measure.workload import Workload
 from hat.report.published import LENGTH
 from hat.report.rows import samples
-from hat.report.style import Drawing, colour, marker, new_figure
+from hat.report.style import Drawing, colour, legend, marker, new_figure
 from hat.space.profile import PUBLISHED_SHAPE
 
 if TYPE_CHECKING:
@@ -91,9 +91,7 @@ def _flops(axes: "Axes", frame: pd.DataFrame) -> None:
         alpha=0.4 if many else 0.75,
         rasterized=many,
     )
-    axes.annotate(
-        f"Kendall's tau {kendall_tau(x, y):.2f}", (0.97, 0.04), xycoords="axes fraction", ha="right", va="bottom"
-    )
+    axes.set_title(f"Kendall's tau {kendall_tau(x, y):.2f}", loc="left", fontsize=8.5)
     axes.set(xlabel="FLOPs, billions", ylabel="latency, ms")
 
 
@@ -127,7 +125,7 @@ def _dimension(axes: "Axes", frame: pd.DataFrame, name: str, label: str) -> None
     else:
         axes.locator_params(axis="x", integer=True)
     axes.set(xlabel=label, ylabel="latency, ms")
-    axes.legend(loc="best")
+    legend(axes, columns=2)
 
 
 def _groups(values: np.ndarray, latencies: np.ndarray) -> "list[tuple[float, float, float, float]]":
@@ -227,12 +225,10 @@ def predictor(pairs: pd.DataFrame, errors: Mapping[str, float], title: str, capt
         alpha=0.4 if many else 1,
         rasterized=many,
         zorder=2,
-        label=f"held out ({len(pairs):,})",
+        label=f"{len(pairs):,} held out: RMSE {_shown(errors['rmse_ms'])} ms, MAPE {errors['mape_percent']:.1f} %",
     )
     axes.set(xlim=ends, ylim=ends, box_aspect=1, xlabel="measured latency, ms", ylabel="predicted latency, ms")
-    text = f"RMSE {_shown(errors['rmse_ms'])} ms, MAPE {errors['mape_percent']:.1f} %"
-    axes.annotate(text, (0.97, 0.03), xycoords="axes fraction", ha="right", va="bottom")
-    axes.legend(loc="upper left")
+    legend(axes)
     return Drawing(name="predictor", title=title, caption=caption, figure=figure, data=pairs)
 
 

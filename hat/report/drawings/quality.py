@@ -8,9 +8,10 @@ import pandas as pd
 from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
 from hat.latency.predictor.accuracy import kendall_tau
+from hat.report.labels import Label
 from hat.report.published import published_beside
 from hat.report.rows import HAT, KINDS
-from hat.report.style import Drawing, colour, marker, named_points, new_figure
+from hat.report.style import Drawing, colour, legend, marker, new_figure
 from hat.report.summary import Row
 
 ORDER = (HAT, *KINDS.values())
@@ -47,10 +48,11 @@ def trade_off_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     files = f"{place.device_folder}/*/score.json, latency.json"
     drawing = trade_off([*shown, *published], title, f"Data: {files}")
     budgets = [row["budget_ms"] for row in shown if row["budget_ms"] is not None]
+    (axes,) = drawing.figure.axes
     for number, budget in enumerate(budgets):
         label = "budget" if number == 0 else None
-        drawing.figure.axes[0].axvline(budget, linestyle=":", linewidth=1, color="0.6", zorder=0, label=label)
-    drawing.figure.axes[0].legend(loc="best")
+        axes.axvline(budget, linestyle=":", linewidth=1, color="0.6", zorder=0, label=label)
+    legend(axes)
     return drawing
 
 
@@ -105,10 +107,10 @@ def trade_off(rows: Sequence[Row], title: str, data: str) -> Drawing:
                 markerfacecolor="white" if published else colour(number),
                 label=f"{kind}, published" if published else kind,
             )
-            named_points(axes, [(row["latency_ms"], row["bleu"], row["model"]) for row in own])
     axes.set(xlabel="latency of a sentence, ms", ylabel="BLEU on the test split")
     axes.margins(x=0.08, y=0.12)
-    axes.legend(loc="best")
+    legend(axes)
+    labels = [Label(axes, row["latency_ms"], row["bleu"], row["model"]) for row in rows]
     sources = {row["source"] for row in rows}
     words = []
     if "measured" in sources:
@@ -121,7 +123,7 @@ def trade_off(rows: Sequence[Row], title: str, data: str) -> Drawing:
     caption = " ".join([*words, f"{data}."])
     frame = pd.DataFrame(list(rows))
     frame = frame[[name for name in COLUMNS if name in frame]]
-    return Drawing(name="trade-off", title=title, caption=caption, figure=figure, data=frame)
+    return Drawing(name="trade-off", title=title, caption=caption, figure=figure, data=frame, labels=labels)
 
 
 def _errors(rows: Sequence[Row], name: str, unit: str) -> list[list[float]] | None:
@@ -160,7 +162,6 @@ def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
                 color=colour(number),
                 label=label,
             )
-        named_points(axes, [(row["inherited_loss"], row["bleu"], row["model"]) for row in own])
     tau = ""
     if len(found) > 2:
         value = kendall_tau([-row["inherited_loss"] for row in found], [row["bleu"] for row in found])
@@ -168,7 +169,8 @@ def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     axes.set(xlabel="validation loss with inherited weights, nats a token", ylabel="BLEU after training")
     axes.invert_xaxis()
     axes.margins(x=0.12, y=0.15)
-    axes.legend(loc="best")
+    legend(axes)
+    labels = [Label(axes, row["inherited_loss"], row["bleu"], row["model"]) for row in found]
     caption = (
         "Each mark is the winner of a search: its loss with the SuperTransformer's weights (better to the right), by"
         " which a search with the objective `loss` chooses, and what it scores once trained, with a 95 % bootstrap"
@@ -177,4 +179,5 @@ def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     )
     columns = ["model", "inherited_loss", "validation_loss", "initial_weights", "bleu", "bleu_low", "bleu_high"]
     title = f"Inherited weights and trained quality, {place.where}"
-    return Drawing(name="inherited", title=title, caption=caption, figure=figure, data=pd.DataFrame(found)[columns])
+    data = pd.DataFrame(found)[columns]
+    return Drawing(name="inherited", title=title, caption=caption, figure=figure, data=data, labels=labels)

@@ -10,13 +10,16 @@ from hat.artifacts.missing import MissingArtifact
 from hat.artifacts.table import RANDOM_SEARCH, SEARCH
 from hat.config.scope import DeviceScope
 from hat.config.search import ObjectiveName
-from hat.report.style import Drawing, colour, marker, new_figure
+from hat.report.style import Drawing, colour, legend, marker, new_figure
 from hat.search.objective import LOSS_KEY, NAME_KEY, VALUE_KEY, value_key
 
 SAMPLED, WHOLE = "sampled", "whole"
 # What the values of an objective are, for the axis and the caption.
 AXES = {"loss": "best validation loss, nats a token", "bleu": "best 100 - BLEU of validation sentences"}
-VALUES = {"loss": "Validation loss is", "bleu": "100 - BLEU is of translations of validation sentences"}
+VALUES = {
+    "loss": "Validation loss of each Architecture",
+    "bleu": "100 - BLEU of each Architecture's translations of validation sentences",
+}
 # Whose candidates a row is of.
 OWN, RANDOM = "search", "random, expected"
 
@@ -54,12 +57,12 @@ def search_of(place: DeviceScope, names: list[str]) -> Drawing:
     if (curves["of"] == RANDOM).any():
         axes.plot([], [], ":", color="0.3", label="random search, expected")
     axes.set(xlabel="Architectures evaluated", ylabel=AXES[objective])
-    axes.legend(title="budget (best)")
+    legend(axes, title="budget (best value)")
     other = [name for name in searched if name not in found]
-    left_out = f" Searched for another objective, and left out: {', '.join(other)}." if other else ""
+    left_out = f" Not shown, since searched with another objective: {', '.join(other)}." if other else ""
     caption = (
-        f"{VALUES[objective]} with the SuperTransformer's weights; evaluations are counted from the start of the"
-        f" search, those for other budgets too. {_said(found, curves)}{left_out}"
+        f"{VALUES[objective]} with the SuperTransformer's weights. Evaluations count from the start of the search for"
+        f" all budgets. {_said(found, curves)}{left_out}"
         f" Data: {place.device_folder}/*/{SEARCH}, {RANDOM_SEARCH}."
     )
     title = f"Search, {place.where}"
@@ -67,7 +70,7 @@ def search_of(place: DeviceScope, names: list[str]) -> Drawing:
 
 
 def _said(found: Mapping[str, Path], curves: pd.DataFrame) -> str:
-    """What the dotted lines are, and what makes those that are not there."""
+    """Say what the dotted lines are, and which target makes missing ones."""
     made = [name for name, folder in found.items() if _drawn_at_random(folder)]
     drawn = [
         name for name in found if name not in made and ((curves["budget"] == name) & (curves["of"] == RANDOM)).any()
@@ -75,16 +78,17 @@ def _said(found: Mapping[str, Path], curves: pd.DataFrame) -> str:
     words = []
     if made:
         words.append(
-            f"Dotted, {', '.join(made)}: the expected best of so many draws at random within the budget, from a random"
-            " search with as many evaluations."
+            f"Dotted, {', '.join(made)}: the expected best of as many Architectures drawn at random within the budget,"
+            " from a random search with the same number of evaluations."
         )
     if drawn:
         words.append(
-            f"Dotted, {', '.join(drawn)}: the same from what the search itself began with, as far as that reaches."
+            f"Dotted, {', '.join(drawn)}: the expected best of as many of the random Architectures that the search"
+            " started from."
         )
     if missing := [name for name in found if name not in made]:
-        files = " ".join(str(found[name] / RANDOM_SEARCH) for name in missing)
-        words.append(f"No random search was made for {', '.join(missing)}; `snakemake {files}` makes it.")
+        first = found[missing[0]] / RANDOM_SEARCH
+        words.append(f"No random search was run for {', '.join(missing)}; `snakemake {first}` runs the first.")
     return " ".join(words)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from hat.artifacts.files import read_jsonl
 from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
-from hat.report.style import Drawing, colour, marker, new_figure
+from hat.report.style import Drawing, colour, legend, marker, new_figure
 
 
 def training_of(place: DeviceScope, names: list[str]) -> Drawing:
@@ -42,7 +42,7 @@ def training_of(place: DeviceScope, names: list[str]) -> Drawing:
         low, high = later["nll"].quantile([0.0, 0.97])
         axes.set_ylim(low - 0.1, high + 0.4)
     axes.set(xlabel="update", ylabel="negative log-likelihood, nats a token")
-    axes.legend()
+    legend(axes)
     caption = (
         "With marks: validation split. Thin: training batches, of a random Architecture each for the SuperTransformer."
         f" The start lies above the figure. Data: {', '.join(str(files[name]) for name in curves)}."

@@ -22,7 +22,7 @@ Bend = tuple[str, str]
 
 
 def workflow_of(path: Path) -> Drawing:
-    """The rule graph.
+    """Draw the rule graph.
 
     Args:
         path: what ``snakemake --rulegraph dot`` printed.
@@ -69,8 +69,8 @@ def workflow_of(path: Path) -> Drawing:
     axes.set_xlim(-0.6, widest - 0.4)
     axes.set_ylim(len(ranks) - 0.5, -0.5)
     caption = (
-        "Rules from top to bottom; an arrow hands artifacts on. Arrows that others imply are left out. Data:"
-        f" {path}, which Snakemake printed."
+        "Rules from top to bottom. An arrow leads from a rule to one that reads its artifacts; arrows that others imply"
+        f" are left out. Data: {path}, printed by Snakemake."
     )
     data = pd.DataFrame(edges, columns=["rule", "handed_to"])
     return Drawing(name="workflow", title="The workflow", caption=caption, figure=figure, data=data)
@@ -118,13 +118,14 @@ def _ranks(names: list[str], edges: list[Bend], shown: list[Bend]) -> list[list[
             near[number].setdefault(above, []).append((number + 1, below))
             near[number + 1].setdefault(below, []).append((number, above))
     ranks = [list(joined) for joined in near]
-    for _ in range(SWEEPS):
-        place = {
-            (number, name): at - len(rank) / 2 for number, rank in enumerate(ranks) for at, name in enumerate(rank)
-        }
-        for number, rank in enumerate(ranks):
-            wanted = {name: fmean([place[other] for other in near[number][name]] or [0.0]) for name in rank}
+    place = {(number, name): at - len(rank) / 2 for number, rank in enumerate(ranks) for at, name in enumerate(rank)}
+    # Down, by what is above, and up, by what is below.
+    for step in SWEEPS * (1, -1):
+        for number, rank in list(enumerate(ranks))[::step]:
+            joined = {name: [one for one in near[number][name] if one[0] == number - step] for name in rank}
+            wanted = {name: fmean([place[one] for one in joined[name]] or [place[number, name]]) for name in rank}
             rank.sort(key=lambda name: (wanted[name], str(name)))
+            place |= {(number, name): at - len(rank) / 2 for at, name in enumerate(rank)}
     return ranks
 
 

@@ -4,7 +4,7 @@ const models = JSON.parse(document.getElementById("data").textContent).models;
 const SVG = "http://www.w3.org/2000/svg";
 const KINDS = ["HAT", "Transformer", "Evolved Transformer"];
 
-/** An SVG element with attributes and children. */
+/** Make an SVG element with attributes and children. */
 function drawn(name, attributes, ...children) {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -12,14 +12,14 @@ function drawn(name, attributes, ...children) {
   return element;
 }
 
-/** An HTML element with a text or children. */
+/** Make an HTML element with a text or children. */
 function made(name, ...children) {
   const element = document.createElement(name);
   element.append(...children);
   return element;
 }
 
-const number = (value, digits) => value === null ? "not known" : value.toFixed(digits);
+const number = (value, digits) => value === null ? "unknown" : value.toFixed(digits);
 const colour = (kind) => `var(--kind-${Math.max(0, KINDS.indexOf(kind)) % 4})`;
 
 function between(value, low, high, digits, unit) {
@@ -27,7 +27,7 @@ function between(value, low, high, digits, unit) {
   return `${number(value, digits)}${unit}${ends}`;
 }
 
-/** Round numbers, about `count` of them, between two. */
+/** Return about `count` round numbers between two. */
 function ticks(low, high, count) {
   const raw = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(raw));
@@ -47,7 +47,7 @@ function shape(kind, published) {
 const described = (model) => `${model.model}: ${number(model.latency_ms, 1)} ms, BLEU ${number(model.bleu, 1)}` +
   `${model.source === "published" ? ", published" : ""}, Architecture ${model.name}`;
 
-/** Models of a task and device, and published ones of the device that ours stands for. */
+/** Return the models of a task and device, and the published ones that are shown beside them. */
 function shownFor(place) {
   return models.filter((model) => `${model.task} on ${model.device}` === place
     || (model.shown_with && `${model.task} on ${model.shown_with}` === place));
@@ -64,14 +64,15 @@ function plot(place) {
     return [low - room, high + room];
   };
   const known = (name) => shown.map((model) => model[name]).filter((value) => value !== null);
-  const xs = [...known("latency_ms"), ...known("latency_low_ms"), ...known("latency_high_ms")];
-  const ys = [...known("bleu"), ...known("bleu_low"), ...known("bleu_high")];
+  // Budgets belong to the range: a model may be far below its budget, or above it.
+  const xs = ["latency_ms", "latency_low_ms", "latency_high_ms", "budget_ms"].flatMap(known);
+  const ys = ["bleu", "bleu_low", "bleu_high"].flatMap(known);
   const [x0, x1] = ends(Math.min(...xs), Math.max(...xs), 0.08);
   const [y0, y1] = ends(Math.min(...ys), Math.max(...ys), 0.12);
   const x = (value) => left + (value - x0) / (x1 - x0) * (width - left - right);
   const y = (value) => height - bottom - (value - y0) / (y1 - y0) * (height - top - bottom);
   const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `BLEU against latency, ${place}` });
-  for (const tick of ticks(x0, x1, width / 110)) {
+  for (const tick of ticks(x0, x1, Math.max(4, width / 110))) {
     svg.append(drawn("line", { class: "grid", x1: x(tick), x2: x(tick), y1: top, y2: height - bottom }),
       drawn("text", { x: x(tick), y: height - bottom + 18, "text-anchor": "middle" }, `${tick}`));
   }
@@ -81,10 +82,15 @@ function plot(place) {
   }
   svg.append(drawn("text", { x: (left + width) / 2, y: height - 8, "text-anchor": "middle" }, "latency of a sentence, ms"),
     drawn("text", { transform: `translate(14 ${height / 2 - 10}) rotate(-90)`, "text-anchor": "middle" }, "BLEU"));
-  for (const model of shown) {
-    if (model.budget_ms !== null && model.budget_ms > x0 && model.budget_ms < x1) {
-      svg.append(drawn("line", { class: "budget", x1: x(model.budget_ms), x2: x(model.budget_ms), y1: top, y2: height - bottom }));
-    }
+  // Lines that texts had better not cross, and how bad it is if they do.
+  const lines = [];
+  const line = (ends, attributes, weight) => {
+    lines.push({ ...ends, weight });
+    svg.append(drawn("line", { ...ends, ...attributes }));
+  };
+  const budgets = shown.filter((model) => model.budget_ms !== null);
+  for (const { budget_ms: budget } of budgets) {
+    line({ x1: x(budget), x2: x(budget), y1: top, y2: height - bottom }, { class: "budget" }, 8);
   }
   const series = new Map();
   for (const model of shown) {
@@ -95,17 +101,20 @@ function plot(place) {
     const way = own.map((model) => `${x(model.latency_ms)} ${y(model.bleu)}`).join(" L ");
     const broken = own[0].source === "published" ? { "stroke-dasharray": "5 4" } : {};
     svg.append(drawn("path", { class: "way", d: `M ${way}`, stroke: colour(own[0].kind), ...broken }));
+    own.slice(1).forEach((model, index) => lines.push({
+      x1: x(own[index].latency_ms), y1: y(own[index].bleu), x2: x(model.latency_ms), y2: y(model.bleu), weight: 25,
+    }));
   }
   for (const model of shown) {
     const bar = { class: "bar", stroke: colour(model.kind) };
+    const [across, up] = [x(model.latency_ms), y(model.bleu)];
     if (model.latency_low_ms !== null) {
-      svg.append(drawn("line", { ...bar, x1: x(model.latency_low_ms), x2: x(model.latency_high_ms), y1: y(model.bleu), y2: y(model.bleu) }));
+      line({ x1: x(model.latency_low_ms), x2: x(model.latency_high_ms), y1: up, y2: up }, bar, 25);
     }
     if (model.bleu_low !== null) {
-      svg.append(drawn("line", { ...bar, x1: x(model.latency_ms), x2: x(model.latency_ms), y1: y(model.bleu_low), y2: y(model.bleu_high) }));
+      line({ x1: across, x2: across, y1: y(model.bleu_low), y2: y(model.bleu_high) }, bar, 25);
     }
   }
-  const labels = [];
   const marks = shown.map((model) => {
     const mark = drawn("g", {
       class: "mark", tabindex: 0, role: "button", "aria-pressed": "false", "aria-label": described(model),
@@ -127,20 +136,67 @@ function plot(place) {
         choose();
       }
     });
-    // Beside the mark, on the side with more room, above it where the label before is in the way.
-    const end = x(model.latency_ms) > width - 90;
-    const label = { x: x(model.latency_ms) + (end ? -10 : 10), y: y(model.bleu) + 18 };
-    if (labels.some((other) => Math.abs(other.x - label.x) < 80 && Math.abs(other.y - label.y) < 15)) label.y -= 30;
-    labels.push(label);
-    svg.append(drawn("text", { class: "label", ...label, "text-anchor": end ? "end" : "start" }, model.model));
     return mark;
   });
   svg.append(...marks);
   box.replaceChildren(svg);
-  legend(series);
+  const frame = { left, right: width - right, top, bottom: height - bottom };
+  const taken = shown.map((model) => around(x(model.latency_ms), y(model.bleu), MARK, MARK));
+  for (const model of shown) label(svg, "label", model.model, beside(x(model.latency_ms), y(model.bleu)), { frame, taken, lines });
+  for (const model of budgets) label(svg, "budget-name", model.model, along(x(model.budget_ms), top), { frame, taken, lines });
+  legend(series, budgets.length > 0);
 }
 
-function legend(series) {
+// Half the size of a mark, in pixels.
+const MARK = 9;
+const around = (x, y, across, up) => ({ left: x - across, right: x + across, top: y - up, bottom: y + up });
+const meet = (one, other) => one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
+
+/** Whether a straight line crosses a box. */
+function crosses(line, box) {
+  const bounds = {
+    left: Math.min(line.x1, line.x2) - 1, right: Math.max(line.x1, line.x2) + 1,
+    top: Math.min(line.y1, line.y2) - 1, bottom: Math.max(line.y1, line.y2) + 1,
+  };
+  const side = (x, y) => Math.sign((line.x2 - line.x1) * (y - line.y1) - (line.y2 - line.y1) * (x - line.x1));
+  const sides = [side(box.left, box.top), side(box.right, box.top), side(box.left, box.bottom), side(box.right, box.bottom)];
+  return meet(bounds, box) && Math.abs(sides.reduce((sum, one) => sum + one, 0)) < 4;
+}
+
+/** Places of a text around a mark: centre and distance, by half the text's width and height. */
+const beside = (x, y) => (across, up) => [7, 11, 16, 24].flatMap((distance) => Array.from({ length: 16 }, (_, turn) => {
+  const angle = turn * Math.PI / 8;
+  return { x: x + Math.cos(angle) * (across + MARK + distance), y: y + Math.sin(angle) * (up + MARK + distance), distance };
+}));
+
+/** Places of a text along an upright line that begins at the top. */
+const along = (x, top) => (across, up) => [0, 1, 2, 3, 4, 5].flatMap((row) => [1, -1].map((side) => (
+  { x: x + side * (across + 4), y: top + up + row * 2 * up, distance: 10 * row })));
+
+/** Write a text where it hides no mark or other text, on few lines; leave it out if there is no such place. */
+function label(svg, name, content, places, { frame, taken, lines }) {
+  const text = drawn("text", { class: name }, content);
+  svg.append(text);
+  const size = text.getBBox();
+  const [across, up] = [size.width / 2, size.height / 2];
+  let best = null;
+  for (const place of places(across, up)) {
+    const box = around(place.x, place.y, across, up);
+    const inside = box.left >= frame.left && box.right <= frame.right && box.top >= frame.top && box.bottom <= frame.bottom;
+    if (!inside || taken.some((other) => meet(box, other))) continue;
+    const cost = place.distance + lines.reduce((sum, line) => sum + (crosses(line, box) ? line.weight : 0), 0);
+    if (best === null || cost < best.cost) best = { ...place, box, cost };
+  }
+  if (best === null) {
+    text.remove();
+    return;
+  }
+  text.setAttribute("x", best.x);
+  text.setAttribute("y", best.y);
+  taken.push(best.box);
+}
+
+function legend(series, withBudgets) {
   const box = document.getElementById("legend");
   box.replaceChildren();
   for (const [name, own] of series) {
@@ -148,41 +204,47 @@ function legend(series) {
       shape(own[0].kind, own[0].source === "published"));
     box.append(made("span", icon, name));
   }
-  box.append(made("span", "dotted: budgets"), made("span", "bars: 95 % intervals"));
+  if (withBudgets) box.append(made("span", "dotted: budgets"));
+  box.append(made("span", "bars: 95 % intervals"));
 }
 
-/** Encoder and decoder layers as boxes, as wide as their feed-forward networks. */
+/** Draw encoder and decoder layers as boxes, as wide as their feed-forward networks. */
 function network(architecture) {
   const encoder = architecture.encoder_ffn_dim.length, decoder = architecture.decoder_ffn_dim.length;
   const layers = Math.max(encoder, decoder);
   const widest = Math.max(...architecture.encoder_ffn_dim, ...architecture.decoder_ffn_dim);
-  const step = 34, height = layers * step + 44;
+  const step = 44, height = layers * step + 34, encoderX = 110, decoderX = 330;
   const svg = drawn("svg", { class: "network", viewBox: `0 0 440 ${height}`, role: "img", "aria-label": told(architecture) });
-  const middle = (layer) => height - 44 - layer * step - 12;
+  const middle = (layer) => height - 34 - layer * step - 20;
+  const half = (ffn) => Math.max(0.27, ffn / widest) * 80;
   architecture.decoder_cross_span.forEach((span, layer) => {
     for (let back = 0; back < Math.min(span, encoder); back++) {
-      svg.append(drawn("line", { x1: 190, y1: middle(encoder - 1 - back), x2: 250, y2: middle(layer) }));
+      const source = encoder - 1 - back;
+      svg.append(drawn("line", {
+        x1: encoderX + half(architecture.encoder_ffn_dim[source]), y1: middle(source),
+        x2: decoderX - half(architecture.decoder_ffn_dim[layer]), y2: middle(layer),
+      }));
     }
   });
-  const box = (centre, layer, ffn, text, kind) => {
-    const width = Math.max(0.3, ffn / widest) * 160;
-    svg.append(drawn("rect", {
-      x: centre - width / 2, y: middle(layer) - 12, width, height: 24, rx: 5, fill: "var(--ground)", stroke: colour(kind),
-    }), drawn("text", { x: centre, y: middle(layer) + 4 }, text));
-  };
-  architecture.encoder_ffn_dim.forEach((ffn, layer) => box(110, layer, ffn, `${ffn} | ${architecture.encoder_heads[layer]}`, "HAT"));
+  const box = (centre, layer, ffn, heads, kind) => svg.append(
+    drawn("rect", {
+      x: centre - half(ffn), y: middle(layer) - 17, width: 2 * half(ffn), height: 34, rx: 5, fill: "var(--ground)", stroke: colour(kind),
+    }),
+    drawn("text", { x: centre, y: middle(layer) - 3 }, `${ffn}`),
+    drawn("text", { x: centre, y: middle(layer) + 11 }, heads));
+  architecture.encoder_ffn_dim.forEach((ffn, layer) => box(encoderX, layer, ffn, `${architecture.encoder_heads[layer]}`, "HAT"));
   architecture.decoder_ffn_dim.forEach((ffn, layer) => box(
-    330, layer, ffn, `${ffn} | ${architecture.decoder_self_heads[layer]}, ${architecture.decoder_cross_heads[layer]}`, "Transformer"));
-  svg.append(drawn("text", { x: 110, y: height - 14 }, `encoder, ${architecture.encoder_embed_dim} wide`),
-    drawn("text", { x: 330, y: height - 14 }, `decoder, ${architecture.decoder_embed_dim} wide`));
+    decoderX, layer, ffn, `${architecture.decoder_self_heads[layer]}, ${architecture.decoder_cross_heads[layer]}`, "Transformer"));
+  svg.append(drawn("text", { x: encoderX, y: height - 12 }, `encoder, width ${architecture.encoder_embed_dim}`),
+    drawn("text", { x: decoderX, y: height - 12 }, `decoder, width ${architecture.decoder_embed_dim}`));
   return svg;
 }
 
 function told(architecture) {
-  return `Encoder ${architecture.encoder_embed_dim} wide, feed-forward ${architecture.encoder_ffn_dim.join(", ")},` +
-    ` heads ${architecture.encoder_heads.join(", ")}. Decoder ${architecture.decoder_embed_dim} wide, feed-forward` +
+  return `Encoder width ${architecture.encoder_embed_dim}, feed-forward ${architecture.encoder_ffn_dim.join(", ")},` +
+    ` heads ${architecture.encoder_heads.join(", ")}. Decoder width ${architecture.decoder_embed_dim}, feed-forward` +
     ` ${architecture.decoder_ffn_dim.join(", ")}, self-attention heads ${architecture.decoder_self_heads.join(", ")},` +
-    ` cross-attention heads ${architecture.decoder_cross_heads.join(", ")}, encoder layers attended to` +
+    ` cross-attention heads ${architecture.decoder_cross_heads.join(", ")}, last encoder layers attended to` +
     ` ${architecture.decoder_cross_span.join(", ")}.`;
 }
 
@@ -194,12 +256,19 @@ function show(model) {
   entry("latency", between(model.latency_ms, model.latency_low_ms, model.latency_high_ms, 1, " ms"));
   entry("BLEU", between(model.bleu, model.bleu_low, model.bleu_high, 1, ""));
   if (model.chrf !== null) entry("chrF", number(model.chrf, 1));
-  if (model.params_m !== null) entry("parameters", `${number(model.params_m, 2)} million, without embeddings`);
-  if (model.flops_g !== null) entry("FLOPs", `${number(model.flops_g, 3)} thousand million a sentence`);
+  const parameters = [];
+  if (model.params_m !== null) parameters.push(`${number(model.params_m, 2)} million`);
+  if (model.params_without_embeddings_m !== null) {
+    parameters.push(`${number(model.params_without_embeddings_m, 2)} million without embeddings and output projection`);
+  }
+  if (parameters.length) entry("parameters", parameters.join("; "));
+  if (model.flops_g !== null) entry("FLOPs", `${number(model.flops_g, 3)} billion per sentence, without output projection`);
   if (model.reproduce) entry("reproduce", made("code", model.reproduce));
   const parts = [made("h3", `${model.model}, ${model.task} on ${model.device}`), list];
   if (model.architecture) {
-    const note = made("p", "A box is a layer: feed-forward width | heads; inputs at the bottom; lines are encoder layers attended to.");
+    const note = made("p", "A box is a layer. Above: its feed-forward width, which the box is scaled to. Below: its attention heads" +
+      " (decoder: self-attention, cross-attention). Inputs enter at the bottom. A line joins a decoder layer to an encoder layer" +
+      " that it attends to.");
     note.className = "quiet";
     parts.push(network(model.architecture), note);
   }
@@ -218,7 +287,7 @@ function sortable(table) {
     const value = (row) => numeric ? Number(row.cells[column].dataset.value ?? NaN) : row.cells[column].textContent;
     rows.sort((one, other) => {
       const [a, b] = [value(one), value(other)];
-      // What has no number stands last, either way.
+      // Rows without a number come last in either order.
       if (numeric && (Number.isNaN(a) || Number.isNaN(b))) return Number.isNaN(a) - Number.isNaN(b);
       const order = numeric ? a - b : a.localeCompare(b, "en", { numeric: true });
       return ascending ? order : -order;
@@ -227,7 +296,32 @@ function sortable(table) {
   }));
 }
 
+/** Let a figure open in a dialog, which Escape, its button and a click beside it close. */
+function enlargeable(figure) {
+  const image = figure.querySelector("img");
+  const [title, caption] = [image.alt, figure.querySelector(".caption").textContent];
+  const button = made("button");
+  Object.assign(button, { type: "button", className: "enlarge", ariaLabel: `Enlarge: ${title}` });
+  image.replaceWith(button);
+  button.append(image);
+  button.addEventListener("click", () => {
+    const dialog = document.getElementById("enlarged");
+    const large = made("img");
+    Object.assign(large, { src: image.src, alt: title, width: image.width, height: image.height });
+    large.style.setProperty("--aspect", image.getAttribute("width") / image.getAttribute("height"));
+    dialog.querySelector("h2").textContent = title;
+    dialog.querySelector(".scroll").replaceChildren(large);
+    dialog.querySelector("p").textContent = caption;
+    dialog.showModal();
+  });
+}
+
 document.querySelectorAll("table").forEach(sortable);
+document.querySelectorAll("figure").forEach(enlargeable);
+document.getElementById("how-to-enlarge").hidden = document.querySelector("figure") === null;
+document.getElementById("enlarged").addEventListener("click", (event) => {
+  if (event.target === event.currentTarget) event.currentTarget.close();
+});
 const places = [...new Set(models.filter((model) => model.source === "measured" || !model.shown_with)
   .map((model) => `${model.task} on ${model.device}`))];
 if (places.length) {
