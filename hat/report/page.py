@@ -178,7 +178,9 @@ def _table(name: str, rows: Sequence[Row]) -> str:
         for title, cell in columns.items():
             value = row.get(NUMBERS.get(title, ""))
             number = f' data-value="{value!r}"' if isinstance(value, (int, float)) else ""
-            cells.append(f"<td{number}{classes[title]}>{html.escape(cell(row))}</td>")
+            # An interval stays on one line.
+            shown = html.escape(cell(row)).replace(", ", ",&nbsp;" if number else ", ")
+            cells.append(f"<td{number}{classes[title]}>{shown}</td>")
         if repeatable:
             target = row.get("target")
             # Long paths break after a slash.
