@@ -1,4 +1,4 @@
-"""Sizes and scores of what was made for each budget, per precision, against Transformer-Big in fp32."""
+"""Sizes and scores of the models of each budget in each precision, compared with Transformer-Big in fp32."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,11 +45,11 @@ COLUMNS: Columns = {
     "measured, ms": lambda row: NONE if row["latency_ms"] is None else f"{row['latency_ms']:.1f}",
 }
 LEGEND = (
-    "file: what the network takes on disk. counted: indices, code books, and what stays in fp32, embeddings included;"
-    " of other precisions their bits times all parameters. As published: bits times the parameters without embeddings"
-    " and output projection, code books not counted. Times smaller: than {reference} in fp32, counted alike, with this"
-    " task's dictionaries: {params:,} parameters, {inner:,} without embeddings. MB are millions of bytes."
-    f" p: compared with the first row of the same budget, {P_VALUE} (paired bootstrap)."
+    "File: size of the network on disk. Counted: for k-means, indices, code books and all weights kept in fp32; for"
+    " other precisions, bits times all parameters. As published: bits times the parameters without embeddings and"
+    " output projection; code books are not counted. Times smaller: compared with {reference} in fp32 and this task's"
+    " dictionaries, counted the same way: {params:,} parameters, {inner:,} without embeddings and output projection."
+    f" MB: millions of bytes. p: compared with the first row of the same budget, {P_VALUE} (paired bootstrap)."
 )
 
 
@@ -58,7 +58,7 @@ def write_compression(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, A
 
     Args:
         scope: the task and the device.
-        budgets: budgets and baselines of the table; all that have been scored in several forms where empty.
+        budgets: budgets and baselines of the table; all that were scored in several forms if empty.
 
     Returns:
         The content of the JSON file: ``task``, ``device``, ``reference``, ``rows``, ``provenance``.
@@ -84,7 +84,7 @@ def _title(table: dict[str, Any]) -> str:
 
 
 def legend(table: dict[str, Any]) -> str:
-    """What the columns say."""
+    """Explain the columns."""
     reference = table["reference"]
     return LEGEND.format(
         reference=reference["name"], params=reference["params"], inner=reference["params_without_embeddings"]
@@ -98,7 +98,7 @@ def print_compression(table: dict[str, Any]) -> None:
 
 
 def _reference(scope: TaskScope) -> dict[str, Any]:
-    """Parameters of Transformer-Big with the task's dictionaries."""
+    """Count the parameters of Transformer-Big with the task's dictionaries."""
     architecture = architecture_of(scope.settings.baseline(REFERENCE).network)
     if not isinstance(architecture, Architecture):
         raise InputError(f"{scope.settings.folder}/baselines/{REFERENCE}.yaml, network.kind: expected 'transformer'")
@@ -111,7 +111,7 @@ def _reference(scope: TaskScope) -> dict[str, Any]:
 
 
 def _shown(scope: DeviceScope, named: Sequence[str]) -> list[str]:
-    """The budgets by size, then the baselines by name."""
+    """Return the budgets by size, then the baselines by name."""
 
     def order(budget: str) -> tuple[float, str]:
         limit = scope.settings.limit_ms(budget)
@@ -128,11 +128,11 @@ def _shown(scope: DeviceScope, named: Sequence[str]) -> list[str]:
 
 
 def _rows(scope: BudgetScope, reference: dict[str, Any]) -> list[Row]:
-    """Rows of one budget: what is deployed, then its other forms that have been scored."""
+    """Return the rows of a budget: the deployed model, then its other forms that have been scored."""
     forms = [scope.form_folder(form) for form in FORMS]
     deployed = scope.folder
     places = [deployed, *(place for place in forms if (place / "score.json").exists())]
-    # What is deployed comes first; the others are compared with it.
+    # The deployed model comes first; the others are compared with it.
     tested = compared(
         DeviceScope(scope.settings, scope.results, scope.task, scope.device),
         {one.name: one for one in places},

@@ -1,4 +1,4 @@
-"""What a search cost, beside one full training per candidate and what was published: results/tables/cost.*."""
+"""Cost of searches, compared with a full training per candidate and with published costs: results/tables/cost.*."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
@@ -39,10 +39,10 @@ PUBLISHED: tuple[Row, ...] = (
     },
 )
 LEGEND = (
-    "Estimated: what stages used of processors and GPUs, times the design power of the processors, or as GPUs counted;"
-    " carbon by the yearly mean of the country or region; prices of config/config.yaml. Without memory, network and"
-    " cooling. Extrapolated: the mean estimate of one SubTransformer's training, times the candidates of the search."
-    " Published: quoted, not measured here."
+    "Estimated: energy is the CPU time of all stages times the design power of the CPU, and what GPUs counted"
+    " themselves; memory, network and cooling are not included. Carbon uses the yearly mean of the country or region,"
+    " and prices are those of config/config.yaml. Extrapolated: mean estimate of one SubTransformer's training, times"
+    " the number of candidates of the search. Published: quoted, not measured here."
 )
 COLUMNS: Columns = {
     "task": lambda row: row["task"] or NONE,
@@ -65,7 +65,7 @@ def _shown(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class Amount:
-    """What stages used; sums and multiples of it."""
+    """Resources that stages used; can be added and multiplied."""
 
     gpu_hours: float = 0.0
     cpu_hours: float = 0.0
@@ -76,15 +76,15 @@ class Amount:
         return Amount(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
 
     def times(self, factor: float) -> "Amount":
-        """This, so many times."""
+        """Multiply by a factor."""
         return Amount(*(factor * one for one in astuple(self)))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """All runs of a stage, on all machines: those that were interrupted, too."""
+    """All runs of a stage on all machines, interrupted ones included."""
 
-    # As its log: task, device, budget, name, as far as it has them.
+    # Parts of the path of its log: task, device, budget, name; a stage may lack some.
     parts: tuple[str, ...]
     runs: int
     seconds: float
@@ -92,7 +92,7 @@ class Stage:
     how: str
 
     def of_a_search(self, task: str, device: str) -> bool:
-        """Whether the search on a device needed it: SuperTransformer, shortlist, measuring, predictor, search."""
+        """Whether it is part of a search on a device: SuperTransformer, shortlist, measuring, predictor, search."""
         match self.parts:
             case (own, "supertransformer" | "shortlist"):
                 return own == task
@@ -104,10 +104,10 @@ class Stage:
 
 
 def stages(results: Results, cost: Cost) -> list[Stage]:
-    """Everything that was noted below results/usage."""
+    """Sum up the runs of each stage from results/usage."""
     found = []
     for folder in sorted({path.parent for path in results.usage.rglob("*.jsonl")}):
-        # Of the rows of a run the last one holds.
+        # A run writes several rows; the last one counts.
         runs = [
             row for path in sorted(folder.glob("*.jsonl")) for row in {r["run"]: r for r in read_jsonl(path)}.values()
         ]
@@ -115,7 +115,7 @@ def stages(results: Results, cost: Cost) -> list[Stage]:
         for row in runs:
             kwh, how = energy(row, cost)
             gpu_hours, cpu_hours = row["gpus"] * row["seconds"] / 3600, row["cpu_seconds"] / 3600
-            # The price of a GPU has that of the machine's cores in it.
+            # The price of a GPU includes the cores of its machine.
             price = gpu_hours * cost.prices.gpu_hour_usd or cpu_hours * cost.prices.core_hour_usd
             total += Amount(gpu_hours, cpu_hours, kwh, price)
         seconds = sum(row["seconds"] for row in runs)
@@ -190,7 +190,7 @@ def _rows(results: Results, noted: Sequence[Stage], task: str, device: str) -> I
 
 
 def _candidates(searches: Sequence[Path]) -> int:
-    """Different Architectures that searches evaluated."""
+    """Count the different Architectures that searches evaluated."""
     import pandas as pd
 
     return int(pd.concat(pd.read_parquet(path, columns=["digest"]) for path in searches)["digest"].nunique())

@@ -27,7 +27,7 @@ from hat.workflow.snakemake import SNAKEFILE, rule_graph
 INDEX = "figures.json"
 # The rule graph as Snakemake prints it, in the folder of figures.
 GRAPH = "workflow.dot"
-# A baseline that every Runtime executes, for that graph.
+# A baseline that every Runtime can execute, for that graph.
 REFERENCE = "transformer-base"
 
 
@@ -57,7 +57,7 @@ class Gallery:
                 save(self.folder, drawing)
         except MissingArtifact as error:
             self.lacking.append({"name": name, "missing": error.missing, "target": error.target})
-            # What an earlier run drew from an artifact that has gone is no longer true.
+            # A figure from an earlier run shows an artifact that no longer exists.
             for kind in KINDS:
                 (self.folder / f"{name}.{kind}").unlink(missing_ok=True)
         else:
@@ -70,11 +70,11 @@ class Gallery:
 
     @property
     def files(self) -> list[Path]:
-        """Files of what was drawn."""
+        """Files of all figures that were drawn."""
         return [self.folder / f"{figure['name']}.{kind}" for figure in self.drawn for kind in KINDS]
 
     def sentences(self) -> list[str]:
-        """What could not be drawn, and what makes it."""
+        """Say which figures could not be drawn, and which targets make what is missing."""
         return [
             f"{self.folder}/{one['name']}: {one['missing']} is missing; `snakemake {one['target']}` makes it"
             for one in self.lacking
@@ -133,7 +133,7 @@ def draw_all(settings: Settings, results: Results, *, with_pictures: bool = Fals
     shared = Gallery(results.figures / "overall", with_pictures=with_pictures)
     if SNAKEFILE.exists():
         demo = settings.configuration.demo
-        # Rules know no other folder.
+        # The rules write to the default folder only.
         place = Results().root / demo.task / demo.device
         names = ("100ms", "100ms/quantized-4bit", *({REFERENCE} & set(settings.baselines)))
         targets = [f"{place}/{name}/bleu.txt" for name in names]
@@ -163,8 +163,8 @@ def _published(settings: Settings, results: Results, *, with_pictures: bool) -> 
         gallery = Gallery(results.figures / "published" / path.stem, with_pictures=with_pictures)
         frame = read_latencies(path)
         said = (
-            f"{len(frame):,} published networks, not measured here; each is a mean, layers were averaged, FLOPs at"
-            f" {LENGTH} tokens. Data: {path}."
+            f"{len(frame):,} published networks, not measured here. Latencies are means, dimensions are averages over"
+            f" layers, FLOPs are for {LENGTH} tokens. Data: {path}."
         )
         title = f"Latency of Transformers, published, {path.stem}"
         gallery.add("latency-dimensions", partial(dimensions, frame, title, said))

@@ -1,4 +1,4 @@
-"""The one style of all figures, and the files of each: PDF, PNG, the data as CSV, the caption."""
+"""The common style of all figures, and the files of each: PDF, PNG, data as CSV, caption."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito: told apart by people with every kind of colour vision, and in print by the markers.
+# Okabe and Ito: distinct for every kind of colour vision; in grey print, markers tell series apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 KINDS = FIGURE_FILES
@@ -50,7 +50,7 @@ class Drawing:
     Args:
         name: of its files, without the ending.
         title: one line.
-        caption: what it shows, and which data.
+        caption: what the figure shows, and the source of the data.
         figure: the figure.
         data: exactly what is shown, a row for each mark.
         labels: names beside marks.
@@ -65,18 +65,18 @@ class Drawing:
 
 
 def colour(number: int) -> str:
-    """Colour of the ``number``-th series."""
+    """Return the colour of the ``number``-th series."""
     return COLOURS[number % len(COLOURS)]
 
 
 def marker(number: int) -> str:
-    """Marker of the ``number``-th series."""
+    """Return the marker of the ``number``-th series."""
     return MARKERS[number % len(MARKERS)]
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in the style of this project, without a display."""
+    """Draw in the common style, without a display."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -85,7 +85,7 @@ def styled() -> Iterator[None]:
 
 
 def new_figure(columns: int = 1, rows: int = 1, *, width: float = 6.0, height: float = 4.2) -> "Figure":
-    """An empty figure with a grid of axes, ``width`` by ``height`` inches."""
+    """Return an empty figure with a grid of axes, ``width`` by ``height`` inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
@@ -94,7 +94,7 @@ def new_figure(columns: int = 1, rows: int = 1, *, width: float = 6.0, height: f
 
 
 def plain(axes: "Axes") -> None:
-    """Leave only what is drawn: no frame, ticks or grid."""
+    """Remove frame, ticks and grid."""
     axes.set_axis_off()
     axes.grid(visible=False)
 

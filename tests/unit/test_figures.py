@@ -329,7 +329,7 @@ def test_cost_is_read_from_its_table(tmp_path):
     with styled():
         drawing = cost_of(path)
     assert [bar.get_width() for bar in drawing.figure.axes[0].patches] == [1000, 2.5]
-    assert "Hatched: published figures" in drawing.caption
+    assert "Hatched: published values" in drawing.caption
     labels = [label.get_text() for label in drawing.figure.axes[0].get_yticklabels()]
     assert labels == ["Evolved Transformer (published)", "demo on local: HAT (estimated)"]
     path.write_text("stage,hours\na,1\n")
@@ -382,7 +382,7 @@ def test_published_data_alone_is_drawn_and_says_so(tmp_path, monkeypatch):
     assert len(pairs) == 2000 and pairs["measured_ms"].between(3000, 13000).all()
     # A regression on some products of dimensions is wrong by 2.6 %, the published network by 4.7 %.
     assert (pairs["predicted_ms"] / pairs["measured_ms"] - 1).abs().mean() < 0.035
-    assert "Hollow marks and broken lines: published figures" in captions["wmt14ende-raspberrypi"][0]
+    assert "Hollow marks and dashed lines: published values" in captions["wmt14ende-raspberrypi"][0]
     shown = pd.read_csv(results.figures / "published/wmt14ende-raspberrypi/trade-off.csv")
     assert shown["latency_ms"].tolist() == [3500, 4000, 4500, 6000]
     assert shown["bleu"].tolist() == [25.8, 26.9, 27.6, 28.2]

@@ -1,4 +1,4 @@
-"""What a search costs in carbon."""
+"""The carbon footprint of searches."""
 
 import textwrap
 from pathlib import Path
@@ -14,14 +14,14 @@ LABEL, CARBON, KIND = "method", "carbon_kg", "kind"
 
 
 def cost_of(path: Path) -> Drawing:
-    """Carbon of what the table of costs lists, on a logarithmic scale.
+    """Draw the carbon of each row of the table of costs, on a logarithmic scale.
 
     Args:
         path: results/tables/cost.csv, with the columns ``method``, ``carbon_kg``, ``kind`` (``estimated``,
-            ``extrapolated`` or ``published``) and, where they are of one, ``task`` and ``device``.
+            ``extrapolated`` or ``published``); ``task`` and ``device`` for rows of one task on one device.
 
     Raises:
-        MissingArtifact: there is no such table.
+        MissingArtifact: the table does not exist.
         InputError: a column is missing, or nothing has carbon above zero.
     """
     frame = pd.read_csv(require_artifact(path))
@@ -44,16 +44,16 @@ def cost_of(path: Path) -> Drawing:
     axes.set_xscale("log")
     axes.set(xlabel="CO2 equivalents, kg")
     axes.grid(visible=False, axis="y")
-    hatched = " Hatched: published figures, not measured here." if any(published) else ""
+    hatched = " Hatched: published values, not measured here." if any(published) else ""
     caption = (
-        "Estimates from the time that stages took, and extrapolations where it is said, on a logarithmic scale."
-        f"{hatched} Data: {path}."
+        "Estimated from the time and power of each stage, or extrapolated if the label says so. The scale is"
+        f" logarithmic.{hatched} Data: {path}."
     )
-    return Drawing(name="cost", title="Cost in carbon", caption=caption, figure=figure, data=frame)
+    return Drawing(name="cost", title="Carbon footprint of search", caption=caption, figure=figure, data=frame)
 
 
 def _label(row: dict[Any, Any]) -> str:
-    """Method, where it is of one the task and device, and whether somebody ran that."""
+    """Return the task and device if the row has them, the method, and whether the value was estimated or published."""
     place = " on ".join(str(row[name]) for name in ("task", "device") if name in row and not pd.isna(row[name]))
     words = f"{place}: {row[LABEL]}" if place else str(row[LABEL])
     return "\n".join(textwrap.wrap(f"{words} ({row[KIND]})", 36))

@@ -1,4 +1,4 @@
-"""Latency of Transformers against what they are made of, and what the predictor makes of it."""
+"""Measured latency of Transformers against their dimensions, and predicted against measured latency."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -27,39 +27,39 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DIMENSIONS = {
-    "width": "width",
+    "width": "embedding width",
     "ffn": "feed-forward width, mean of the layers",
     "depth": "layers",
 }
-# Widths averaged over layers take many values; so many groups of them are shown.
+# Widths averaged over layers take many values, which are shown in this many groups.
 GROUPS = 6
 RESAMPLES = 1000
-# So many points are drawn small, and without bars.
+# Above this number, points are drawn small and without bars.
 MANY = 400
-# As the research code measured.
+# The workload that the research code measured.
 PUBLISHED_WORKLOAD = Workload(shape=PUBLISHED_SHAPE, source_length=LENGTH, target_length=LENGTH, beam=5)
 
 
 def dimensions_of(place: DeviceScope) -> Drawing:
-    """Latency of the measured Architectures of a place against their FLOPs, width, FFN width and depth.
+    """Draw the latency of the Architectures measured on a device against FLOPs, width, feed-forward width and depth.
 
     Raises:
         MissingArtifact: nothing was measured.
     """
     frame = pd.DataFrame(samples(place))
-    said = f"{len(frame)} Architectures of {place.task}, measured on {place.device}; bars are 95 % intervals of medians"
+    said = f"{len(frame)} Architectures of {place.task}, measured on {place.device}. Bars: 95 % intervals of medians"
     source = place.latency / "dataset.parquet"
     return dimensions(frame, f"Latency of Transformers, {place.where}", f"{said}. Data: {source}.")
 
 
 def dimensions(frame: pd.DataFrame, title: str, said: str) -> Drawing:
-    """Latency against FLOPs, width, FFN width and depth.
+    """Draw latency against FLOPs, width, feed-forward width and depth.
 
     Args:
         frame: ``latency_ms``, ``flops_g`` and the dimensions of encoder and decoder, a row for each network;
-            ``latency_low_ms`` and ``latency_high_ms`` where known.
+            ``latency_low_ms`` and ``latency_high_ms`` if known.
         title: of the figure.
-        said: what the data are.
+        said: the end of the caption, about the data.
     """
     figure = new_figure(2, 2, width=7.2, height=5.6)
     flops, *others = figure.axes
@@ -67,8 +67,8 @@ def dimensions(frame: pd.DataFrame, title: str, said: str) -> Drawing:
     for axes, (name, label) in zip(others, DIMENSIONS.items(), strict=True):
         _dimension(axes, frame, name, label)
     caption = (
-        "FLOPs are of one sentence, without the output projection; Kendall's tau is the rank correlation with latency."
-        " Large marks are medians of all networks with that dimension, whatever their others, with a 95 % bootstrap"
+        "FLOPs are counted for one sentence, without the output projection. Kendall's tau is their rank correlation"
+        " with latency. Large marks: median over all networks with that value of the dimension, with a 95 % bootstrap"
         f" interval. {said}"
     )
     return Drawing(name="latency-dimensions", title=title, caption=caption, figure=figure, data=frame)
@@ -102,7 +102,7 @@ def _dimension(axes: "Axes", frame: pd.DataFrame, name: str, label: str) -> None
         if len(np.unique(values)) == 1:
             axes.plot([], [], marker(number), color=colour(number), label=f"{part} (always {values[0]:g})")
             continue
-        # Beside each other, so that both are seen.
+        # Beside each other, so that neither hides the other.
         shift = (number - 0.5) * 0.03 * spread
         axes.plot(
             values + shift, frame["latency_ms"], ".", markersize=2, alpha=0.25, color=colour(number), rasterized=True
@@ -129,7 +129,7 @@ def _dimension(axes: "Axes", frame: pd.DataFrame, name: str, label: str) -> None
 
 
 def _groups(values: np.ndarray, latencies: np.ndarray) -> "list[tuple[float, float, float, float]]":
-    """Centre, median latency and its 95 % bootstrap interval of each value, or of ranges where there are many."""
+    """Return centre, median latency and its 95 % bootstrap interval for each value, or for ranges of many values."""
     distinct = np.unique(values)
     if len(distinct) <= GROUPS:
         chosen = [(float(value), values == value) for value in distinct]
@@ -151,10 +151,10 @@ def _groups(values: np.ndarray, latencies: np.ndarray) -> "list[tuple[float, flo
 
 
 def predictor_of(place: DeviceScope) -> Drawing:
-    """Predicted against measured latency of the Architectures that the predictor was not fitted to.
+    """Draw predicted against measured latency of held-out Architectures.
 
     Raises:
-        MissingArtifact: there is no predictor.
+        MissingArtifact: the predictor does not exist.
     """
     path = require_artifact(place.predictor / "errors.json")
     errors = read_json(path)
@@ -165,17 +165,17 @@ def predictor_of(place: DeviceScope) -> Drawing:
         named = dict(zip(ends, ("measured_low_ms", "measured_high_ms"), strict=True))
         pairs = pairs.merge(measured[["digest", *ends]].rename(columns=named), on="digest", how="left")
         files += f", {dataset}"
-    said = "Architectures that the predictor was not fitted to, each a point; on the line both agree."
+    said = "Each point is an Architecture that the predictor was not fitted to. On the line, both latencies are equal."
     if "measured_low_ms" in pairs:
-        said += " Bars: 95 % intervals of the measured medians."
+        said += " Bars: 95 % intervals of median latencies."
     return predictor(pairs, errors, f"Latency predictor, {place.where}", f"{said} Data: {files}.")
 
 
 def predictor_of_published(path: Path) -> Drawing:
-    """Predicted against published latency: our linear regression on averages over layers, by cross-validation.
+    """Draw predicted against published latency: a linear regression on averages over layers, cross-validated.
 
     Raises:
-        InputError: the file is missing or is no such table.
+        InputError: the file is missing or is not a table of latencies.
     """
     networks, latencies = read_published(path)
     rows = rows_of(networks, PUBLISHED_WORKLOAD)
@@ -186,23 +186,23 @@ def predictor_of_published(path: Path) -> Drawing:
         "mape_percent": 100 * float(np.mean(np.abs(predicted / latencies - 1))),
     }
     said = (
-        f"{len(latencies):,} published latencies, not measured here, each predicted by a linear regression fitted to"
-        f" the other {FOLDS - 1} tenths of them; layers were averaged before publication, so what depends on single"
-        f" layers is not seen. On the line both agree. Data: {path}."
+        f"{len(latencies):,} published latencies, not measured here. Each is predicted by a linear regression fitted"
+        f" to the other {FOLDS - 1} of {FOLDS} parts of the data. The published dimensions are averages over layers,"
+        f" so the regression sees no single layers. On the line, both latencies are equal. Data: {path}."
     )
     pairs = pd.DataFrame({"measured_ms": latencies, "predicted_ms": predicted})
     return predictor(pairs, errors, f"Latency predictor, published, {path.stem}", said)
 
 
 def predictor(pairs: pd.DataFrame, errors: Mapping[str, float], title: str, caption: str) -> Drawing:
-    """Predicted against measured latency.
+    """Draw predicted against measured latency.
 
     Args:
-        pairs: ``measured_ms`` and ``predicted_ms`` of each network; ``measured_low_ms`` and ``measured_high_ms`` where
+        pairs: ``measured_ms`` and ``predicted_ms`` of each network; ``measured_low_ms`` and ``measured_high_ms`` if
             known.
         errors: ``rmse_ms`` and ``mape_percent``.
         title: of the figure.
-        caption: what the data are.
+        caption: of the figure.
     """
     figure = new_figure(width=5.2, height=4.6)
     (axes,) = figure.axes
@@ -212,7 +212,7 @@ def predictor(pairs: pd.DataFrame, errors: Mapping[str, float], title: str, capt
     axes.plot(ends, ends, color="0.6", linewidth=1, label="equal")
     many = len(pairs) > MANY
     if "measured_low_ms" in pairs and not many:
-        # Intervals are of the dataset's medians; those of a few networks reach beyond the figure.
+        # The intervals of a few networks reach beyond the figure.
         below = pairs["measured_ms"] - pairs["measured_low_ms"].fillna(pairs["measured_ms"])
         above = pairs["measured_high_ms"].fillna(pairs["measured_ms"]) - pairs["measured_ms"]
         bars = np.clip([below, above], 0, None)
@@ -233,5 +233,5 @@ def predictor(pairs: pd.DataFrame, errors: Mapping[str, float], title: str, capt
 
 
 def _shown(value: float) -> str:
-    """A number with two digits at least, and no exponent."""
+    """Return a number with at least two digits and no exponent."""
     return f"{value:.2g}" if value < 10 else f"{value:,.0f}"

@@ -14,19 +14,19 @@ from hat.space.architecture import Architecture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# So many fit beside each other on a page.
+# As many as fit on a page.
 MOST = 12
 PER_ROW = 4
-# Of a layer's box, in the units of the drawing; the widest feed-forward network fills it.
+# Largest width and height of a layer's box, and the distance of layers, in units of the drawing.
 WIDEST, HIGH, STEP = 1.0, 0.7, 1.0
 ENCODER, DECODER = 0.0, 1.75
 
 
 def networks_of(places: Mapping[str, DeviceScope] | list[DeviceScope], among: tuple[str, ...] = ()) -> Drawing:
-    """The found Architectures of one task, for each device and budget.
+    """Draw the Architectures found for a task, for each device and budget.
 
     Raises:
-        MissingArtifact: none was found yet.
+        MissingArtifact: no Architecture was found yet.
     """
     chosen = list(places.values()) if isinstance(places, Mapping) else places
     found: dict[str, Architecture] = {}
@@ -45,12 +45,12 @@ def networks_of(places: Mapping[str, DeviceScope] | list[DeviceScope], among: tu
 
 
 def networks(found: Mapping[str, Architecture], title: str, data: str) -> Drawing:
-    """Architectures side by side, on the same scale.
+    """Draw Architectures side by side, on the same scale.
 
     Args:
-        found: the Architectures, by what stands above each.
+        found: the Architectures, by their titles.
         title: of the figure.
-        data: where they are from.
+        data: the source of the data, for the caption.
     """
     shown = dict(list(found.items())[:MOST])
     columns = min(len(shown), PER_ROW)
@@ -66,9 +66,9 @@ def networks(found: Mapping[str, Architecture], title: str, data: str) -> Drawin
     table = pd.DataFrame([{"network": name, **_flat(architecture)} for name, architecture in found.items()])
     left = "" if len(shown) == len(found) else f" The first {MOST} of {len(found)} are drawn."
     caption = (
-        "Encoder on the left, decoder on the right, inputs at the bottom. A box is a layer, as wide as its feed-forward"
-        " network, which the upper number gives; below it are its heads (decoder: self- and cross-attention). Lines:"
-        f" encoder layers that a decoder layer attends to.{left} {data}."
+        "Encoder on the left, decoder on the right, inputs at the bottom. A box is a layer. The upper number is its"
+        " feed-forward width, which sets the width of the box; below are its attention heads (decoder: self-attention,"
+        f" cross-attention). A line joins a decoder layer to an encoder layer that it attends to.{left} {data}."
     )
     return Drawing(name="architectures", title=title, caption=caption, figure=figure, data=table)
 

@@ -1,4 +1,4 @@
-"""What a latency buys: BLEU against latency, and what inherited weights tell of it."""
+"""BLEU against latency, and the loss with inherited weights against BLEU after training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,10 +32,10 @@ COLUMNS = (
 
 
 def trade_off_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
-    """BLEU over the measured latency of the deployed models and of baselines, with published ones beside them.
+    """Draw BLEU against measured latency of deployed models and baselines, with published models for comparison.
 
     Raises:
-        MissingArtifact: nothing was scored and measured.
+        MissingArtifact: no model was scored and measured.
     """
     shown = [row for row in rows if row["bleu"] is not None and row["latency_ms"] is not None]
     if not shown:
@@ -57,7 +57,7 @@ def trade_off_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
 
 
 def published_points(rows: Sequence[dict[str, Any]]) -> list[Row]:
-    """Rows of published networks in the form of our own."""
+    """Return the rows of published networks in the form of measured ones."""
     return [
         dict.fromkeys(COLUMNS)
         | {
@@ -72,12 +72,12 @@ def published_points(rows: Sequence[dict[str, Any]]) -> list[Row]:
 
 
 def trade_off(rows: Sequence[Row], title: str, data: str) -> Drawing:
-    """BLEU against latency, a series for each kind of network and source.
+    """Draw BLEU against latency, a series for each kind of network and source.
 
     Args:
         rows: with ``COLUMNS``; ``source`` is ``measured`` or ``published``.
         title: of the figure.
-        data: where they are from.
+        data: the source of the data, for the caption.
     """
     figure = new_figure()
     (axes,) = figure.axes
@@ -115,11 +115,11 @@ def trade_off(rows: Sequence[Row], title: str, data: str) -> Drawing:
     words = []
     if "measured" in sources:
         words.append(
-            "Filled marks: models that were deployed, measured on the device and scored; bars are 95 % intervals, of"
-            " the median latency and of BLEU by bootstrap over test sentences."
+            "Filled marks: deployed models, measured on the device and scored on the test split. Bars: 95 % intervals"
+            " of the median latency, and of BLEU by bootstrap over test sentences."
         )
     if "published" in sources:
-        words.append("Hollow marks and broken lines: published figures, not measured here.")
+        words.append("Hollow marks and dashed lines: published values, not measured here.")
     caption = " ".join([*words, f"{data}."])
     frame = pd.DataFrame(list(rows))
     frame = frame[[name for name in COLUMNS if name in frame]]
@@ -127,7 +127,7 @@ def trade_off(rows: Sequence[Row], title: str, data: str) -> Drawing:
 
 
 def _errors(rows: Sequence[Row], name: str, unit: str) -> list[list[float]] | None:
-    """Lengths of the error bars, 0 where a row has none; None where none has any."""
+    """Return the lengths of error bars, 0 for a row without interval; None if no row has one."""
     ends = [(row[f"{name}{unit}"], row[f"{name}_low{unit}"], row[f"{name}_high{unit}"]) for row in rows]
     if all(low is None for _, low, _ in ends):
         return None
@@ -137,17 +137,17 @@ def _errors(rows: Sequence[Row], name: str, unit: str) -> list[list[float]] | No
 
 
 def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
-    """Validation loss with inherited weights against BLEU after training.
+    """Draw validation loss with inherited weights against BLEU after training.
 
     Raises:
-        MissingArtifact: no budget was scored.
+        MissingArtifact: no model of a budget was scored.
     """
     found = [row for row in rows if row["inherited_loss"] is not None and row["bleu"] is not None]
     if not found:
         raise MissingArtifact(f"a score of a budget in {place.device_folder}", f"{place.device_folder}/BUDGET/bleu.txt")
     figure = new_figure()
     (axes,) = figure.axes
-    words = {"random": "trained from scratch", "inherited": "trained on from inherited weights", None: "trained"}
+    words = {"random": "trained from scratch", "inherited": "fine-tuned from inherited weights", None: "trained"}
     for number, (start, label) in enumerate(words.items()):
         own = [row for row in found if row["initial_weights"] == start]
         if own:
@@ -165,16 +165,16 @@ def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     tau = ""
     if len(found) > 2:
         value = kendall_tau([-row["inherited_loss"] for row in found], [row["bleu"] for row in found])
-        tau = f" Kendall's tau between both orders: {value:.2f}."
+        tau = f" Kendall's tau between the two rankings: {value:.2f}."
     axes.set(xlabel="validation loss with inherited weights, nats a token", ylabel="BLEU after training")
     axes.invert_xaxis()
     axes.margins(x=0.12, y=0.15)
     legend(axes)
     labels = [Label(axes, row["inherited_loss"], row["bleu"], row["model"]) for row in found]
     caption = (
-        "Each mark is the winner of a search: its loss with the SuperTransformer's weights (better to the right), by"
-        " which a search with the objective `loss` chooses, and what it scores once trained, with a 95 % bootstrap"
-        " interval."
+        "Each mark is the winner of a search. Horizontal: its loss with the SuperTransformer's weights, which a search"
+        " with the objective `loss` minimises; better to the right. Vertical: its BLEU after training, with a 95 %"
+        " bootstrap interval."
         f"{tau} Data: {place.device_folder}/*/architecture.json, score.json."
     )
     columns = ["model", "inherited_loss", "validation_loss", "initial_weights", "bleu", "bleu_low", "bleu_high"]

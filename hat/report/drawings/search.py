@@ -14,21 +14,21 @@ from hat.report.style import Drawing, colour, legend, marker, new_figure
 from hat.search.objective import LOSS_KEY, NAME_KEY, VALUE_KEY, value_key
 
 SAMPLED, WHOLE = "sampled", "whole"
-# What the values of an objective are, for the axis and the caption.
+# What the values of an objective are: for the axis, and for the caption.
 AXES = {"loss": "best validation loss, nats a token", "bleu": "best 100 - BLEU of validation sentences"}
 VALUES = {
     "loss": "Validation loss of each Architecture",
     "bleu": "100 - BLEU of each Architecture's translations of validation sentences",
 }
-# Whose candidates a row is of.
+# Whether a row is of the search or of random draws.
 OWN, RANDOM = "search", "random, expected"
 
 
 def search_of(place: DeviceScope, names: list[str]) -> Drawing:
-    """Best objective value after each evaluation, for each budget, and what random draws alone reach.
+    """Draw the best objective value after each evaluation, for each budget, and the expected best of random draws.
 
     Raises:
-        MissingArtifact: there was no search.
+        MissingArtifact: no search was run.
     """
     folders = {name: place.of(name).folder for name in names}
     searched = {name: objective_of(folder / SEARCH) for name, folder in folders.items() if (folder / SEARCH).exists()}
@@ -93,12 +93,12 @@ def _said(found: Mapping[str, Path], curves: pd.DataFrame) -> str:
 
 
 def objective_of(path: Path) -> ObjectiveName:
-    """The objective of a table of candidates."""
+    """Return the objective of a table of candidates."""
     return "bleu" if VALUE_KEY in pd.read_parquet(path) else "loss"
 
 
 def _curves(folder: Path, budget: str) -> Iterator[pd.DataFrame]:
-    """The curve of a search, and of what random draws are expected to reach, where some were made."""
+    """Yield the curve of a search, and that of the expected best of random draws."""
     candidates = pd.read_parquet(folder / SEARCH).sort_values("order")
     key = value_key(candidates.columns)
     name = {NAME_KEY: candidates[NAME_KEY].iloc[0]} if NAME_KEY in candidates else {}
@@ -131,18 +131,18 @@ def _curves(folder: Path, budget: str) -> Iterator[pd.DataFrame]:
 
 
 def _drawn_at_random(folder: Path) -> bool:
-    """Whether there is a random search to compare the search with, for the same objective."""
+    """Whether a random search was run for the same objective."""
     path = folder / RANDOM_SEARCH
     return path.exists() and objective_of(path) == objective_of(folder / SEARCH)
 
 
 def _whole(candidates: pd.DataFrame) -> "pd.Series[bool]":
-    """What was evaluated on a part of the sentences alone is no result yet."""
+    """Return which candidates were evaluated on all sentences; the others are no results yet."""
     return candidates[WHOLE].astype(bool) if WHOLE in candidates else candidates[LOSS_KEY].notna()
 
 
 def expected_best(values: np.ndarray) -> np.ndarray:
-    """Expected minimum of n of these values drawn without replacement, for n from 1 to all of them.
+    """Return the expected minimum of n values drawn without replacement, for n from 1 to all of them.
 
     The i-th smallest of N, from 0, is the minimum with probability C(N - 1 - i, n - 1) / C(N, n).
     """

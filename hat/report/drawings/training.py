@@ -1,4 +1,4 @@
-"""Training curves: loss over the updates, of the SuperTransformer and of what was trained after it."""
+"""Training curves: loss over updates of the SuperTransformer, SubTransformers and baselines."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from hat.report.style import Drawing, colour, legend, marker, new_figure
 
 
 def training_of(place: DeviceScope, names: list[str]) -> Drawing:
-    """Training and validation loss of the SuperTransformer, of SubTransformers and of baselines.
+    """Draw training and validation loss of the SuperTransformer, SubTransformers and baselines.
 
     Raises:
         MissingArtifact: nothing was trained.
@@ -36,7 +36,7 @@ def training_of(place: DeviceScope, names: list[str]) -> Drawing:
             markersize=4,
             label=name,
         )
-    # What was not yet trained at all is far above everything else.
+    # The loss of untrained networks is far above everything else.
     later = pd.concat([frame[frame["update"] > 0] for frame in curves.values()])
     if len(later):
         low, high = later["nll"].quantile([0.0, 0.97])
@@ -44,8 +44,8 @@ def training_of(place: DeviceScope, names: list[str]) -> Drawing:
     axes.set(xlabel="update", ylabel="negative log-likelihood, nats a token")
     legend(axes)
     caption = (
-        "With marks: validation split. Thin: training batches, of a random Architecture each for the SuperTransformer."
-        f" The start lies above the figure. Data: {', '.join(str(files[name]) for name in curves)}."
+        "With marks: validation split. Thin: training batches; for the SuperTransformer, each of a random Architecture."
+        f" The first losses may lie above the figure. Data: {', '.join(str(files[name]) for name in curves)}."
     )
     data = pd.concat(curves.values(), ignore_index=True)
     title = f"Training, {place.where}"

@@ -1,4 +1,4 @@
-"""The workflow itself: its rules and what they hand on, drawn from Snakemake's own graph."""
+"""The rules of the workflow and the order in which they run, from Snakemake's own graph."""
 
 import re
 import textwrap
@@ -17,7 +17,7 @@ EDGE = re.compile(r"^\s*(\d+) -> (\d+)")
 SWEEPS = 8
 # Half the height of a box, and room beside it, in ranks.
 HALF = 0.24
-# A place that an arrow over several ranks passes through: both its ends.
+# An arrow over several ranks, named by its ends, where it passes through a rank.
 Bend = tuple[str, str]
 
 
@@ -28,8 +28,8 @@ def workflow_of(path: Path) -> Drawing:
         path: what ``snakemake --rulegraph dot`` printed.
 
     Raises:
-        MissingArtifact: there is no such file.
-        InputError: it holds no graph.
+        MissingArtifact: the file does not exist.
+        InputError: the file holds no graph.
     """
     edges = read_graph(require_artifact(path, Path("figures")))
     names = sorted({name for edge in edges for name in edge})
@@ -77,7 +77,7 @@ def workflow_of(path: Path) -> Drawing:
 
 
 def read_graph(path: Path) -> list[tuple[str, str]]:
-    """Edges of a rule graph: the rule, and the rule that takes its output.
+    """Return the edges of a rule graph: a rule, and a rule that reads its output.
 
     Raises:
         InputError: the file holds no graph.
@@ -95,21 +95,21 @@ def read_graph(path: Path) -> list[tuple[str, str]]:
 
 
 def _ranks(names: list[str], edges: list[Bend], shown: list[Bend]) -> list[list[str | Bend]]:
-    """Rules by the longest way to them, each rank ordered so that few arrows cross (barycentres).
+    """Rank rules by the longest path to them, and order each rank so that few arrows cross (barycentres).
 
-    An arrow over several ranks has a place of its own in those between, so that it passes by the rules there.
+    An arrow over several ranks takes a place of its own in the ranks between, so that it passes beside their rules.
     """
     depth = dict.fromkeys(names, 0)
     for _ in names:
         for first, second in edges:
             depth[second] = max(depth[second], depth[first] + 1)
-    # What needs nothing stands just above what needs it.
+    # A rule without inputs stands just above the first rule that reads its output.
     for name in {first for first, _ in edges} - {second for _, second in edges}:
         depth[name] = min(depth[second] for first, second in edges if first == name) - 1
     ranks: list[list[str | Bend]] = [
         [name for name in names if depth[name] == number] for number in range(max(depth.values()) + 1)
     ]
-    # By rank: of everything there, what it is joined to in the ranks beside.
+    # For each rank: what each of its rules and arrows is joined to in the ranks above and below.
     near: list[dict[str | Bend, list[tuple[int, str | Bend]]]] = [{name: [] for name in rank} for rank in ranks]
     for edge in shown:
         first, second = edge
@@ -130,7 +130,7 @@ def _ranks(names: list[str], edges: list[Bend], shown: list[Bend]) -> list[list[
 
 
 def _implied(first: str, second: str, edges: list[tuple[str, str]]) -> bool:
-    """Whether there is a longer way between two rules that are joined."""
+    """Whether a longer path leads from the first rule to the second."""
     reached, front = set(), {b for a, b in edges if a == first and b != second}
     while front:
         reached |= front

@@ -266,9 +266,9 @@ function show(model) {
   if (model.reproduce) entry("reproduce", made("code", model.reproduce));
   const parts = [made("h3", `${model.model}, ${model.task} on ${model.device}`), list];
   if (model.architecture) {
-    const note = made("p", "A box is a layer. Above: its feed-forward width, which the box is scaled to. Below: its attention heads" +
-      " (decoder: self-attention, cross-attention). Inputs enter at the bottom. A line joins a decoder layer to an encoder layer" +
-      " that it attends to.");
+    const note = made("p", "Inputs at the bottom. A box is a layer. The upper number is its feed-forward width, which sets the" +
+      " width of the box; below are its attention heads (decoder: self-attention, cross-attention). A line joins a decoder layer" +
+      " to an encoder layer that it attends to.");
     note.className = "quiet";
     parts.push(network(model.architecture), note);
   }
