@@ -108,7 +108,9 @@ def legend(axes: "Axes", *, title: str | None = None, columns: int = 1) -> None:
         columns: number of axes beside each other in the figure.
     """
     lengths = sorted(LEGEND_MARK + len(label) for label in axes.get_legend_handles_labels()[1])
-    room = LEGEND_CHARACTERS * axes.figure.get_figwidth() / columns
+    figure = axes.get_figure(root=True)
+    assert figure is not None, "axes belong to a figure"
+    room = LEGEND_CHARACTERS * figure.get_figwidth() / columns
     fitting = [count for count in range(1, len(lengths) + 1) if sum(lengths[-count:]) <= room]
     axes.legend(
         loc="lower left",
