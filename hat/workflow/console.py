@@ -129,24 +129,24 @@ class StageHandler(logging.Handler):
         self._failed = 0
         self._began = self._printed = clock()
         self._logs: str | None = None
-        self._finished = threading.Event()
+        self._stopped = threading.Event()
 
     def watch(self) -> None:
         """From now on show how far running stages are, from a thread that ends when the handler is closed."""
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        while not self._finished.wait(DRAWN_EVERY_S):
+        while not self._stopped.wait(DRAWN_EVERY_S):
             self.acquire()
             try:
-                if not self._finished.is_set():
+                if not self._stopped.is_set():
                     self.draw()
             finally:
                 self.release()
 
     def close(self) -> None:
         """Erase the line of running stages."""
-        self._finished.set()
+        self._stopped.set()
         self._erase()
         super().close()
 

@@ -259,7 +259,8 @@ def test_tables_show_the_artifacts(drawn, settings):
     assert "| demo | local | 40ms | 38.0 [37.5, 39.2] | 4.0 [" in (text := (results.tables / "main.md").read_text())
     # Nothing has a cost, a power meter or published rows: no column is empty.
     assert text.splitlines()[2] == (
-        "| task | device | model | latency, ms | BLEU | chrF | parameters, M | FLOPs, G | training, s | kind | source |"
+        "| task | device | model | latency, ms | BLEU | chrF | parameters, M | without embeddings, M"
+        " | FLOPs, G | training | kind | source |"
     )
     assert "| demo/supertransformer | 61.5 | 900 |" in (results.tables / "benchmarks.md").read_text()
 
