@@ -256,7 +256,7 @@ def only_one(folder: Path | str, what: str) -> Iterator[None]:
         except BlockingIOError:
             stream.seek(0)
             holder = stream.read().strip() or "unknown"
-            print(f"{what}: process {holder} is still at it; waiting for it to end", flush=True)
+            print(f"{what}: process {holder} is still running; waiting", flush=True)
             fcntl.flock(stream, fcntl.LOCK_EX)
         # The number only helps people: a full disk is left to what is really written.
         with contextlib.suppress(OSError):

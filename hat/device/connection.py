@@ -265,7 +265,7 @@ class SshConnection(_Connection):
     ) -> Measurement:
         answer = self.agent.ask(do, tracker, **values)
         if not isinstance(answer, dict):
-            raise HatError(f"device {self.device!r}: it answers no measurement")
+            raise HatError(f"device {self.device!r}: it returned no measurement")
         found = Measurement.from_dict(answer, f"device {self.device!r}")
         shares, count = tuple(share for *_, share in workload.pairs), repeats * len(workload.pairs)
         if len(found.timings_ms) != count or found.shares != shares or found.pooled_noise is not None:

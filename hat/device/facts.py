@@ -70,4 +70,4 @@ def checked(model: type[Said], answer: Any, where: str) -> Said:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise HatError(f"{where}: it says of itself what cannot be ({printable(key)}: {first['msg']})") from None
+        raise HatError(f"{where}: it reported an impossible value ({printable(key)}: {first['msg']})") from None

@@ -30,7 +30,7 @@ from hat.system.progress import Tracker
 MOST_GARBAGE = 64 << 10
 READ = 1 << 16
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-# The same request is not tried for ever where each time the agent ends over it.
+# Give up on a request that the agent dies from each time.
 MOST_LOSSES = 3
 KEPT_ERRORS = 4096
 # The agent imports its libraries, on a slow board from a slow card.
@@ -156,7 +156,7 @@ class AgentProcess:
             self.kill()
             first = printable(self._garbage[:100].decode(errors="replace"))
             raise HatError(
-                f"{self.where}: it writes what is no answer ({first!r}); a login shell there should print nothing"
+                f"{self.where}: it sent malformed output ({first!r}); a login shell there should print nothing"
                 " where no terminal is"
             )
         return None
@@ -224,7 +224,7 @@ class RemoteAgent:
                 if not self._reached:
                     raise HatError(str(error)) from None
                 if losses >= MOST_LOSSES:
-                    raise HatError(f"{error}; so it went {losses} times with the same request") from None
+                    raise HatError(f"{error}; the same request failed {losses} times") from None
                 if time.monotonic() - began + wait_s > self.chosen.retry_s:
                     raise HatError(f"{error}; tried again for {self.chosen.retry_s:g} s (retry_s)") from None
                 print(f"{error}; trying again in {wait_s:g} s", file=sys.stderr, flush=True)
@@ -278,7 +278,7 @@ class RemoteAgent:
             try:
                 for sha256, arrived in missing.items():
                     if sha256 not in paths or not isinstance(arrived, int) or arrived < 0:
-                        raise HatError(f"{self.where}: it asks for a file that there is not")
+                        raise HatError(f"{self.where}: it asked for a file that does not exist")
                     self._send_file(paths[sha256], sha256, arrived)
             except Lost as error:
                 if time.monotonic() - began + wait_s > self.chosen.retry_s:

@@ -39,7 +39,7 @@ def killed_workers_said() -> Iterator[None]:
         yield
     except BrokenProcessPool:
         raise HatError(
-            "a worker process was killed, maybe for want of memory; run the same command again, with fewer cores or"
+            "a worker process was killed, probably out of memory; run the same command again, with fewer cores or"
             " more memory"
         ) from None
 
