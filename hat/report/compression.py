@@ -12,7 +12,7 @@ from hat.data.significance import P_VALUE
 from hat.data.task_shape import task_shape
 from hat.deploy.folder import DESCRIPTION, NETWORK
 from hat.errors import InputError
-from hat.report.document import NONE, Columns, cells, markdown, write_document
+from hat.report.document import Columns, cells, markdown, shown, text, write_document
 from hat.report.rows import compared
 from hat.report.summary import Row
 from hat.space.architecture import Architecture
@@ -27,22 +27,18 @@ def _megabytes(name: str) -> Callable[[Row], str]:
     return lambda row: f"{row[name] / 1e6:.2f}"
 
 
-def _times(name: str) -> Callable[[Row], str]:
-    return lambda row: f"{row[name]:.1f}"
-
-
 COLUMNS: Columns = {
-    "budget": lambda row: str(row["budget"]),
+    "budget": text("budget"),
     "weights": lambda row: f"{row['runtime']} {row['precision']}",
     "file, MB": _megabytes("network_bytes"),
     "counted, MB": _megabytes("counted_bytes"),
-    "times smaller": _times("times_smaller"),
+    "times smaller": shown("times_smaller", 1),
     "as published, MB": _megabytes("published_bytes"),
-    "as published, times smaller": _times("published_times_smaller"),
-    "BLEU": lambda row: f"{row['bleu']:.2f}",
-    "p": lambda row: NONE if row["p_value"] is None else f"{row['p_value']:.3f}",
-    "chrF": lambda row: f"{row['chrf']:.2f}",
-    "measured, ms": lambda row: NONE if row["latency_ms"] is None else f"{row['latency_ms']:.1f}",
+    "as published, times smaller": shown("published_times_smaller", 1),
+    "BLEU": shown("bleu", 2),
+    "p": shown("p_value", 3),
+    "chrF": shown("chrf", 2),
+    "latency, ms": shown("latency_ms", 1),
 }
 LEGEND = (
     "File: size of the network on disk. Counted: for k-means, indices, code books and all weights kept in fp32; for"
@@ -74,8 +70,8 @@ def write_compression(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, A
     table = {"task": scope.task, "device": scope.device, "reference": reference, "rows": rows, "provenance": made}
     signatures = sorted({f"`{row['bleu_signature']}`, `{row['chrf_signature']}`" for row in rows})
     below = [legend(table), "", f"{rows[0]['sentences']} test sentences, {'; '.join(signatures)}."]
-    text = markdown(_title(table), COLUMNS, rows, below)
-    write_document(scope.results.tables / f"{scope.task}-{scope.device}-compression", table, text)
+    page = markdown(_title(table), COLUMNS, rows, below)
+    write_document(scope.results.tables / f"{scope.task}-{scope.device}-compression", table, page)
     return table
 
 

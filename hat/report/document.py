@@ -1,6 +1,7 @@
 """Tables as documents: rows and the columns they are shown in, written as CSV, Markdown and JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,55 +11,68 @@ from hat.system.durations import duration
 
 # Titles of columns, and what a row shows there.
 Columns = Mapping[str, Callable[[Row], str]]
-# What a row has nothing to show for.
+# Shown if a row has no value.
 NONE = "-"
 # Keys that rows have only if there are data: few devices have a power meter.
 OPTIONAL = ("energy_j",)
 
 
-def shown(name: str, digits: int) -> Callable[[Row], str]:
-    """A number with so many digits behind the point, or a dash."""
-    return lambda row: NONE if row.get(name) is None else f"{row[name]:.{digits}f}"
+@dataclass(frozen=True)
+class Number:
+    """A cell with a number, by which rows can be sorted.
+
+    Args:
+        key: of the number in a row; None or missing if the row has none.
+        write: formats the cell of a row that has the number.
+    """
+
+    key: str
+    write: Callable[[Row], str]
+
+    def __call__(self, row: Row) -> str:
+        """Return the formatted number, or a dash."""
+        return NONE if row.get(self.key) is None else self.write(row)
 
 
-def time(name: str, seconds: float = 1) -> Callable[[Row], str]:
-    """A duration in units of so many seconds, or a dash."""
-    return lambda row: NONE if row.get(name) is None else duration(seconds * row[name])
+def shown(name: str, digits: int) -> Number:
+    """Show a number with this many decimals, or a dash."""
+    return Number(name, lambda row: f"{row[name]:.{digits}f}")
 
 
-def signed(name: str, digits: int) -> Callable[[Row], str]:
-    """A difference with its sign, unless it rounds to zero, or a dash."""
+def time(name: str, seconds: float = 1) -> Number:
+    """Show a duration in units of this many seconds, or a dash."""
+    return Number(name, lambda row: duration(seconds * row[name]))
 
-    def cell(row: Row) -> str:
-        if row.get(name) is None:
-            return NONE
+
+def signed(name: str, digits: int) -> Number:
+    """Show a difference with its sign, unless it rounds to zero, or a dash."""
+
+    def write(row: Row) -> str:
         # Adding 0 takes the sign from a negative zero.
         rounded = round(row[name], digits) + 0.0
         return f"{rounded:+.{digits}f}" if rounded else f"{rounded:.{digits}f}"
 
-    return cell
+    return Number(name, write)
 
 
 def text(name: str) -> Callable[[Row], str]:
-    """A text, or a dash."""
+    """Show a text, or a dash."""
     return lambda row: NONE if row.get(name) is None else str(row[name])
 
 
-def interval(name: str, unit: str, digits: int) -> Callable[[Row], str]:
-    """A value with its 95 % interval, where that is known."""
+def interval(name: str, unit: str, digits: int) -> Number:
+    """Show a value, with its 95 % interval if that is known, or a dash."""
 
-    def cell(row: Row) -> str:
+    def write(row: Row) -> str:
         value, low, high = row[f"{name}{unit}"], row.get(f"{name}_low{unit}"), row.get(f"{name}_high{unit}")
-        if value is None:
-            return NONE
         ends = "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
         return f"{value:.{digits}f}{ends}"
 
-    return cell
+    return Number(f"{name}{unit}", write)
 
 
 def cells(columns: Columns, rows: Sequence[Row]) -> list[list[str]]:
-    """What is shown, row by row."""
+    """Return what is shown, row by row."""
     return [[cell(row) for cell in columns.values()] for row in rows]
 
 
@@ -74,7 +88,7 @@ def without_empty(rows: Sequence[Row]) -> list[Row]:
 
 
 def markdown(title: str, columns: Columns, rows: Sequence[Row], below: Sequence[str]) -> str:
-    """A Markdown document: title, table, and lines below it."""
+    """Return a Markdown document: title, table, and lines below it."""
     columns = with_data(columns, rows)
     lines = [f"# {title}", "", "| " + " | ".join(columns) + " |", "| --- " * len(columns) + "|"]
     lines += ["| " + " | ".join(shown) + " |" for shown in cells(columns, rows)]
@@ -82,7 +96,7 @@ def markdown(title: str, columns: Columns, rows: Sequence[Row], below: Sequence[
 
 
 def write_document(path: Path, content: Mapping[str, Any], text: str) -> None:
-    """Write ``path``.csv, of the ``rows`` of the content, .md, the text, and .json, all of the content."""
+    """Write the ``rows`` of the content as ``path``.csv, the text as .md, and the whole content as .json."""
     write_text(f"{path}.csv", to_csv(content["rows"]))
     write_text(f"{path}.md", text)
     write_json(f"{path}.json", dict(content))

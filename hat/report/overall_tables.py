@@ -257,9 +257,9 @@ TABLES: Mapping[str, Table] = {
         title="Architectures",
         columns={
             **WHERE,
-            "encoder width": text("encoder_embed_dim"),
+            "encoder width": shown("encoder_embed_dim", 0),
             **{one.label: text(one.name) for one in ENCODER_DIMENSIONS},
-            "decoder width": text("decoder_embed_dim"),
+            "decoder width": shown("decoder_embed_dim", 0),
             **{one.label: text(one.name) for one in DECODER_DIMENSIONS},
         },
         legend="Lists have one entry a layer, the first next to the embedding. Cross span: last encoder layers that"
@@ -272,8 +272,8 @@ TABLES: Mapping[str, Table] = {
         columns={
             "task": text("task"),
             "device": text("device"),
-            "measured": text("rows"),
-            "held out": text("held_out_rows"),
+            "measured": shown("rows", 0),
+            "held out": shown("held_out_rows", 0),
             "RMSE, ms": shown("rmse_ms", 2),
             "MAPE, %": shown("mape_percent", 2),
             "Kendall's tau": shown("kendall_tau", 3),

@@ -16,7 +16,7 @@ from hat.config.scope import BudgetScope, DeviceScope
 from hat.config.settings import Settings
 from hat.data.significance import verdict
 from hat.errors import InputError
-from hat.report.document import with_data
+from hat.report.document import Number, with_data
 from hat.report.figures import Gallery, draw_all
 from hat.report.overall_tables import TABLES, Table, make_tables
 from hat.report.published import read_models
@@ -28,36 +28,6 @@ from hat.space.profile import PUBLISHED_SHAPE
 WEB = Path(__file__).with_name("web")
 # The whole page stays below 10 MB.
 FIGURE_BYTES = 8_000_000
-# The key that a column is sorted by, for columns whose cells are more than a number.
-NUMBERS = {
-    "latency, ms": "latency_ms",
-    "energy, J": "energy_j",
-    "BLEU": "bleu",
-    "chrF": "chrf",
-    "parameters, M": "params_m",
-    "without embeddings, M": "params_without_embeddings_m",
-    "FLOPs, G": "flops_g",
-    "training": "training_s",
-    "kg CO2e": "carbon_kg",
-    "USD": "price_usd",
-    "loss, inherited": "inherited_loss",
-    "loss, trained": "validation_loss",
-    "difference in BLEU": "difference",
-    "p": "p_value",
-    "folder, MB": "folder_mb",
-    "change in BLEU": "bleu_change",
-    "measured": "rows",
-    "held out": "held_out_rows",
-    "RMSE, ms": "rmse_ms",
-    "MAPE, %": "mape_percent",
-    "Kendall's tau": "kendall_tau",
-    "noise, MAPE %": "noise_mape_percent",
-    "seconds": "seconds",
-    "CPU seconds": "processor_s",
-    "memory, MB": "max_rss_mb",
-    "encoder width": "encoder_embed_dim",
-    "decoder width": "decoder_embed_dim",
-}
 
 
 def write_page(settings: Settings, results: Results, path: Path) -> Path:
@@ -112,7 +82,7 @@ def summary(settings: Settings, results: Results, tables: dict[str, list[Row]]) 
         rows = [row for row in own if (row["task"], row["device"]) == (task, device)]
         scored = [row for row in rows if row["bleu"] is not None]
         judged = [row for row in rows if row["within_budget"] is not None]
-        line = f"{task} on {device}: {len(rows)} models"
+        line = f"{task} on {device}: {len(rows)} model{'s' * (len(rows) > 1)}"
         if scored:
             best = max(scored, key=lambda row: row["bleu"])
             line += f", BLEU up to {best['bleu']:.1f} ({best['model']})"
@@ -129,7 +99,8 @@ def summary(settings: Settings, results: Results, tables: dict[str, list[Row]]) 
         lines += [f"{verdict(pair)}." for pair in tested["pairs"] if (pair["first"], pair["second"]) in following]
     published = len(tables["main"]) - len(own)
     if published:
-        lines.append(f"{published} published models are shown for comparison; they were not measured here.")
+        models = f"{published} published models are" if published > 1 else "1 published model is"
+        lines.append(f"{models} shown for comparison, not measured here.")
     return lines
 
 
@@ -166,7 +137,11 @@ def _table(name: str, rows: Sequence[Row]) -> str:
     table = TABLES[name]
     repeatable = name == "main"
     columns = with_data(table.columns, rows)
-    classes = {title: _class(title) for title in columns}
+    # Cells that name a row, and numbers, look different from text.
+    names = {
+        title: "name" if title == "model" else "number" * isinstance(cell, Number) for title, cell in columns.items()
+    }
+    classes = {title: f' class="{name}"' if name else "" for title, name in names.items()}
     titles = [*columns, "reproduce"] if repeatable else list(columns)
     head = "".join(
         f'<th scope="col"{classes.get(title, "")}><button type="button">{html.escape(title)}</button></th>'
@@ -176,8 +151,8 @@ def _table(name: str, rows: Sequence[Row]) -> str:
     for row in rows:
         cells = []
         for title, cell in columns.items():
-            value = row.get(NUMBERS.get(title, ""))
-            number = f' data-value="{value!r}"' if isinstance(value, (int, float)) else ""
+            value = row.get(cell.key) if isinstance(cell, Number) else None
+            number = "" if value is None else f' data-value="{value!r}"'
             # An interval stays on one line.
             shown = html.escape(cell(row)).replace(", ", ",&nbsp;" if number else ", ")
             cells.append(f"<td{number}{classes[title]}>{shown}</td>")
@@ -193,12 +168,6 @@ def _table(name: str, rows: Sequence[Row]) -> str:
         f' aria-label="{title}"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
         f'<p class="quiet">{html.escape(table.legend)}</p></section>'
     )
-
-
-def _class(title: str) -> str:
-    """Return the class of a column's cells: the one that names a row, and numbers, look different from text."""
-    name = "name" if title == "model" else "number" if title in NUMBERS else None
-    return f' class="{name}"' if name else ""
 
 
 def _figures(galleries: Sequence[Gallery]) -> Iterator[str]:

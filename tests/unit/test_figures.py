@@ -4,6 +4,7 @@ import csv
 import gzip
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from hat.cli.app import app
 from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
 from hat.errors import InputError
+from hat.report.document import Number, signed, with_data
 from hat.report.drawings.cost import cost_of
 from hat.report.drawings.latency import dimensions_of, predictor_of
 from hat.report.drawings.networks import networks_of
@@ -26,7 +28,8 @@ from hat.report.drawings.workflow import read_graph, workflow_of
 from hat.report.figures import draw_all, draw_figures
 from hat.report.labels import Label, obstacles, written
 from hat.report.names import FIGURE_FILES, FIGURES, artifact_state
-from hat.report.overall_tables import make_tables, write_tables
+from hat.report.overall_tables import TABLES, make_tables, write_tables
+from hat.report.page import summary
 from hat.report.published import read_latencies, read_models
 from hat.report.rows import rows_of
 from hat.report.style import new_figure, picture, save, styled
@@ -263,6 +266,45 @@ def test_tables_show_the_artifacts(drawn, settings):
         " | FLOPs, G | training | kind | source |"
     )
     assert "| demo/supertransformer | 61.5 | 900 |" in (results.tables / "benchmarks.md").read_text()
+
+
+def test_numbers_of_tables_have_values_to_sort_by(drawn, settings):
+    for name, rows in make_tables(settings, drawn[0]).items():
+        columns = with_data(TABLES[name].columns, rows)
+        numbers = [cell for cell in columns.values() if isinstance(cell, Number)]
+        assert bool(numbers) == bool(rows), name
+        for cell in numbers:
+            assert any(isinstance(row[cell.key], int | float) for row in rows), (name, cell.key)
+        # A cell that looks like a number sorts as one.
+        texts = [title for title, cell in columns.items() if cell not in numbers]
+        assert not [title for title in texts if rows and re.fullmatch(r"[-+]?\d+\.\d+", columns[title](rows[0]))]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.4, "+0.40"), (-0.1, "-0.10"), (-0.004, "0.00"), (0.0, "0.00"), (None, "-")]
+)
+def test_differences_have_the_sign_of_their_value(value, shown):
+    assert signed("difference", 2)({"difference": value}) == shown
+
+
+def test_the_page_says_in_sentences_what_was_found(drawn, settings):
+    results, _ = drawn
+    tables = make_tables(settings, results)
+    found, *compared = summary(settings, results, tables)
+    assert found == (
+        "demo on local: 3 models, BLEU up to 6.0 (0.1s), 38.0 to 78.0 ms per sentence; 3 of 3 were measured within"
+        " their budget."
+    )
+    assert [line.split(" (")[0] for line in compared] == [
+        f"{better} is {abs(pair['difference']):.2f} BLEU better than {worse}"
+        for better, worse in (("60ms", "40ms"), ("0.1s", "60ms"))
+        for pair in tables["significance"]
+        if (pair["first"], pair["second"]) == (worse, better)
+    ]
+    published = tables["main"][0] | {"source": "published"}
+    one = summary(settings, results, tables | {"main": [tables["main"][0], published]})
+    assert one[0].startswith("demo on local: 1 model, ")
+    assert one[-1] == "1 published model is shown for comparison, not measured here."
 
 
 def test_costs_stand_beside_what_they_bought(drawn, settings):

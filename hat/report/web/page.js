@@ -141,14 +141,15 @@ function plot(place) {
   svg.append(...marks);
   box.replaceChildren(svg);
   const frame = { left, right: width - right, top, bottom: height - bottom };
-  const taken = shown.map((model) => around(x(model.latency_ms), y(model.bleu), MARK, MARK));
-  for (const model of shown) label(svg, "label", model.model, beside(x(model.latency_ms), y(model.bleu)), { frame, taken, lines });
-  for (const model of budgets) label(svg, "budget-name", model.model, along(x(model.budget_ms), top), { frame, taken, lines });
+  const [taken, rings] = [MARK, RING].map((half) => shown.map((model) => around(x(model.latency_ms), y(model.bleu), half, half)));
+  const obstacles = { frame, taken, rings, lines };
+  for (const model of shown) label(svg, "label", model.model, beside(x(model.latency_ms), y(model.bleu)), obstacles);
+  for (const model of budgets) label(svg, "budget-name", model.model, along(x(model.budget_ms), top), obstacles);
   legend(series, budgets.length > 0);
 }
 
-// Half the size of a mark, in pixels.
-const MARK = 9;
+// Half the size of a mark, and of the ring around a chosen one, in pixels.
+const MARK = 9, RING = 16;
 const around = (x, y, across, up) => ({ left: x - across, right: x + across, top: y - up, bottom: y + up });
 const meet = (one, other) => one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
 
@@ -174,7 +175,7 @@ const along = (x, top) => (across, up) => [0, 1, 2, 3, 4, 5].flatMap((row) => [1
   { x: x + side * (across + 4), y: top + up + row * 2 * up, distance: 10 * row })));
 
 /** Write a text where it hides no mark or other text, on few lines; leave it out if there is no such place. */
-function label(svg, name, content, places, { frame, taken, lines }) {
+function label(svg, name, content, places, { frame, taken, rings, lines }) {
   const text = drawn("text", { class: name }, content);
   svg.append(text);
   const size = text.getBBox();
@@ -184,7 +185,8 @@ function label(svg, name, content, places, { frame, taken, lines }) {
     const box = around(place.x, place.y, across, up);
     const inside = box.left >= frame.left && box.right <= frame.right && box.top >= frame.top && box.bottom <= frame.bottom;
     if (!inside || taken.some((other) => meet(box, other))) continue;
-    const cost = place.distance + lines.reduce((sum, line) => sum + (crosses(line, box) ? line.weight : 0), 0);
+    const crossed = lines.reduce((sum, line) => sum + (crosses(line, box) ? line.weight : 0), 0);
+    const cost = place.distance + crossed + 20 * rings.filter((ring) => meet(box, ring)).length;
     if (best === null || cost < best.cost) best = { ...place, box, cost };
   }
   if (best === null) {
