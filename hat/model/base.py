@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from hat.data.text.special_tokens import PAD
 from hat.model.attention import Cache, Memory, pad_rows
-from hat.model.dropout import Dropouts, dropout
+from hat.model.dropout import Dropouts
 from hat.model.embedding import SinusoidalPositions, TokenEmbedding
+from hat.model.fused import scale_add_dropout
 from hat.space.shape import Shape
 
 
@@ -98,12 +99,17 @@ class EncoderDecoder(nn.Module):
         """
 
     def _embed(
-        self, tokens: Tensor, embedding: TokenEmbedding, positions: SinusoidalPositions, numbers: Tensor, dim: int
+        self,
+        tokens: Tensor,
+        embedding: TokenEmbedding,
+        positions: SinusoidalPositions,
+        numbers: Tensor,
+        longest: int,
+        dim: int,
     ) -> Tensor:
         scale = math.sqrt(positions.super_dim if self.shape.vocab_original_scaling else dim)
-        x = embedding(tokens, dim) * scale + positions(numbers, dim)
         rate = self.dropouts.residual * self.dropouts.scale(dim, positions.super_dim)
-        return dropout(x, rate, self.training)
+        return scale_add_dropout(embedding(tokens, dim), positions(numbers, dim, longest), scale, rate, self.training)
 
     def _rows(self, x: Tensor) -> Tensor:
         """[B, S, D] -> [R, D], filled up with zeros to the next multiple of ``row_multiple``."""
@@ -114,14 +120,18 @@ class EncoderDecoder(nn.Module):
         """Encoder input [R, D] of tokens [B, S], padded on either side, and the mask of :meth:`encode`."""
         real = source != PAD
         numbers = real.cumsum(1) * real
-        mask = None if bool(real.all()) else real[:, None, None, :]
-        x = self._embed(source, self.source_embedding, self.encoder_positions, numbers, self.encoder_dim)
+        # A training GPU is not waited for: nearly every large batch has padding.
+        everywhere = not (self.training and source.is_cuda) and bool(real.all())
+        mask = None if everywhere else real[:, None, None, :]
+        positions = self.encoder_positions
+        x = self._embed(source, self.source_embedding, positions, numbers, source.size(1), self.encoder_dim)
         return self._rows(x), mask
 
     def embed_target(self, tokens: Tensor, first: int = 0) -> Tensor:
         """Decoder input [B, T, D] of tokens [B, T], the first of which has position ``first`` (from 0)."""
-        numbers = torch.arange(first + 1, first + tokens.size(1) + 1, device=tokens.device)
-        return self._embed(tokens, self.target_embedding, self.decoder_positions, numbers, self.decoder_dim)
+        longest = first + tokens.size(1)
+        numbers = torch.arange(first + 1, longest + 1, device=tokens.device)
+        return self._embed(tokens, self.target_embedding, self.decoder_positions, numbers, longest, self.decoder_dim)
 
     def forward(self, source: Tensor, previous: Tensor) -> Tensor:
         """Hidden states before the output projection.

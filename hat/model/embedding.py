@@ -27,19 +27,19 @@ class SinusoidalPositions(nn.Module):
     def _make(self, positions: int) -> Tensor:
         return torch.from_numpy(sinusoids(self.super_dim, positions))
 
-    def forward(self, numbers: Tensor, dim: int) -> Tensor:
+    def forward(self, numbers: Tensor, dim: int, longest: int) -> Tensor:
         """Look up position vectors; the table grows for a position beyond it.
 
         Args:
             numbers: positions counted from 1, 0 for padding, [...].
             dim: leading features to return.
+            longest: position that none of ``numbers`` exceeds; finding it would wait for a GPU.
 
         Returns:
             [..., dim].
         """
-        needed = int(numbers.max()) + 1
-        if needed > self.table.size(0):
-            self.table = self._make(2 * needed).to(self.table.device)
+        if longest >= self.table.size(0):
+            self.table = self._make(2 * (longest + 1)).to(self.table.device)
         return F.embedding(numbers, self.table)[..., :dim]
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hat.model.attention import Cache, CrossAttention, Memory, SelfAttention, pad_rows
 from hat.model.dropout import Dropouts, dropout
-from hat.model.factory import ModuleFactory
+from hat.model.factory import LayerNorm, ModuleFactory
 from hat.model.feed_forward import FeedForward, Residual
 from hat.space.evolved import (
     DECODER_FINAL,
@@ -31,7 +31,7 @@ from hat.space.evolved import (
     FFN_FACTOR,
 )
 
-NORM = partial(nn.LayerNorm, eps=1e-6)
+NORM = partial(LayerNorm, eps=1e-6)
 LEAVES = ModuleFactory(nn.Linear, NORM)
 ATTENTION_LEAVES = ModuleFactory(partial(nn.Linear, bias=False), NORM)
 

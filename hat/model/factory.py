@@ -3,7 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
+
+from hat.model.fused import norm
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm over features."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise [R, D] -> [R, D]."""
+        return norm(x, *self.sliced(), self.eps)
+
+    def sliced(self) -> tuple[Tensor, Tensor]:
+        """Return the weight and the bias in use, each [D]."""
+        return self.weight, self.bias
 
 
 @dataclass(frozen=True)
@@ -16,7 +30,7 @@ class ModuleFactory:
     """
 
     linear: Callable[[int, int], nn.Linear]
-    norm: Callable[[int], nn.LayerNorm]
+    norm: Callable[[int], LayerNorm]
 
 
-PLAIN = ModuleFactory(nn.Linear, nn.LayerNorm)
+PLAIN = ModuleFactory(nn.Linear, LayerNorm)

@@ -2,11 +2,10 @@
 
 from typing import cast
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hat.model.dropout import dropout
 from hat.model.factory import ModuleFactory
+from hat.model.fused import dropout_add, dropout_add_norm, relu_dropout
 
 
 class FeedForward(nn.Module):
@@ -27,8 +26,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [R, D] -> [R, D]."""
-        hidden = F.relu(self.inner(x))
-        return cast(Tensor, self.out(dropout(hidden, self.dropout, self.training)))
+        return cast(Tensor, self.out(relu_dropout(self.inner(x), self.dropout, self.training)))
 
 
 class Residual(nn.Module):
@@ -51,9 +49,10 @@ class Residual(nn.Module):
 
     def prepare(self, x: Tensor) -> Tensor:
         """Return the input of the sub-layer, [R, D]."""
-        return cast(Tensor, self.norm(x)) if self.pre_norm else x
+        return self.norm(x) if self.pre_norm else x
 
     def join(self, x: Tensor, inner: Tensor) -> Tensor:
         """Add the output of the sub-layer, ``inner`` [R, D], to its input ``x`` [R, D]."""
-        x = x + dropout(inner, self.dropout, self.training)
-        return x if self.pre_norm else cast(Tensor, self.norm(x))
+        if self.pre_norm:
+            return dropout_add(inner, x, self.dropout, self.training)
+        return dropout_add_norm(inner, x, self.dropout, self.training, *self.norm.sliced(), self.norm.eps)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hat.model.dropout import Dropouts
 from hat.model.embedding import TokenEmbedding
-from hat.model.factory import ModuleFactory
+from hat.model.factory import LayerNorm, ModuleFactory
 from hat.model.transformer import Transformer
 from hat.space.architecture import Architecture
 from hat.space.search_space import SearchSpace
@@ -36,7 +36,7 @@ class ElasticLinear(nn.Linear):
         return self.weight[:rows, :columns], self.bias[:rows]
 
 
-class ElasticLayerNorm(nn.LayerNorm):
+class ElasticLayerNorm(LayerNorm):
     """A layer norm of which the leading features are used."""
 
     def __init__(self, features: int) -> None:
@@ -47,13 +47,8 @@ class ElasticLayerNorm(nn.LayerNorm):
         """Use that many features."""
         self.active = features
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., D] -> [..., D]."""
-        weight, bias = self.sliced()
-        return F.layer_norm(x, (self.active,), weight, bias, self.eps)
-
     def sliced(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias in use."""
+        """Return the weight and the bias in use, each [D]."""
         return self.weight[: self.active], self.bias[: self.active]
 
 

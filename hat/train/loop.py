@@ -201,7 +201,10 @@ class Step:
             loss, nll = loss + summed[0], nll + summed[1]
         rate = learning_rate(settings, update)
         self.scaler.unscale_(self.optimiser)
-        norm = nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip_norm or float("inf"), foreach=True)
+        gradients = [each.grad for each in run.model.parameters() if each.grad is not None]
+        norm = nn.utils.get_total_norm(gradients, foreach=True)
+        if settings.clip_norm:
+            nn.utils.clip_grads_with_norm_(run.model.parameters(), settings.clip_norm, norm, foreach=True)
         self.optimiser.update(rate, self.scaler)
         meter.add(loss, nll, share.tokens, networks)
         facts: dict[str, Any] = {"learning_rate": rate, "gradient_norm": norm}

@@ -1,5 +1,6 @@
 """Label-smoothed cross-entropy straight from hidden states, without the logits of the whole batch."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -7,9 +8,11 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from hat.data.text.special_tokens import PAD
+from hat.model.fused import fused
 
-# Rows whose logits are held at once.
+# Rows whose logits are held at once: in the cache of a CPU, and enough to keep a GPU busy.
 CHUNK = 512
+GPU_CHUNK = 8192
 
 
 class Teacher(NamedTuple):
@@ -23,13 +26,32 @@ class Teacher(NamedTuple):
     share: float = 1.0
 
 
-class _ProjectedLoss(torch.autograd.Function):
-    """The gradients are made in the forward pass, piece by piece, and only scaled in the backward pass.
+@dataclass(frozen=True)
+class _Parts:
+    """What the loss of a token consists of.
 
-    With respect to the logits the gradient of a token's loss is p - a, where p are the probabilities and a what they
-    aim at: a part on the label, a part on all tokens alike (smoothing), and the teacher's. The first two have
-    products with weights and states that are a row and a mean, so no pass over the logits is spent on them.
+    With respect to the logits the gradient of a token's loss is p - a, where p are the probabilities and a the
+    distribution to learn: ``on_label`` on the label, ``on_all`` spread over the vocabulary (smoothing), and the
+    teacher's share.
     """
+
+    on_label: float
+    on_all: float
+    teacher: Teacher | None
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Losses and nlls of tokens, [N], and the gradients of the sum of the losses of those that count."""
+
+    losses: Tensor
+    nlls: Tensor
+    hidden_grad: Tensor
+    weight_grad: Tensor
+
+
+class _ProjectedLoss(torch.autograd.Function):
+    """The gradients are made in the forward pass, piece by piece, and only scaled in the backward pass."""
 
     @staticmethod
     def forward(
@@ -43,46 +65,14 @@ class _ProjectedLoss(torch.autograd.Function):
         dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor]:
         share = 0.0 if teacher is None else teacher.share
-        on_label, on_all = (1 - share) * (1 - smoothing), (1 - share) * smoothing
+        parts = _Parts((1 - share) * (1 - smoothing), (1 - share) * smoothing, teacher)
         counted = target != ignore
-        rows, matrix = hidden.to(dtype), weight.to(dtype).contiguous()
-        # A product with a transposed bf16 view takes twice as long on a CPU.
-        transposed = matrix.t().contiguous()
-        real = rows * counted[:, None]
-        mean_weight = weight.mean(0)
-        mean_logits = hidden.float() @ mean_weight
-        taught = None if teacher is None else (teacher.hidden.to(dtype), teacher.weight.to(dtype).t().contiguous())
+        compute = _on_gpu if hidden.is_cuda else _on_cpu
         needed = hidden.requires_grad or weight.requires_grad
-        hidden_grad = torch.empty_like(rows if needed else rows[:0])
-        weight_grad = torch.zeros_like(weight if needed else weight[:0])
-        losses, nlls = torch.empty_like(mean_logits), torch.empty_like(mean_logits)
-        for start in range(0, rows.size(0), CHUNK):
-            here = slice(start, start + CHUNK)
-            logits = rows[here] @ transposed
-            # Without gradients the probabilities serve the loss alone, which is then exact.
-            probabilities = (logits if needed else logits.float()).softmax(1)
-            right = logits.gather(1, target[here, None])[:, 0].float()
-            # Of any token, as long as its probability is no zero; the likeliest's never is.
-            likely = probabilities.gather(1, target[here, None])[:, 0]
-            log_total = right - likely.float().log()
-            if not bool(likely.all()):
-                log_total = logits.amax(1).float() - probabilities.amax(1).float().log()
-            nlls[here] = log_total - right
-            losses[here] = log_total - on_label * right - on_all * mean_logits[here]
-            if taught is not None:
-                aim = (taught[0][here] @ taught[1]).softmax(1)
-                losses[here] -= share * (aim.float() * logits).sum(1)
-                probabilities -= share * aim
-            if needed:
-                torch.mm(probabilities, matrix, out=hidden_grad[here])
-                weight_grad += probabilities.t() @ real[here]
+        result = compute(hidden, weight, target, counted, parts, dtype, needed)
         if needed:
-            hidden_grad -= on_label * matrix[target] + (on_all * mean_weight).to(dtype)
-            hidden_grad *= counted[:, None]
-            weight_grad.index_add_(0, target, real.to(weight.dtype), alpha=-on_label)
-            weight_grad -= on_all / weight.size(0) * real.sum(0, dtype=weight.dtype)
-            ctx.save_for_backward(hidden_grad, weight_grad)
-        loss, nll = ((each * counted).sum(dtype=torch.float64).float() for each in (losses, nlls))
+            ctx.save_for_backward(result.hidden_grad, result.weight_grad)
+        loss, nll = ((each * counted).sum(dtype=torch.float64).float() for each in (result.losses, result.nlls))
         ctx.mark_non_differentiable(nll)
         return loss, nll
 
@@ -90,6 +80,120 @@ class _ProjectedLoss(torch.autograd.Function):
     def backward(ctx: Any, loss_grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         hidden_grad, weight_grad = ctx.saved_tensors
         return hidden_grad.float() * loss_grad, weight_grad * loss_grad, None, None, None, None, None
+
+
+def _on_cpu(
+    hidden: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    counted: Tensor,
+    parts: _Parts,
+    dtype: torch.dtype,
+    needed: bool,
+) -> _Result:
+    """Loss on a CPU, where passes over the logits cost most.
+
+    The products of the label's and of the smoothing's part with weights and states are a row and a mean, so no pass
+    over the logits is spent on them.
+    """
+    on_label, on_all, teacher = parts.on_label, parts.on_all, parts.teacher
+    rows, matrix = hidden.to(dtype), weight.to(dtype).contiguous()
+    # A product with a transposed bf16 view takes twice as long on a CPU.
+    transposed = matrix.t().contiguous()
+    real = rows * counted[:, None]
+    mean_weight = weight.mean(0)
+    mean_logits = hidden.float() @ mean_weight
+    taught = None if teacher is None else (teacher.hidden.to(dtype), teacher.weight.to(dtype).t().contiguous())
+    hidden_grad = torch.empty_like(rows if needed else rows[:0])
+    weight_grad = torch.zeros_like(weight if needed else weight[:0])
+    losses, nlls = torch.empty_like(mean_logits), torch.empty_like(mean_logits)
+    for start in range(0, rows.size(0), CHUNK):
+        here = slice(start, start + CHUNK)
+        logits = rows[here] @ transposed
+        # Without gradients the probabilities serve the loss alone, which is then exact.
+        probabilities = (logits if needed else logits.float()).softmax(1)
+        right = logits.gather(1, target[here, None])[:, 0].float()
+        # Of any token, as long as its probability is no zero; the likeliest's never is.
+        likely = probabilities.gather(1, target[here, None])[:, 0]
+        log_total = right - likely.float().log()
+        if not bool(likely.all()):
+            log_total = logits.amax(1).float() - probabilities.amax(1).float().log()
+        nlls[here] = log_total - right
+        losses[here] = log_total - on_label * right - on_all * mean_logits[here]
+        if taught is not None and teacher is not None:
+            aim = (taught[0][here] @ taught[1]).softmax(1)
+            losses[here] -= teacher.share * (aim.float() * logits).sum(1)
+            probabilities -= teacher.share * aim
+        if needed:
+            torch.mm(probabilities, matrix, out=hidden_grad[here])
+            weight_grad += probabilities.t() @ real[here]
+    if needed:
+        hidden_grad -= on_label * matrix[target] + (on_all * mean_weight).to(dtype)
+        hidden_grad *= counted[:, None]
+        weight_grad.index_add_(0, target, real.to(weight.dtype), alpha=-on_label)
+        weight_grad -= on_all / weight.size(0) * real.sum(0, dtype=weight.dtype)
+    return _Result(losses, nlls, hidden_grad, weight_grad)
+
+
+def _on_gpu(
+    hidden: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    counted: Tensor,
+    parts: _Parts,
+    dtype: torch.dtype,
+    needed: bool,
+) -> _Result:
+    """Loss on a GPU, which is not waited for: all that is not a product happens in one kernel over the logits."""
+    rows, matrix, teacher = hidden.to(dtype), weight.to(dtype), parts.teacher
+    taught = None if teacher is None else (teacher.hidden.to(dtype), teacher.weight.to(dtype))
+    hidden_grad = torch.empty_like(rows if needed else rows[:0])
+    weight_grad = torch.zeros_like(weight if needed else weight[:0])
+    losses, nlls = (torch.empty(rows.size(0), device=rows.device) for _ in range(2))
+    for start in range(0, rows.size(0), GPU_CHUNK):
+        here = slice(start, start + GPU_CHUNK)
+        logits = rows[here] @ matrix.t()
+        aimed = None if taught is None else taught[0][here] @ taught[1].t()
+        share = 0.0 if teacher is None else teacher.share
+        with torch.set_grad_enabled(needed):
+            losses[here], nlls[here], gradient = _loss_and_gradient(
+                logits.detach(), aimed, target[here], counted[here], parts.on_label, parts.on_all, share
+            )
+        if needed:
+            torch.mm(gradient, matrix, out=hidden_grad[here])
+            weight_grad += _fp32_product(gradient.t(), rows[here])
+    return _Result(losses, nlls, hidden_grad, weight_grad)
+
+
+def _fp32_product(left: Tensor, right: Tensor) -> Tensor:
+    """Return left @ right in fp32: a sum of rounded products would lose the small ones."""
+    if left.dtype == torch.float32:
+        return left @ right
+    return torch.mm(left, right, out_dtype=torch.float32)
+
+
+@fused
+def _loss_and_gradient(
+    logits: Tensor,
+    aimed: Tensor | None,
+    target: Tensor,
+    counted: Tensor,
+    on_label: float,
+    on_all: float,
+    share: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses and nlls, [N], of logits [N, V], and the gradient of the losses, with the precision of the logits."""
+    scores = logits.float()
+    log_total = scores.logsumexp(1)
+    label = torch.arange(logits.size(1), device=logits.device) == target[:, None]
+    nlls = log_total - (scores * label).sum(1)
+    losses = log_total - on_label * (log_total - nlls) - on_all * scores.mean(1)
+    gradient = (scores - log_total[:, None]).exp() - on_label * label - on_all / logits.size(1)
+    if aimed is not None:
+        aim = aimed.float().softmax(1)
+        losses = losses - share * (aim * scores).sum(1)
+        gradient = gradient - share * aim
+    return losses, nlls, (gradient * counted[:, None]).to(logits.dtype)
 
 
 def projected_loss(

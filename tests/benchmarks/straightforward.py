@@ -64,7 +64,7 @@ class Straightforward:
         model = self.model
         real = tokens != PAD
         x = model.source_embedding(tokens, dim) * math.sqrt(dim)
-        x = x + model.encoder_positions(real.cumsum(1) * real, dim)
+        x = x + model.encoder_positions(real.cumsum(1) * real, dim, tokens.size(1))
         return self._drop(x, self.model.dropouts.residual).transpose(0, 1)
 
     def _drop(self, x: Tensor, rate: float) -> Tensor:

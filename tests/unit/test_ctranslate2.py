@@ -179,7 +179,7 @@ def test_padding_in_a_shortlist_file_is_refused(tmp_path):
 
 def test_position_tables_are_those_of_the_network():
     for dim in (48, 33):
-        expected = SinusoidalPositions(dim)(torch.arange(1, 1001), dim - 7)
+        expected = SinusoidalPositions(dim)(torch.arange(1, 1001), dim - 7, 1000)
         np.testing.assert_allclose(positions(dim, 1000)[:, : dim - 7], expected, atol=2e-4)
 
 

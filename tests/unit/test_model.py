@@ -126,8 +126,8 @@ def test_span_reaches_the_last_encoder_layers_last_first():
 def test_positions_are_sliced_from_the_super_width_and_grow():
     positions = SinusoidalPositions(8, positions=4)
     numbers = torch.tensor([0, 1, 2, 9])
-    whole = positions(numbers, 8)
-    assert torch.equal(positions(numbers, 5), whole[:, :5])
+    whole = positions(numbers, 8, 9)
+    assert torch.equal(positions(numbers, 5, 9), whole[:, :5])
     assert torch.equal(whole[0], torch.zeros(8))
     # fairseq: position p (from 1) has angle (p + 1) x 10000 ** (-i / (half - 1)).
     angle = 3 * 10000.0 ** (-torch.arange(4) / 3)
