@@ -192,7 +192,7 @@ def test_damaged_file_of_evaluations_is_refused(tmp_path: Path) -> None:
 SLOW_SEARCH = """
 import sys, time
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = [sys.argv[2], str(Path(sys.argv[2]).parent)]
 import test_search_genetic as tests
 
 def value(architecture):

@@ -16,7 +16,7 @@ from hat.report.overall_tables import TABLES, make_tables
 from hat.report.summary import comparisons
 from hat.report.summary_table import COLUMNS, write_summary
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from hat.measure.fingerprint import PACKAGES
 from hat.runtime import runtime
 from hat.space.kinds import KINDS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 

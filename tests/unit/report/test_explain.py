@@ -14,7 +14,7 @@ from hat.measure.workload import Workload
 from hat.space.architecture import Architecture
 from hat.space.profile import PUBLISHED_SHAPE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def run(results, *arguments):

@@ -30,7 +30,7 @@ from hat.train.stages import train_baseline
 from hat.workflow.dependencies import BASELINE_STAGES, stage_digest
 from hat.workflow.targets import check_targets
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHIPPED = Settings(folder=ROOT / "config")
 # The dictionary of tensor2tensor's WMT'14 En-De task, with which the publications count.
 VOCABULARY = 33288

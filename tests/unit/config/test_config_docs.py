@@ -9,7 +9,7 @@ from hat.config import documents
 from hat.config.configuration import Configuration
 from hat.errors import InputError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_generated_documents_are_up_to_date():

@@ -31,7 +31,7 @@ from hat.space.published_form import PUBLISHED_SPANS, to_published
 from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SPACE = Space(
     qkv_dim=24,
     encoder_embed_dim=(20, 16),

@@ -16,7 +16,7 @@ from hat.config.settings import Settings
 from hat.config.task import Task
 from hat.workflow.dependencies import BASELINE_STAGES, STAGES, own_files, stage_digest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def digests(overrides=None):

@@ -7,7 +7,7 @@ from hat.config.overrides import from_command_line, layered, parse
 from hat.config.settings import Settings, budget_ms, merge, undotted
 from hat.errors import InputError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

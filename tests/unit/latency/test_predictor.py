@@ -355,7 +355,7 @@ def test_report_on_noise_and_learning() -> None:
 
 
 def test_published_latencies_are_predicted_as_well_as_by_the_published_network() -> None:
-    benchmark = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "predictor.py"))
+    benchmark = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "predictor.py"))
     # MAPE of the published network, the best of three seeds, with sixteen times the rows.
     published = {
         "wmt14ende_cpu_raspberrypi": 3.9,

@@ -34,7 +34,7 @@ from hat.report.published import read_latencies, read_models
 from hat.report.rows import rows_of
 from hat.report.style import new_figure, picture, save, styled
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GRAPH = 'digraph x {\n\t0[label = "last", color = "0"];\n\t1[label = "middle"];\n\t2[label = "first"];\n'
 
 

@@ -42,7 +42,7 @@ from hat.train.inherited_loss import InheritedLoss
 from hat.train.loss import projected_loss
 from hat.train.stages import train_subtransformer, train_supertransformer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def run(*arguments):

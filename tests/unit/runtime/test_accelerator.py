@@ -28,7 +28,7 @@ from hat.runtime.torch.published import TorchPublishedRuntime
 from hat.runtime.torch.runtime import TorchRuntime
 from hat.space.search_space import SearchSpace
 
-CONFIGURATION = Path(__file__).parents[2] / "config"
+CONFIGURATION = Path(__file__).parents[3] / "config"
 RUNTIMES = {"torch": TorchRuntime, "torch-published": TorchPublishedRuntime}
 has_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
 NONE = r"accelerator is 'cuda', but torch \S+ finds no GPU on this machine"

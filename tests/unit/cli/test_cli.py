@@ -14,7 +14,7 @@ from hat.cli.verbs import PANELS
 from hat.deploy.translator import Translator
 from hat.errors import HatError, InputError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HEAVY = ("torch", "pandas", "numpy", "matplotlib", "pydantic", "sklearn")
 
 

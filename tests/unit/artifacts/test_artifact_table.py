@@ -8,7 +8,7 @@ import pytest
 from hat.artifacts.table import KINDS, PLACEHOLDER, kind_of, reserved
 from hat.schemas.catalogue import ARTIFACTS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Wildcards of the rules, by the placeholder of the table.
 WILDCARDS = {"form": "VARIANT"}
 # Outputs that are no artifacts: logs and benchmarks of jobs, and marks of steps that Snakemake needs.
