@@ -1,5 +1,7 @@
 # make demo   set up, run the whole pipeline on this machine, print the summary
 # make test   set up, lint, test
+# make test-gpu    the tests of a machine with a CUDA GPU, four minutes
+# make gpu-wheels  what those need beside torch and numpy, as wheels in build/gpu-wheels for a machine without a network
 # make lint   the linters only
 # make docs   build the documentation into build/docs, strictly
 # make venv   set up only: .venv from requirements.lock
@@ -17,7 +19,7 @@ STAMP := $(VENV)/.complete
 # Any Python from 3.11 on; `make PYTHON=/path/to/python3` chooses one.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)) python3)
 
-.PHONY: help demo test lint docs venv lock clean
+.PHONY: help demo test test-gpu gpu-wheels lint docs venv lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -29,6 +31,23 @@ demo: venv
 
 test: lint
 	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+test-gpu: venv
+	@$(BIN)/pytest -m gpu tests/gpu
+
+# Versions are the lock's; of the three that are not pure Python, the wheels for GPU_PYTHON on x86-64.
+GPU_PYTHON ?= 3.12
+GPU_PACKAGES := annotated-doc annotated-types hypothesis iniconfig markdown-it-py mdurl packaging pluggy pydantic \
+    pydantic_core Pygments pytest PyYAML regex rich shellingham sortedcontainers tqdm typer typing-inspection \
+    typing_extensions
+gpu-wheels: venv
+	@rm -rf build/gpu-wheels
+	@for name in $(GPU_PACKAGES); do grep -i "^$$name==" requirements.lock || { \
+	    echo "make: $$name is not in requirements.lock" >&2; exit 1; }; done > build/gpu-wheels.txt
+	@$(BIN)/python -m pip download -qq --disable-pip-version-check --no-deps --only-binary=:all: \
+	    --python-version $(GPU_PYTHON) --implementation cp --platform manylinux_2_28_x86_64 \
+	    --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 -d build/gpu-wheels -r build/gpu-wheels.txt
+	@echo "build/gpu-wheels: $$(ls build/gpu-wheels | wc -l) wheels for Python $(GPU_PYTHON)"
 
 lint: venv
 	@$(BIN)/ruff check hat tests

@@ -23,7 +23,7 @@ class Objective(nn.Module):
     """Loss of a network on a batch.
 
     Args:
-        model: the network. On a CPU in bf16 it is told to run in few different numbers of rows (see
+        model: the network, on its device. On a CPU in bf16 it is told to run in few different numbers of rows (see
             :mod:`hat.model.layers`).
         training: label smoothing and precision.
     """
@@ -33,7 +33,8 @@ class Objective(nn.Module):
         self.model = model
         self.smoothing = training.label_smoothing
         self.dtype = PRECISIONS[training.precision]
-        model.row_multiple = ROW_MULTIPLE if training.precision == "bf16" else 1
+        on_cpu = model.output_weight.device.type == "cpu"
+        model.row_multiple = ROW_MULTIPLE if on_cpu and training.precision == "bf16" else 1
 
     def forward(
         self, source: Tensor, previous: Tensor, target: Tensor, teacher: Teacher | None = None

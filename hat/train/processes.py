@@ -126,6 +126,15 @@ def require_gpus(count: int) -> None:
         raise HatError(f"{count} GPUs are wanted, this machine has {torch.cuda.device_count()}")
 
 
+def make_reproducible() -> None:
+    """Have GPUs sum in the same order every time, so that a run that was killed goes on bit for bit."""
+    # cuBLAS reads it when it is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    # Every tensor is written before it is read.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
 @contextlib.contextmanager
 def joined(training: Training, resources: TrainingResources) -> Iterator[Processes]:
     """Take part in the training that this process was started for.
@@ -146,6 +155,7 @@ def joined(training: Training, resources: TrainingResources) -> Iterator[Process
     device = torch.device("cuda", local) if resources.gpus else torch.device("cpu")
     if resources.gpus:
         torch.cuda.set_device(device)
+        make_reproducible()
     if count == 1:
         yield Processes(0, 1, device)
         return

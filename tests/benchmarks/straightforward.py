@@ -84,7 +84,7 @@ class Straightforward:
         query, key, value = attention.qkv(x).chunk(3, dim=-1)
         mask = None
         if padding is None:
-            mask = torch.full((x.size(0), x.size(0)), float("-inf")).triu(1)
+            mask = torch.full((x.size(0), x.size(0)), float("-inf"), device=x.device).triu(1)
         return attention.out(self._attend(query, key, value, heads, padding, mask, attention.dropout))
 
     def _cross(self, attention: torch.nn.Module, x: Tensor, memory: Tensor, heads: int, padding: Tensor) -> Tensor:

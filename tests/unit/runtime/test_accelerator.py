@@ -1,7 +1,6 @@
 """GPUs: what says that there is one, what is timed with, and that nothing of a sentence is left on the processor."""
 
 import json
-import random
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,6 @@ from hat.space.search_space import SearchSpace
 
 CONFIGURATION = Path(__file__).parents[3] / "config"
 RUNTIMES = {"torch": TorchRuntime, "torch-published": TorchPublishedRuntime}
-has_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
 NONE = r"accelerator is 'cuda', but torch \S+ finds no GPU on this machine"
 
 
@@ -146,23 +144,3 @@ def test_a_folder_made_for_a_gpu_translates_without(tmp_path: Path, capsys: pyte
     path.write_text(json.dumps({**json.loads(path.read_text()), "accelerator": "cuda"}))
     assert Translator.from_folder(folder).translate(lines) == expected
     assert "finds no GPU on this machine; translating on the processor instead" in capsys.readouterr().err
-
-
-@has_gpu
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_gpu_translates_as_the_processor_does_and_is_timed_by_events(runtime: str) -> None:
-    shape, point = workload(SMALL, 60).shape, SearchSpace(SMALL).largest
-    here = build(RUNTIMES[runtime](1), point, shape, seed=1)
-    there = build(RUNTIMES[runtime](1, accelerator="cuda"), point, shape, seed=1)
-    rng = random.Random(1)
-    sources = [[*(rng.randrange(4, 60) for _ in range(length)), END] for length in (7, 3, 12)]
-    one, other = (model.translate(sources, Decoding(beam=3)) for model in (here, there))
-    assert [found.tokens for found in one] == [found.tokens for found in other]
-    bench = Bench(runtime=runtime, precision="fp32", threads=1, cores=None, seed=1, accelerator="cuda")
-    watch = stopwatch("cuda")
-    watch.start()
-    torch.cuda._sleep(10**8)
-    assert watch.elapsed_ns() > 10**6
-    found = bench.measure(point, workload(SMALL, 60), 2, 5)
-    assert min(found.timings_ms) > 0
-    assert torch.cuda.get_device_name(0) in bench.facts()["machine"]

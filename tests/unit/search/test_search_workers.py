@@ -13,7 +13,6 @@ from hat.config.settings import Settings
 from hat.errors import HatError
 from hat.search.workers import Workers
 from hat.space.search_space import SearchSpace
-from hat.train.inherited_loss import InheritedLoss
 from hat.train.stages import train_supertransformer
 
 
@@ -39,19 +38,6 @@ def test_a_worker_that_is_killed_is_said_in_a_sentence(project):
     with pytest.raises(HatError, match="a worker process was killed"):
         list(found)
     workers.close()
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
-def test_losses_on_a_gpu_are_those_of_the_processor(project):
-    results = project[1]
-    train_supertransformer(TaskScope(project[0], results, "toy"))
-    on_gpu = Settings({"search": {"gpus": 1}}, folder=project[0].folder)
-    smallest = SearchSpace(on_gpu.space_of("toy")).smallest
-    workers = Workers(TaskScope(on_gpu, results, "toy"))
-    nll, tokens = next(workers.sums([(smallest, 0, workers.blocks)]))
-    assert sum(nll) / sum(tokens) == pytest.approx(
-        InheritedLoss(TaskScope(project[0], results, "toy"))(smallest), rel=1e-3
-    )
 
 
 def test_search_reads_validation_data_only(project, tmp_path):
