@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from hat.model.fused import norm
+from hat.model.linear import linear
+
+
+class Linear(nn.Linear):
+    """A linear map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [R, in] -> [R, out]."""
+        return linear(x, self.weight, self.bias)
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer norm over features."""
+    """Layer norm over the leading features that its input has."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise [R, D] -> [R, D]."""
-        return norm(x, *self.sliced(), self.eps)
-
-    def sliced(self) -> tuple[Tensor, Tensor]:
-        """Return the weight and the bias in use, each [D]."""
-        return self.weight, self.bias
+        return norm(x, self.weight, self.bias, self.eps)
 
 
 @dataclass(frozen=True)
@@ -33,4 +38,4 @@ class ModuleFactory:
     norm: Callable[[int], LayerNorm]
 
 
-PLAIN = ModuleFactory(nn.Linear, LayerNorm)
+PLAIN = ModuleFactory(Linear, LayerNorm)

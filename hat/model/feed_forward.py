@@ -55,4 +55,4 @@ class Residual(nn.Module):
         """Add the output of the sub-layer, ``inner`` [R, D], to its input ``x`` [R, D]."""
         if self.pre_norm:
             return dropout_add(inner, x, self.dropout, self.training)
-        return dropout_add_norm(inner, x, self.dropout, self.training, *self.norm.sliced(), self.norm.eps)
+        return dropout_add_norm(inner, x, self.dropout, self.training, self.norm.weight, self.norm.bias, self.norm.eps)

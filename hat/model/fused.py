@@ -17,6 +17,7 @@ from torch import Tensor
 
 from hat.model.dropout import dropout
 
+RECOMPILE_LIMIT = 64
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -44,6 +45,8 @@ def fused(function: Callable[P, R]) -> Callable[P, R]:
         if not first.is_cuda or not torch.is_grad_enabled() or not compiles():
             return function(*args, **kwargs)
         if compiled is None:
+            # One for each precision and rate of dropout that a space has.
+            torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, RECOMPILE_LIMIT)
             compiled = torch.compile(function, dynamic=True)
         return compiled(*args, **kwargs)
 
@@ -58,8 +61,12 @@ def dropout_add(inner: Tensor, x: Tensor, rate: float, training: bool) -> Tensor
 
 @fused
 def norm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
-    """Normalise rows [R, D]; on a GPU under autocast the result has the precision of matrix products."""
-    return _products_precision(F.layer_norm(x, weight.shape, weight, bias, epsilon))
+    """Normalise rows [R, D] with the leading D features of a norm.
+
+    On a GPU under autocast the result has the precision of matrix products.
+    """
+    dim = x.size(-1)
+    return _products_precision(F.layer_norm(x, (dim,), weight[:dim], bias[:dim], epsilon))
 
 
 @fused
@@ -67,8 +74,8 @@ def dropout_add_norm(
     inner: Tensor, x: Tensor, rate: float, training: bool, weight: Tensor, bias: Tensor, epsilon: float
 ) -> Tensor:
     """Normalise the rows of x + dropout(inner), all [R, D], with the precision of :func:`norm`."""
-    x = x + dropout(inner, rate, training)
-    return _products_precision(F.layer_norm(x, weight.shape, weight, bias, epsilon))
+    x, dim = x + dropout(inner, rate, training), x.size(-1)
+    return _products_precision(F.layer_norm(x, (dim,), weight[:dim], bias[:dim], epsilon))
 
 
 @fused

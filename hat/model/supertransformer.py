@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hat.model.dropout import Dropouts
 from hat.model.embedding import TokenEmbedding
 from hat.model.factory import LayerNorm, ModuleFactory
+from hat.model.linear import linear
 from hat.model.transformer import Transformer
 from hat.space.architecture import Architecture
 from hat.space.search_space import SearchSpace
@@ -24,16 +24,15 @@ class ElasticLinear(nn.Linear):
 
     def select(self, in_features: int, out_features: int) -> None:
         """Use that many input and output features."""
-        self.active = (out_features, in_features)
+        self.rows, self.columns = out_features, in_features
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out]."""
-        return F.linear(x, *self.sliced())
+        return linear(x, self.weight, self.bias, self.rows, self.columns)
 
     def sliced(self) -> tuple[Tensor, Tensor]:
         """Weight and bias in use."""
-        rows, columns = self.active
-        return self.weight[:rows, :columns], self.bias[:rows]
+        return self.weight[: self.rows, : self.columns], self.bias[: self.rows]
 
 
 class ElasticLayerNorm(LayerNorm):

@@ -36,7 +36,7 @@ from training import made_split, update_gflop
 from hat.config.settings import Settings
 from hat.data.binary.batches import Batch, PairedSplit, TrainingBatches, padding_share
 from hat.data.text.special_tokens import PAD
-from hat.model import fused
+from hat.model import fused, supertransformer
 from hat.model.base import EncoderDecoder
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
@@ -54,6 +54,8 @@ from hat.train.stages import dropouts_of
 
 SIZES = (4096, 8192, 16384, 32768, 65536)
 COMPARED = 32768
+# Enough that sentences of like length fill the largest batches.
+SENTENCES = 200_000
 PEAK_SIZE, PEAK_PRODUCTS = 8192, 8
 WARM_UP = 4
 ROUNDS = 3
@@ -221,18 +223,30 @@ class Plain(Contender):
 
     name = "straightforward"
 
+    def measure(self, seconds: float) -> dict[str, Any]:
+        with (
+            patch.object(fused, "compiles", lambda: False),
+            patch.object(supertransformer, "linear", sliced_linear),
+        ):
+            return super().measure(seconds)
+
     def update(self, number: int, share: Any) -> None:
         if not hasattr(self, "network"):
             self.network = Straightforward(self.model, self.training.label_smoothing)
             self.optimiser = torch.optim.Adam(self.model.parameters(), lr=1e-6)
         self.model.select(self.architecture(number))
         (batch,) = share.batches
-        with torch.autocast("cuda", dtype=torch.bfloat16), patch.object(fused, "compiles", lambda: False):
+        with torch.autocast("cuda", dtype=torch.bfloat16):
             loss = self.network.loss(batch) / batch.tokens
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip_norm or float("inf"))
         self.optimiser.step()
         self.optimiser.zero_grad()
+
+
+def sliced_linear(x: Tensor, weight: Tensor, bias: Tensor, rows: int, columns: int) -> Tensor:
+    """An elastic linear map as one writes it down."""
+    return F.linear(x, weight[:rows, :columns], bias[:rows])
 
 
 class PyTorchLayers(nn.Module):
@@ -273,7 +287,7 @@ class PyTorchLayers(nn.Module):
 
 
 class TorchLayers(Largest):
-    """A network of PyTorch's own layers with the sizes of the largest; queries, keys and values are as wide as it is."""
+    """A network of PyTorch's own layers with the sizes of the largest, whose queries, keys and values are wider."""
 
     name = "layers of torch.nn"
 
@@ -299,6 +313,18 @@ class TorchLayers(Largest):
         return 6 * (encoder * source + (decoder + dim * self.shape.target_vocabulary) * batch.tokens) / 1e9
 
 
+def launch_us(launches: int = 3000) -> float:
+    """Microseconds that the CPU takes to launch the smallest kernel."""
+    x = torch.zeros(1, device="cuda")
+    for count in (100, launches):
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        for _ in range(count):
+            x.add_(1)
+        torch.cuda.synchronize()
+    return (time.perf_counter() - began) / launches * 1e6
+
+
 def where_the_time_goes(contender: Contender, updates: int = 6) -> dict[str, Any]:
     """Milliseconds of an update by kind of kernel, and the GPU's idle time, from the profiler."""
     shares = enumerate(contender.run._shares(0), start=1)
@@ -318,14 +344,20 @@ def where_the_time_goes(contender: Contender, updates: int = 6) -> dict[str, Any
     for event in profile.events():
         if event.device_type != torch.autograd.DeviceType.CUDA:
             continue
-        kind = next((kind for kind, parts in KINDS.items() if any(part in event.name.lower() for part in parts)), "other")
+        kind = next(
+            (kind for kind, parts in KINDS.items() if any(part in event.name.lower() for part in parts)), "other"
+        )
         kinds[kind] += event.time_range.elapsed_us() / 1e3
         names[event.name].append(event.time_range.elapsed_us() / 1e3)
     top = sorted(names.items(), key=lambda item: -sum(item[1]))[:28]
     for name, times in top:
         print(f"{sum(times) / updates:9.3f} ms {len(times) / updates:7.1f} x  {name[:120]}")
     found = {kind: round(total / updates, 2) for kind, total in sorted(kinds.items(), key=lambda item: -item[1])}
-    return {**found, "idle": round((spent - sum(kinds.values())) / updates, 2), "kernels": sum(map(len, names.values())) // updates}
+    return {
+        **found,
+        "idle": round((spent - sum(kinds.values())) / updates, 2),
+        "kernels": sum(map(len, names.values())) // updates,
+    }
 
 
 def translation_speed(contender: Contender, sentences: int = 1024) -> float:
@@ -371,14 +403,15 @@ def main() -> None:
         "precision": "bf16",
         "rows": rows,
     }
-    print(f"{content['gpu']}, torch {content['torch']}, {content['date']}")
+    content["launch_us"] = round(launch_us(), 1)
+    print(f"{content['gpu']}, torch {content['torch']}, {content['date']}, {content['launch_us']} us a launch")
     print(f"{'':44}{'tokens/s':>10}{'TFLOP/s':>9}{'of peak':>9}{'update':>11}{'launched':>11}{'memory':>11}")
     with tempfile.TemporaryDirectory() as folder:
         for task in options.tasks:
             chosen = settings.task(task)
             vocabulary = options.vocabulary or chosen.tokenisation.dictionary_size or chosen.tokenisation.bpe_merges
             data = Path(folder) / task
-            made_split(data, vocabulary, (chosen.source_language, chosen.target_language))
+            made_split(data, vocabulary, (chosen.source_language, chosen.target_language), SENTENCES)
             planned = [(Contender, size) for size in options.sizes]
             compared = (Uncompiled, AnyOrder, Largest, TorchLayers, Plain)
             planned += [(kind, COMPARED) for kind in compared] if task == options.tasks[0] else []

@@ -11,8 +11,8 @@ from torch import Tensor
 from hat.config.settings import Settings
 from hat.config.training import SuperTraining
 from hat.data.text.special_tokens import PAD
+from hat.model import fused
 from hat.model.dropout import Dropouts
-from hat.model.fused import relu_dropout
 from hat.model.supertransformer import SuperTransformer
 from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
@@ -44,14 +44,22 @@ def test_published_logits_and_losses_in_fp32(name):
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-def wmt(precision: str, norm: str = "post") -> tuple[SearchSpace, SuperTransformer, Objective]:
-    """The published SuperTransformer with a small vocabulary, without dropout."""
+@pytest.fixture(params=[False, True], ids=["plain", "compiled"])
+def compiled(request, monkeypatch):
+    """Whether element-wise operations are compiled."""
+    if not request.param:
+        monkeypatch.setattr(fused, "compiles", lambda: False)
+    return request.param
+
+
+def supertransformer(task: str, norm: str = "post") -> tuple[SearchSpace, SuperTransformer, Objective]:
+    """The SuperTransformer of a task with a small vocabulary, without dropout, in fp32."""
     settings = Settings()
-    space = SearchSpace(settings.space_of("wmt14ende"))
-    network = settings.task("wmt14ende").network.model_copy(update={"norm": norm})
+    space = SearchSpace(settings.space_of(task))
+    network = settings.task(task).network.model_copy(update={"norm": norm})
     torch.manual_seed(1)
     model = SuperTransformer(space, Shape.of(space.space, network, VOCABULARY, VOCABULARY), dropouts=Dropouts())
-    return space, model, Objective(model, SuperTraining(precision=precision)).train()
+    return space, model, Objective(model, SuperTraining()).train()
 
 
 def tokens(seed: int, sentences: int = 24, length: int = 33) -> tuple[Tensor, Tensor, Tensor]:
@@ -80,9 +88,9 @@ def difference(one: Tensor, other: Tensor) -> float:
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 3e-2)])
-def test_losses_and_gradients_are_those_of_a_cpu_in_fp32(precision, tolerance, norm):
-    space, model, objective = wmt("fp32", norm)
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", 3e-2)])
+def test_losses_and_gradients_are_those_of_a_cpu_in_fp32(precision, tolerance, norm, compiled):
+    space, model, objective = supertransformer("bibleende", norm)
     for number in range(3):
         architecture = space.sample(random.Random(number))
         batch = tokens(number)
@@ -97,23 +105,35 @@ def test_losses_and_gradients_are_those_of_a_cpu_in_fp32(precision, tolerance, n
         assert difference(found, wanted) < tolerance
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_published_space_at_full_size(compiled):
+    space, model, objective = supertransformer("wmt14ende")
+    model.select(space.largest)
+    batch = tokens(1, sentences=4, length=11)
+    wanted = gradients(objective, batch)
+    model.to(GPU)
+    objective.dtype = torch.bfloat16
+    found = gradients(objective, tuple(part.to(GPU) for part in batch))
+    assert float(found[0]) == pytest.approx(float(wanted[0]), rel=2e-3)
+    assert difference(found, wanted) < 6e-2
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_teacher_is_learned_from_as_on_a_cpu(precision):
-    space, model, objective = wmt("fp32")
+    space, model, objective = supertransformer("bibleende")
     model.select(space.smallest)
     batch = tokens(5)
     hidden = torch.randn(batch[2].numel(), 96, generator=torch.Generator().manual_seed(1))
     weight = torch.randn(VOCABULARY, 96, generator=torch.Generator().manual_seed(2)) / 10
-    objective.dtype = torch.float32
     wanted = gradients(objective, batch, Teacher(hidden, weight, 0.6))
     model.to(GPU)
     objective.dtype = PRECISIONS[precision]
     found = gradients(objective, tuple(part.to(GPU) for part in batch), Teacher(hidden.to(GPU), weight.to(GPU), 0.6))
-    assert difference(found, wanted) < (1e-5 if precision == "fp32" else 3e-2)
+    assert difference(found, wanted) < (1e-4 if precision == "fp32" else 3e-2)
 
 
-def test_dropout_drops_what_it_says():
-    space, model, objective = wmt("bf16")
+def test_dropout_drops_what_it_says(compiled):
+    space, model, objective = supertransformer("bibleende")
+    objective.dtype = torch.bfloat16
     model.dropouts = Dropouts(residual=0.3, attention=0.1, activation=0.2)
     model.select(space.largest)
     model.to(GPU)
@@ -124,6 +144,6 @@ def test_dropout_drops_what_it_says():
     assert torch.equal(gradients(objective, batch)[:1], one[:1])
     torch.manual_seed(8)
     assert not torch.equal(gradients(objective, batch)[:1], one[:1])
-    kept = relu_dropout(torch.ones(1000, 1000, device=GPU, requires_grad=True), 0.3, True)
+    kept = fused.relu_dropout(torch.ones(1000, 1000, device=GPU, requires_grad=True), 0.3, True)
     assert float((kept.detach() == 0).float().mean()) == pytest.approx(0.3, abs=3e-3)
     assert float(kept.detach().max()) == pytest.approx(1 / 0.7, rel=1e-6)
