@@ -47,6 +47,7 @@ gpu-wheels: venv
 	@$(BIN)/python -m pip download -qq --disable-pip-version-check --no-deps --only-binary=:all: \
 	    --python-version $(GPU_PYTHON) --implementation cp --platform manylinux_2_28_x86_64 \
 	    --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 -d build/gpu-wheels -r build/gpu-wheels.txt
+	@$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --no-build-isolation -w build/gpu-wheels .
 	@echo "build/gpu-wheels: $$(ls build/gpu-wheels | wc -l) wheels for Python $(GPU_PYTHON)"
 
 lint: venv

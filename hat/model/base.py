@@ -49,7 +49,7 @@ class EncoderDecoder(nn.Module):
     def __init__(self, shape: Shape, *, encoder_dim: int, decoder_dim: int, dropouts: Dropouts | None) -> None:
         super().__init__()
         self.shape = shape
-        # Training in bf16 on a CPU sets this, so that few different shapes occur (see hat.model.layers).
+        # Training sets this, so that few different shapes occur (see hat.train.objective).
         self.row_multiple = 1
         self.dropouts = dropouts or Dropouts()
         self.encoder_dim = encoder_dim

@@ -44,12 +44,11 @@ def test_published_logits_and_losses_in_fp32(name):
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "compiled"])
-def compiled(request, monkeypatch):
-    """Whether element-wise operations are compiled."""
-    if not request.param:
+@pytest.fixture(autouse=True)
+def plain(request, monkeypatch):
+    """Compile element-wise operations only where a test is marked so: it takes a minute."""
+    if "compiled" not in request.keywords:
         monkeypatch.setattr(fused, "compiles", lambda: False)
-    return request.param
 
 
 def supertransformer(task: str, norm: str = "post") -> tuple[SearchSpace, SuperTransformer, Objective]:
@@ -89,7 +88,18 @@ def difference(one: Tensor, other: Tensor) -> float:
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", 3e-2)])
-def test_losses_and_gradients_are_those_of_a_cpu_in_fp32(precision, tolerance, norm, compiled):
+def test_losses_and_gradients_are_those_of_a_cpu_in_fp32(precision, tolerance, norm):
+    compare_with_cpu(precision, tolerance, norm)
+
+
+@pytest.mark.compiled
+def test_compiled_kernels_compute_the_same():
+    assert fused.compiles(), "Triton, or the C compiler that it calls, is missing"
+    compare_with_cpu("bf16", 3e-2, "post")
+    check_dropout()
+
+
+def compare_with_cpu(precision: str, tolerance: float, norm: str) -> None:
     space, model, objective = supertransformer("bibleende", norm)
     for number in range(3):
         architecture = space.sample(random.Random(number))
@@ -105,7 +115,7 @@ def test_losses_and_gradients_are_those_of_a_cpu_in_fp32(precision, tolerance, n
         assert difference(found, wanted) < tolerance
 
 
-def test_the_published_space_at_full_size(compiled):
+def test_the_published_space_at_full_size():
     space, model, objective = supertransformer("wmt14ende")
     model.select(space.largest)
     batch = tokens(1, sentences=4, length=11)
@@ -131,7 +141,11 @@ def test_a_teacher_is_learned_from_as_on_a_cpu(precision):
     assert difference(found, wanted) < (1e-4 if precision == "fp32" else 3e-2)
 
 
-def test_dropout_drops_what_it_says(compiled):
+def test_dropout_drops_what_it_says():
+    check_dropout()
+
+
+def check_dropout() -> None:
     space, model, objective = supertransformer("bibleende")
     objective.dtype = torch.bfloat16
     model.dropouts = Dropouts(residual=0.3, attention=0.1, activation=0.2)

@@ -13,12 +13,15 @@ from hat.config.scope import TaskScope
 from hat.config.training import SuperTraining, Training
 from hat.data.binary.batches import PairedSplit, TrainingBatches
 from hat.data.task_shape import task_shape
+from hat.data.text.special_tokens import PAD
 from hat.model.dropout import Dropouts
 from hat.model.feed_forward import Residual
+from hat.model.linear import _MixedPrecision, linear
 from hat.model.supertransformer import SuperTransformer
 from hat.space.architecture import Architecture
 from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
+from hat.train import loss
 from hat.train.loop import Run, Step
 from hat.train.loss import Teacher, projected_loss
 from hat.train.metrics import Meter
@@ -304,3 +307,46 @@ def test_encoder_outputs_are_normalised_as_the_network_says(norm):
         assert torch.equal(encoded[-1], raw(plain[-1]))
         for with_norm, without in zip(encoded[:-1], plain[:-1], strict=True):
             assert torch.equal(with_norm, raw(without) if norm == "pre" else without)
+
+
+def test_the_loss_of_a_gpu_is_that_of_a_cpu():
+    """Both ways to compute it, here on the same CPU in fp32."""
+    torch.manual_seed(1)
+    hidden, weight = torch.randn(700, 12), torch.randn(50, 12)
+    target = torch.randint(4, 50, (700,))
+    target[::7] = PAD
+    teacher = Teacher(torch.randn(700, 8), torch.randn(50, 8), 0.4)
+    parts = loss._Parts(0.5, 0.1, teacher)
+    made = [
+        compute(hidden, weight, target, target != PAD, parts, torch.float32, True)
+        for compute in (loss._on_cpu, loss._on_gpu)
+    ]
+    for name in ("losses", "nlls", "hidden_grad", "weight_grad"):
+        one, other = (getattr(result, name) for result in made)
+        counted = (target != PAD) if name in ("losses", "nlls") else slice(None)
+        torch.testing.assert_close(one[counted], other[counted], rtol=1e-4, atol=1e-4, msg=name)
+
+
+def test_a_linear_map_on_a_gpu_has_the_gradients_of_autograd(monkeypatch):
+    """Its backward pass, here in fp32, with torch's product of other precision in place of the one that a CPU lacks."""
+
+    def product(left, right, out_dtype, out):
+        assert out_dtype == torch.float32
+        return torch.matmul(left, right, out=out)
+
+    monkeypatch.setattr(torch, "mm", product)
+    torch.manual_seed(1)
+    tensors = [torch.randn(7, 9), torch.randn(7)]
+    for rows, columns, inputs in ((4, 5, 5), (7, 9, 9), (None, None, 9)):
+        weight, bias = (each.clone().requires_grad_() for each in tensors)
+        x = torch.randn(3, 11, inputs, requires_grad=True)
+        own = _MixedPrecision.apply(x, weight, bias, rows, columns, torch.float32)
+        wanted = linear(x, weight, bias, rows, columns)
+        torch.testing.assert_close(own, wanted)
+        gradient = torch.randn_like(wanted)
+        for one, other in zip(
+            torch.autograd.grad(own, (x, weight, bias), gradient),
+            torch.autograd.grad(wanted, (x, weight, bias), gradient),
+            strict=True,
+        ):
+            torch.testing.assert_close(one, other)
