@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written atomically, the latest kept, read back from the newest that is whole."""
+"""Checkpoints of a run: written atomically, the latest kept, the newest whole one read back."""
 
 import shutil
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ def save(path: Path, content: dict[str, Any]) -> None:
     """Write a checkpoint atomically.
 
     Raises:
-        HatError: the disk is full; what was there stays.
+        HatError: the disk is full; an older file of that name stays.
     """
     try:
         with atomic(path, "wb") as stream:
             torch.save(content, stream)
     except RuntimeError as error:
-        # torch wraps what the file system said.
+        # torch wraps errors of the file system.
         cause = error.__context__
         if isinstance(cause, OSError) and (failure := disk_error(cause, path)) is not None:
             raise failure from None
@@ -36,10 +36,10 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; only tensors and plain values are unpickled.
+    """Read a checkpoint, unpickling only tensors and plain values.
 
     Raises:
-        InputError: the file is missing, cut short, or holds anything else.
+        InputError: the file is missing, truncated, or holds other objects.
     """
     try:
         return cast(dict[str, Any], torch.load(path, map_location="cpu", weights_only=True))
@@ -50,15 +50,14 @@ def load(path: Path) -> dict[str, Any]:
 
 
 class CheckpointFolder:
-    """Checkpoints of one run below ``folder/DIGEST``, where the digest is that of its settings and data.
+    """Checkpoints of one run in ``folder/DIGEST``; DIGEST covers its settings and data.
 
-    Checkpoints of other settings are removed: they cannot be continued. One of the processes that train together
-    writes; all read.
+    Checkpoints of other settings are removed, since they cannot be resumed. The first process writes; all read.
 
     Args:
-        folder: folder of the stage's unfinished work.
+        folder: folder of the stage's unfinished runs.
         digest: digest of everything that the result depends on.
-        training: how many of the latest to keep, and what the final weights are.
+        training: number of checkpoints to keep, and choice of the final weights.
         processes: this process among those that train together.
     """
 
@@ -81,18 +80,18 @@ class CheckpointFolder:
         return sorted(self.folder.glob("update-*.pt"))
 
     def save(self, update: int, content: dict[str, Any]) -> None:
-        """Write the checkpoint of an update and remove those that are too old."""
+        """Write the checkpoint of an update and remove old ones."""
         if not self.processes.first:
             return
         save(self._path(update), content)
-        # One before the latest stays in any case, to fall back to.
+        # The one before the latest stays as a fallback.
         keep = max(2, self.training.keep_checkpoints, self.training.average_checkpoints)
         for path in self._paths()[:-keep]:
             path.unlink()
 
     def offer(self, nll: float, meter: Meter, model: nn.Module) -> None:
-        """Keep the weights where their validation nll is the lowest so far, which ``meter`` remembers."""
-        # A loss that is no number is lower than none.
+        """Save the weights if their validation nll is the lowest so far."""
+        # NaN compares as False.
         if not nll < meter.best:
             return
         meter.best = nll
@@ -100,7 +99,7 @@ class CheckpointFolder:
             save(self.best, {"model": model.state_dict(), "nll": nll})
 
     def latest(self) -> dict[str, Any] | None:
-        """The newest whole checkpoint, None where there is none; broken ones are named, removed and passed over."""
+        """Return the newest whole checkpoint, or None; report and remove broken ones."""
         found = self._newest_whole() if self.processes.first else None
         update = self.processes.from_first(found["update"] if found is not None else None)
         if update is None or self.processes.first:
@@ -112,19 +111,19 @@ class CheckpointFolder:
             try:
                 return load(path)
             except InputError as error:
-                print(f"{error}; going on from the checkpoint before it", flush=True)
+                print(f"{error}; resuming from the checkpoint before it", flush=True)
                 path.unlink()
         return None
 
     def final(self) -> Weights:
-        """The best weights, or the mean of those of the last checkpoints."""
+        """Return the best weights, or the average of the last checkpoints."""
         if self.training.final_weights == "best":
             return cast(Weights, load(self.best)["model"])
         return average(self._paths()[-self.training.average_checkpoints :])
 
 
 def average(paths: Sequence[Path]) -> Weights:
-    """Mean of the weights of checkpoints, summed in fp64, rounded once."""
+    """Return the average weights of checkpoints, summed in fp64 and rounded once."""
     total: Weights = {}
     kinds: dict[str, torch.dtype] = {}
     for path in paths:

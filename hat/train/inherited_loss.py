@@ -1,4 +1,4 @@
-"""Validation loss of networks as they are: with inherited weights, and with random ones."""
+"""Validation loss of networks without training: with inherited or with random weights."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +17,7 @@ from hat.space.kinds import AnyArchitecture
 from hat.train.objective import Objective, validate
 from hat.train.parent import load_parent
 
-# Blocks of the validation subset: sums of them are what is kept of an evaluation.
+# Blocks of the validation subset; an evaluation is stored as the sums of its blocks.
 BLOCKS = 54
 ORDER_SEED = 0
 
@@ -25,12 +25,11 @@ ORDER_SEED = 0
 class InheritedLoss:
     """Evaluates Architectures on a fixed subset of the validation split, block by block.
 
-    The subset is put in a fixed random order and cut into blocks, so that the first blocks are a random sample of it.
+    The subset is in a fixed random order, so that its first blocks are a random sample of it.
 
     Args:
         scope: the task.
-        gpu: number of the GPU that evaluates; the processor where absent, with one thread: its sums are the same
-            whatever else the machine does.
+        gpu: number of the GPU to use; default: the CPU, with one thread for reproducible sums.
 
     Raises:
         InputError: the checkpoint or the data are missing or malformed.
@@ -53,22 +52,22 @@ class InheritedLoss:
 
     @property
     def blocks(self) -> int:
-        """Number of blocks of the subset."""
+        """Number of blocks in the subset."""
         return len(self._blocks)
 
     def sums(self, requests: Sequence[tuple[Architecture, int, int]]) -> Iterator[tuple[list[float], list[float]]]:
-        """Nll (nats) and target tokens of the blocks ``first`` to ``last`` - 1 of each request, in order."""
+        """Yield the nll (nats) and target tokens of the blocks ``first`` to ``last`` - 1 of each request, in order."""
         for architecture, first, last in requests:
             self._model.select(architecture)
             nll, tokens = torch.zeros(last - first, dtype=torch.float64), torch.zeros(last - first, dtype=torch.float64)
             for batch, owners in self._batches_of(first, last):
-                places = torch.from_numpy(owners)
-                nll.index_add_(0, places, self._objective.sentence_nll(batch).cpu())
-                tokens.index_add_(0, places, (batch.target != PAD).sum(1).cpu().double())
+                positions = torch.from_numpy(owners)
+                nll.index_add_(0, positions, self._objective.sentence_nll(batch).cpu())
+                tokens.index_add_(0, positions, (batch.target != PAD).sum(1).cpu().double())
             yield nll.tolist(), tokens.tolist()
 
     def _batches_of(self, first: int, last: int) -> list[tuple[Batch, npt.NDArray[np.int64]]]:
-        """Batches of some blocks, each with the place of every sentence's block among them."""
+        """Return the batches of some blocks, each with the position of every sentence's block among them."""
         if (first, last) not in self._batches:
             chosen = self._blocks[first:last]
             owner = {int(number): place for place, block in enumerate(chosen) for number in block}
@@ -79,18 +78,18 @@ class InheritedLoss:
         return self._batches[first, last]
 
     def __call__(self, architecture: Architecture) -> float:
-        """Negative log-likelihood in nats a token, on the whole subset."""
+        """Return the negative log-likelihood on the whole subset, nats per token."""
         nll, tokens = next(self.sums([(architecture, 0, self.blocks)]))
         return sum(nll) / sum(tokens)
 
 
 def untrained_loss(scope: TaskScope, architecture: AnyArchitecture, baseline: str | None = None) -> float:
-    """Negative log-likelihood of a network with random weights on the validation split, nats a token.
+    """Return the negative log-likelihood of a random-weight network on the validation split, nats per token.
 
     Args:
         scope: the task.
-        architecture: of the network.
-        baseline: name of the baseline that it is of, if it is.
+        architecture: Architecture of the network.
+        baseline: name of the baseline, if it is one.
     """
     chosen = scope.task_settings
     torch.manual_seed(scope.settings.seed)

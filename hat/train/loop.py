@@ -1,9 +1,8 @@
 """The training loop of SuperTransformers and SubTransformers.
 
-Everything random in an update is a function of the seed and the update's number, as the research code has it:
-the Architectures, the batches and the dropout. A run that was killed and goes on from a checkpoint therefore
-computes what an uninterrupted one does, bit for bit on a CPU, and what several processes compute together is what
-one computes alone, up to rounding and the dropout's draws.
+All randomness of an update (Architectures, batches, dropout) is a function of the seed and the number of the update, as
+in the research code. A run that was killed and continues from a checkpoint therefore computes the same as an
+uninterrupted one, bit for bit. Several processes together compute the same as one, up to rounding and dropout.
 """
 
 import contextlib
@@ -31,7 +30,7 @@ from hat.train.processes import Processes
 from hat.train.schedule import learning_rate
 
 LOG_EVERY = 50
-# Processes that prepare batches for a GPU.
+# Processes that prepare batches ahead of a GPU.
 LOADERS = 2
 Networks = Callable[[int, int], Sequence[Architecture]]
 
@@ -41,20 +40,20 @@ class Run:
     """One training run.
 
     Args:
-        title: what the progress bar says.
-        model: the network, initialised.
-        training: its settings.
+        title: text of the progress bar.
+        model: initialised network.
+        training: settings.
         seed: seed of data order, dropout and sampling.
         batches: training batches.
         validation: validation batches.
-        networks: Architectures that a SuperTransformer trains in an update's batch, the teacher of the others first;
-            None for a network that is always the same.
-        validated: Architecture that a SuperTransformer is validated as.
-        folder: where the unfinished work and the files for TensorBoard go.
-        identity: digest of all that the result depends on.
+        networks: returns the Architectures to train in batch b of update u, in-place teacher first; None for a fixed
+            network.
+        validated: Architecture to validate a SuperTransformer as.
+        folder: folder for checkpoints and TensorBoard files.
+        identity: digest of everything that the result depends on.
         processes: this process among those that train together.
-        teacher: a trained network that is learnt from beside the labels.
-        teacher_share: its part of the loss.
+        teacher: trained network to learn from in addition to the labels.
+        teacher_share: weight of the teacher in the loss.
     """
 
     title: str
@@ -72,13 +71,13 @@ class Run:
     teacher_share: float = 1.0
 
     def train(self) -> tuple[dict[str, Tensor], float]:
-        """Train to the end, from the latest checkpoint where there is one.
+        """Train to the end, from the latest checkpoint if there is one.
 
         Returns:
-            The final weights, and the seconds that it all took, interruptions left out.
+            The final weights, and the training time in seconds without interruptions.
 
         Raises:
-            HatError: the loss is no number any more, or the disk is full.
+            HatError: the loss is not finite, or the disk is full.
         """
         settings, processes = self.training, self.processes
         self.model.to(processes.device)
@@ -101,13 +100,13 @@ class Run:
                 self._validate(0, objective, meter, metrics)
             step = Step(self, objective, optimiser, scaler)
             for update, share in enumerate(self._shares(start), start=start + 1):
-                facts = step(update, share, meter)
+                figures = step(update, share, meter)
                 last = update == settings.updates
                 if update % LOG_EVERY == 0 or last:
                     row = meter.flush(update)
                     if metrics is not None:
-                        facts["gradient_norm"] = float(facts["gradient_norm"])
-                        metrics.append("train", update, row | facts)
+                        figures["gradient_norm"] = float(figures["gradient_norm"])
+                        metrics.append("train", update, row | figures)
                 if update % settings.validate_every == 0 or last:
                     checkpoints.offer(self._validate(update, objective, meter, metrics), meter, self.model)
                 if update % settings.save_every == 0 or last:
@@ -120,7 +119,7 @@ class Run:
         return checkpoints.final(), meter.seconds
 
     def _metrics(self, folder: Path, start: int) -> Metrics | None:
-        """The report of the run; one process writes it."""
+        """Return the metrics file of the first process, None in the others."""
         if not self.processes.first:
             return None
         return Metrics(folder, start, self.folder / "tensorboard" if self.training.tensorboard else None)
@@ -134,7 +133,7 @@ class Run:
             yield lambda completed, note="": None
 
     def _shares(self, start: int) -> Iterator[Share]:
-        """What this process does in each update, on its device."""
+        """Yield the batches of this process for each update, on its device."""
         processes, settings = self.processes, self.training
         on_gpu = processes.device.type == "cuda"
         loader = DataLoader(
@@ -149,7 +148,7 @@ class Run:
             yield Share(tuple(batch.to(processes.device) for batch in share.batches), share.numbers, share.tokens)
 
     def _validate(self, update: int, objective: Objective, meter: Meter, metrics: Metrics | None) -> float:
-        """Log the validation losses and return the nll, nats a token."""
+        """Log the validation losses and return the nll, nats per token."""
         if self.validated is not None:
             select(self.model, self.validated)
         result = validate(objective, self.validation, self.processes)
@@ -185,7 +184,7 @@ class Step:
             )
 
     def __call__(self, update: int, share: Share, meter: Meter) -> dict[str, Any]:
-        """Apply an update; returns facts for the log."""
+        """Apply an update and return figures for the log."""
         run, settings = self.run, self.run.training
         torch.manual_seed((run.seed * 1_000_003 + update) * run.processes.count + run.processes.rank)
         work = [
@@ -193,7 +192,7 @@ class Step:
             for batch, number in zip(share.batches, share.numbers, strict=True)
         ]
         networks = len(work[0][1])
-        # DistributedDataParallel takes the mean over processes.
+        # DistributedDataParallel averages over processes.
         scale = run.processes.count / (share.tokens * networks)
         loss = nll = torch.zeros((), dtype=torch.float64, device=run.processes.device)
         for index, (batch, architectures) in enumerate(work):
@@ -207,15 +206,15 @@ class Step:
             nn.utils.clip_grads_with_norm_(run.model.parameters(), settings.clip_norm, norm, foreach=True)
         self.optimiser.update(rate, self.scaler)
         meter.add(loss, nll, share.tokens, networks)
-        facts: dict[str, Any] = {"learning_rate": rate, "gradient_norm": norm}
+        figures: dict[str, Any] = {"learning_rate": rate, "gradient_norm": norm}
         if (architecture := work[0][1][0]) is not None:
-            facts["architecture"] = architecture.digest
-        return facts
+            figures["architecture"] = architecture.digest
+        return figures
 
     def _backward(
         self, batch: Batch, architectures: Sequence[Architecture | None], scale: float, *, last: bool
     ) -> tuple[Tensor, Tensor]:
-        """Add the gradients of a batch in all its Architectures; returns the sums of loss and nll."""
+        """Add the gradients of a batch for all its Architectures; return the summed loss and nll."""
         loss = nll = torch.zeros((), dtype=torch.float64, device=batch.source.device)
         teacher = None if self.teacher is None else self.teacher.teaching(batch, self.run.teacher_share)
         for number, architecture in enumerate(architectures):
@@ -231,14 +230,14 @@ class Step:
         return loss, nll
 
     def _without_exchange(self) -> contextlib.AbstractContextManager[None]:
-        """Gradients stay in this process until the last of an update."""
+        """Keep gradients in this process; they are exchanged with the last batch of an update."""
         if isinstance(self.parallel, DistributedDataParallel):
             return self.parallel.no_sync()
         return contextlib.nullcontext()
 
 
 def select(model: EncoderDecoder, architecture: Architecture) -> None:
-    """Make a SuperTransformer the SubTransformer of an Architecture."""
+    """Select the SubTransformer of an Architecture."""
     assert isinstance(model, SuperTransformer)
     model.select(architecture)
 

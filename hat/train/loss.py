@@ -1,4 +1,4 @@
-"""Label-smoothed cross-entropy straight from hidden states, without the logits of the whole batch."""
+"""Label-smoothed cross-entropy from hidden states, without the logits of the whole batch at once."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,9 +16,12 @@ GPU_CHUNK = 8192
 
 
 class Teacher(NamedTuple):
-    """Hidden states [N, D'] and output projection [V, D'] of a network to learn from, without gradients.
+    """Outputs of a network to learn from, without gradients.
 
-    ``share`` is its part of the loss; the rest is that of the labels.
+    Attributes:
+        hidden: states before the output projection, [N, D'].
+        weight: output projection, [V, D'].
+        share: weight of the teacher in the loss; the labels have the rest.
     """
 
     hidden: Tensor
@@ -28,11 +31,10 @@ class Teacher(NamedTuple):
 
 @dataclass(frozen=True)
 class _Parts:
-    """What the loss of a token consists of.
+    """Weights of the parts of a token's loss.
 
-    With respect to the logits the gradient of a token's loss is p - a, where p are the probabilities and a the
-    distribution to learn: ``on_label`` on the label, ``on_all`` spread over the vocabulary (smoothing), and the
-    teacher's share.
+    The gradient of the loss with respect to the logits is p - a, with the probabilities p and the distribution to learn
+    a: ``on_label`` on the label, ``on_all`` spread over the vocabulary (smoothing), and the teacher's share.
     """
 
     on_label: float
@@ -42,7 +44,7 @@ class _Parts:
 
 @dataclass(frozen=True)
 class _Result:
-    """Losses and nlls of tokens, [N], and the gradients of the sum of the losses of those that count."""
+    """Losses and nlls of all tokens, [N], and the gradients of the summed loss without padding."""
 
     losses: Tensor
     nlls: Tensor
@@ -51,7 +53,7 @@ class _Result:
 
 
 class _ProjectedLoss(torch.autograd.Function):
-    """The gradients are made in the forward pass, piece by piece, and only scaled in the backward pass."""
+    """Computes the gradients in the forward pass, chunk by chunk; the backward pass only scales them."""
 
     @staticmethod
     def forward(
@@ -91,14 +93,14 @@ def _on_cpu(
     dtype: torch.dtype,
     needed: bool,
 ) -> _Result:
-    """Loss on a CPU, where passes over the logits cost most.
+    """Compute the loss on a CPU, where passes over the logits cost most.
 
-    The products of the label's and of the smoothing's part with weights and states are a row and a mean, so no pass
-    over the logits is spent on them.
+    The gradients of the label's and the smoothing's part are a row and a mean of the weights, so they need no pass over
+    the logits.
     """
     on_label, on_all, teacher = parts.on_label, parts.on_all, parts.teacher
     rows, matrix = hidden.to(dtype), weight.to(dtype).contiguous()
-    # A product with a transposed bf16 view takes twice as long on a CPU.
+    # A product with a transposed bf16 view takes twice as long.
     transposed = matrix.t().contiguous()
     real = rows * counted[:, None]
     mean_weight = weight.mean(0)
@@ -110,10 +112,10 @@ def _on_cpu(
     for start in range(0, rows.size(0), CHUNK):
         here = slice(start, start + CHUNK)
         logits = rows[here] @ transposed
-        # Without gradients the probabilities serve the loss alone, which is then exact.
+        # Without gradients the probabilities are needed for the loss only, in fp32.
         probabilities = (logits if needed else logits.float()).softmax(1)
         right = logits.gather(1, target[here, None])[:, 0].float()
-        # Of any token, as long as its probability is no zero; the likeliest's never is.
+        # From the label, unless its probability is 0; that of the likeliest token never is.
         likely = probabilities.gather(1, target[here, None])[:, 0]
         log_total = right - likely.float().log()
         if not bool(likely.all()):
@@ -144,7 +146,7 @@ def _on_gpu(
     dtype: torch.dtype,
     needed: bool,
 ) -> _Result:
-    """Loss on a GPU, which is not waited for: all that is not a product happens in one kernel over the logits."""
+    """Compute the loss on a GPU without waiting for it; one kernel does everything but the products."""
     rows, matrix, teacher = hidden.to(dtype), weight.to(dtype), parts.teacher
     taught = None if teacher is None else (teacher.hidden.to(dtype), teacher.weight.to(dtype))
     hidden_grad = torch.empty_like(rows if needed else rows[:0])
@@ -166,7 +168,7 @@ def _on_gpu(
 
 
 def _fp32_product(left: Tensor, right: Tensor) -> Tensor:
-    """Return left @ right in fp32: a sum of rounded products would lose the small ones."""
+    """Return left @ right in fp32, so that sums over chunks do not lose small products."""
     if left.dtype == torch.float32:
         return left @ right
     return torch.mm(left, right, out_dtype=torch.float32)
@@ -182,7 +184,7 @@ def _loss_and_gradient(
     on_all: float,
     share: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses and nlls, [N], of logits [N, V], and the gradient of the losses, with the precision of the logits."""
+    """Return losses and nlls, [N], and the gradient of the losses with respect to logits [N, V], in their precision."""
     scores = logits.float()
     log_total = scores.logsumexp(1)
     label = torch.arange(logits.size(1), device=logits.device) == target[:, None]
@@ -206,23 +208,23 @@ def projected_loss(
     ignore: int = PAD,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor]:
-    """Label-smoothed cross-entropy and negative log-likelihood of ``hidden @ weight.T``.
+    """Compute label-smoothed cross-entropy and negative log-likelihood of ``hidden @ weight.T``.
 
-    With smoothing e the loss of a token is (1 - e) x nll + e x mean over the vocabulary of -log p, as
-    fairseq's ``label_smoothed_cross_entropy``; with a teacher its share of it is the cross-entropy to the teacher's
-    distribution instead (word-level distillation, Kim and Rush, 2016, arXiv 1606.07947).
+    With smoothing e the loss of a token is (1 - e) x nll + e x mean over the vocabulary of -log p, as in fairseq's
+    ``label_smoothed_cross_entropy``. A teacher's share of it is the cross-entropy to the teacher's distribution
+    (word-level distillation, Kim and Rush, 2016, arXiv 1606.07947).
 
     Args:
         hidden: states before the output projection, [N, D].
         weight: output projection, [V, D].
-        target: token numbers in [0, V), [N].
+        target: token ids, [N].
         smoothing: label smoothing, in [0, 1).
-        teacher: whose distributions are learned instead of the labels.
-        ignore: target that does not count.
+        teacher: outputs of a network to learn from.
+        ignore: token id that does not count.
         dtype: precision of the matrix products; sums are fp32.
 
     Returns:
-        Loss and nll, summed over tokens, in nats. The nll has no gradient, nor has the teacher.
+        Loss and nll in nats, summed over tokens. Only the loss has a gradient.
     """
     loss, nll = _ProjectedLoss.apply(  # type: ignore[no-untyped-call]
         hidden, weight, target, teacher, smoothing, ignore, dtype
@@ -232,13 +234,13 @@ def projected_loss(
 
 @torch.inference_mode()
 def token_nll(hidden: Tensor, weight: Tensor, target: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Negative log-likelihood of each token, in nats, 0 for padding.
+    """Return the negative log-likelihood of each token in nats, 0 for padding.
 
     Args:
         hidden: states before the output projection, [N, D].
         weight: output projection, [V, D].
-        target: token numbers in [0, V), [N].
-        dtype: precision of the matrix products; what follows is fp32.
+        target: token ids, [N].
+        dtype: precision of the matrix products; the rest is fp32.
 
     Returns:
         [N]

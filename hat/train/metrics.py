@@ -1,4 +1,4 @@
-"""What a run reports while it trains: metrics.jsonl, TensorBoard, the progress bar's note."""
+"""Metrics of a running training: metrics.jsonl, TensorBoard, the note of the progress bar."""
 
 import contextlib
 import math
@@ -17,14 +17,14 @@ from hat.train.processes import Processes
 
 
 class Metrics:
-    """Rows of ``metrics.jsonl``, and the same figures for TensorBoard.
+    """Writes ``metrics.jsonl`` and the same figures for TensorBoard.
 
-    Rows that came after the checkpoint which a run goes on from are dropped: they come again.
+    A run that resumes drops the rows after its checkpoint and writes them again.
 
     Args:
-        folder: of the unfinished work.
-        start: update that the run goes on from.
-        tensorboard: folder for TensorBoard, None for no such files.
+        folder: folder of the unfinished run.
+        start: update to resume from.
+        tensorboard: folder for TensorBoard files; None for none.
     """
 
     def __init__(self, folder: Path, start: int, tensorboard: Path | None) -> None:
@@ -53,7 +53,7 @@ class Metrics:
                         self._board.add_scalar(f"{event}/{name}", value, update)
 
     def close(self) -> None:
-        """Write out what TensorBoard has not got yet.
+        """Flush the files for TensorBoard.
 
         Raises:
             HatError: the disk is full.
@@ -71,14 +71,14 @@ class Metrics:
 
 
 def perplexity(nll: float) -> float:
-    """exp(nll), finite."""
+    """Return exp(nll), capped to stay finite."""
     return math.exp(min(nll, 700.0))
 
 
 class Meter:
     """Mean losses and speed since the last row, and the time of the whole run; part of a checkpoint.
 
-    Sums stay on the device until a row is due, so that a GPU is not waited for in every update.
+    Sums stay on the device until a row is due, so that updates do not wait for a GPU.
     """
 
     def __init__(self, processes: Processes, state: dict[str, Any] | None) -> None:
@@ -94,42 +94,42 @@ class Meter:
 
     @property
     def note(self) -> str:
-        """Loss of the last row and of the last validation, for the progress bar."""
+        """Latest training loss and validation nll, for the progress bar."""
         loss = "" if math.isnan(self.loss) else f"loss {self.loss:.3f}"
         return ", ".join(part for part in (loss, self.validation) if part)
 
     @property
     def seconds(self) -> float:
-        """Time of the run so far, with that before the checkpoint that it goes on from."""
+        """Seconds of training so far, including those before the checkpoint that it resumed from."""
         return time.perf_counter() - self._started
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps; the same in all processes but for the sums, which it adds up."""
+        """Return the state for a checkpoint, with sums over all processes."""
         sums = self.processes.sum(self._sums.clone())
         return {"sums": sums.tolist(), "tokens": self._tokens, "seconds": self.seconds, "best": self.best}
 
     def restart_clock(self) -> None:
-        """Measure speed from here on: what was before was not training."""
+        """Measure speed from now on, without the time of validation or start-up."""
         self._began, self._trained = time.perf_counter(), 0
 
     def add(self, loss: Tensor, nll: Tensor, tokens: int, networks: int) -> None:
         """Count an update.
 
         Args:
-            loss: summed over this process's tokens and networks.
+            loss: sum over the tokens and networks of this process.
             nll: likewise.
             tokens: target tokens of all processes.
-            networks: Architectures that each token was trained in.
+            networks: number of Architectures that trained on each token.
         """
         self._sums += torch.stack([loss, nll, torch.full_like(loss, tokens * networks / self.processes.count)])
         self._tokens += tokens
         self._trained += tokens
 
     def flush(self, update: int) -> dict[str, float]:
-        """Figures since the last row.
+        """Return the figures since the last row.
 
         Raises:
-            HatError: the loss is no number any more.
+            HatError: the loss is not finite.
         """
         loss, nll, count = self.processes.sum(self._sums).tolist()
         if not math.isfinite(loss):

@@ -1,4 +1,4 @@
-"""The loss of a batch as a module, so that DistributedDataParallel can wrap it, and validation."""
+"""The loss of a batch as a module that DistributedDataParallel can wrap, and validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from hat.model.base import EncoderDecoder
 from hat.train.loss import Teacher, projected_loss, token_nll
 from hat.train.processes import ALONE, Processes
 
-# Batches are filled up with rows of zeros, so that matrix products have few different shapes: in bf16 on a CPU, whose
-# kernels are compiled for each, to a multiple of 128 rows, 2 % more; on a GPU, whose library takes half a millisecond
-# to choose a kernel for a new shape, to a sixteenth of a batch, 3 % more.
+# Batches are padded with rows of zeros, so that matrix products have few distinct shapes. In bf16 a CPU compiles a
+# kernel for each shape: a multiple of 128 rows, 2 % more. A GPU's library takes half a millisecond to choose a kernel
+# for a new shape: a multiple of a sixteenth of a batch, 3 % more.
 CPU_ROWS = 128
 GPU_PARTS = 16
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -26,8 +26,7 @@ class Objective(nn.Module):
     """Loss of a network on a batch.
 
     Args:
-        model: the network, on its device. It is told to run in few different numbers of rows (see
-            :mod:`hat.model.layers`).
+        model: network on its device; its ``row_multiple`` is set.
         training: label smoothing and precision.
     """
 
@@ -44,13 +43,13 @@ class Objective(nn.Module):
     def forward(
         self, source: Tensor, previous: Tensor, target: Tensor, teacher: Teacher | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss and nll, summed over the target tokens, in nats, and the hidden states [R, D].
+        """Compute the loss and the nll, summed over target tokens, in nats, and the hidden states [R, D].
 
         Args:
             source: [B, S].
             previous: target shifted right, [B, T].
             target: [B, T].
-            teacher: network to learn from instead of the labels.
+            teacher: outputs of a network to learn from.
         """
         hidden, rows = self._hidden(source, previous, target)
         loss, nll = projected_loss(
@@ -59,7 +58,7 @@ class Objective(nn.Module):
         return loss, nll, hidden
 
     def _hidden(self, source: Tensor, previous: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """States before the output projection, [R, D], and their targets, [R], padded where R is above B x T."""
+        """Return the states before the output projection, [R, D], and their targets, [R], both padded beyond B x T."""
         with torch.autocast(source.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             hidden = self.model(source, previous)
         rows = target.flatten()
@@ -67,25 +66,25 @@ class Objective(nn.Module):
 
     @torch.inference_mode()
     def sentence_nll(self, batch: Batch) -> Tensor:
-        """Negative log-likelihood of each sentence, summed over its target tokens, nats, [B]."""
+        """Return the negative log-likelihood of each sentence in nats, summed over its target tokens, [B]."""
         hidden, rows = self._hidden(batch.source, batch.previous, batch.target)
         nll = token_nll(hidden, self.model.output_weight, rows, dtype=self.dtype)
         return nll[: batch.target.numel()].view_as(batch.target).sum(1, dtype=torch.float64)
 
     @torch.no_grad()
     def teaching(self, batch: Batch, share: float) -> Teacher:
-        """What the model says of a batch, for another one to learn from."""
+        """Return the outputs of the model for another network to learn from."""
         hidden, _ = self._hidden(batch.source, batch.previous, batch.target)
         return Teacher(hidden, self.model.output_weight, share)
 
     def as_teacher(self, hidden: Tensor) -> Teacher:
-        """What the model just computed, to learn from."""
+        """Return outputs that the model has just computed, for another network to learn from."""
         return Teacher(hidden.detach(), self.model.output_weight.detach())
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Mean losses over a set of batches, nats a token."""
+    """Mean losses over a set of batches, nats per token."""
 
     loss: float
     nll: float
@@ -93,7 +92,7 @@ class Validation:
 
 @torch.inference_mode()
 def validate(objective: Objective, batches: Sequence[Batch], processes: Processes = ALONE) -> Validation:
-    """Losses of the model as it is, without dropout; the batches are shared by the processes."""
+    """Compute the losses of the model without dropout; the processes share the batches."""
     was_training = objective.training
     objective.eval()
     sums = torch.zeros(3, dtype=torch.float64, device=processes.device)

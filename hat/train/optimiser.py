@@ -1,4 +1,4 @@
-"""Adam as fairseq has it, on torch's fused kernel."""
+"""fairseq's Adam, on torch's fused kernel."""
 
 import math
 
@@ -13,13 +13,13 @@ EPSILON = 1e-8
 class Adam(torch.optim.AdamW):
     """Adam with decoupled weight decay (fairseq's ``adam``).
 
-    Two things differ from torch's: epsilon is added to the root of the second moment before its bias is corrected,
-    and a weight that gets no gradient in an update (of a layer that the sampled depth leaves out) counts its own
-    updates. Both hold here because epsilon is set anew for each layer and update: with bias correction
-    c = 1 - beta2^t, sqrt(v) + eps = sqrt(c) x (sqrt(v / c) + eps / sqrt(c)).
+    It differs from torch's in two ways: epsilon is added to the root of the second moment before bias correction, and a
+    layer counts only the updates in which it got a gradient, since the sampled depth may leave it out. Both follow from
+    setting epsilon per layer and update: with bias correction c = 1 - beta2^t,
+    sqrt(v) + eps = sqrt(c) x (sqrt(v / c) + eps / sqrt(c)).
 
     Args:
-        model: whose weights are updated; each of its layers is a parameter group.
+        model: network to update; each layer is a parameter group.
         training: betas and weight decay.
     """
 
@@ -34,7 +34,7 @@ class Adam(torch.optim.AdamW):
         )
 
     def update(self, learning_rate: float, scaler: torch.amp.GradScaler) -> None:
-        """Apply the gradients, which ``scaler`` may find too large to use, and drop them."""
+        """Apply the gradients, unless ``scaler`` finds them infinite, and clear them."""
         for group in self.param_groups:
             if any(parameter.grad is not None for parameter in group["params"]):
                 group["updates"] += 1
@@ -46,7 +46,7 @@ class Adam(torch.optim.AdamW):
 
 
 def _layers(model: nn.Module) -> list[list[nn.Parameter]]:
-    """Parameters that always get gradients together: those of each layer of a stack, and all others."""
+    """Return the parameters that get gradients together: those of each layer, and all others."""
     groups: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         stack, _, rest = name.partition(".")

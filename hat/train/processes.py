@@ -1,4 +1,4 @@
-"""The processes that train one network together, and how many of them a rule's resources make."""
+"""Processes that train one network together."""
 
 import contextlib
 import logging
@@ -17,9 +17,9 @@ from hat.config.training import Training
 from hat.errors import HatError, InputError
 from hat.system.machines import Machines
 
-# A process may wait for another machine's file system, or for an earlier run to end, as long as that takes.
+# A process waits as long as it takes for another machine's file system, or for an earlier run to end.
 PATIENCE = timedelta(days=7)
-# What torchrun tells each process: its number, how many there are, its number on this machine.
+# Set by torchrun: rank, number of processes, rank on this machine.
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 
 
@@ -33,17 +33,17 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes and reports."""
+        """Whether this process writes and reports."""
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """Sum over all processes."""
+        """Return the sum over all processes."""
         if self.count > 1:
             dist.all_reduce(values)
         return values
 
     def from_first(self, value: Any) -> Any:
-        """A small value of the first process."""
+        """Return the first process's value in every process."""
         if self.count == 1:
             return value
         values = [value]
@@ -56,39 +56,39 @@ ALONE = Processes(0, 1, torch.device("cpu"))
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResources:
-    """What a training stage may use on this machine: CPU threads and GPUs, of all its processes together."""
+    """CPU threads and GPUs of this machine that a training stage may use, for all its processes together."""
 
     threads: int
     gpus: int = 0
 
     def processes(self, training: Training) -> int:
-        """How many processes train: one for each GPU; without GPUs one for every ``training.threads`` threads."""
+        """Return the number of processes: one per GPU; without GPUs one per ``training.threads`` threads."""
         if self.gpus:
             return self.gpus
         return max(1, self.threads // training.threads) if training.threads else 1
 
 
 def own_resources(training: Training) -> TrainingResources:
-    """The cores that this process may run on, or as many threads as the training wants of one process."""
+    """Return ``training.threads`` threads if set, else one for each core that this process may run on."""
     return TrainingResources(threads=training.threads or len(os.sched_getaffinity(0)))
 
 
 def launch(count: int, arguments: list[str], place: Machines) -> None:
-    """Run ``hat ARGUMENTS`` in that many processes on this machine, as ``torchrun`` does, and wait for them.
+    """Run ``hat ARGUMENTS`` in several processes on this machine, as ``torchrun`` does, and wait for them.
 
     Args:
-        count: processes on this machine, and on each of the others.
-        arguments: of ``hat``.
-        place: this machine among those of the job, each of which calls this.
+        count: processes on each machine of the job.
+        arguments: arguments of ``hat``.
+        place: this machine among those of the job; each machine calls this function.
 
     Raises:
-        SystemExit: with the exit code of the process that failed first, which has said why.
+        SystemExit: a process failed; with the exit code of the first to fail, which has printed the reason.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    # The process that failed has said why in a sentence.
+    # The process that failed has printed the reason.
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     settings = LaunchConfig(
         min_nodes=place.count,
@@ -98,7 +98,7 @@ def launch(count: int, arguments: list[str], place: Machines) -> None:
         rdzv_backend="c10d",
         rdzv_endpoint=f"{place.host}:{place.port}" if place.host else "localhost:0",
         rdzv_configs={"is_host": place.number == 0},
-        # The interface that other machines reach this one by.
+        # Interface that other machines use to reach this one.
         local_addr=place.host if place.host and place.number == 0 else None,
         max_restarts=0,
     )
@@ -112,23 +112,23 @@ def launch(count: int, arguments: list[str], place: Machines) -> None:
 
 
 def launched() -> bool:
-    """Whether this process is one of several that torchrun started."""
+    """Whether torchrun started this process."""
     return all(name in os.environ for name in VARIABLES)
 
 
 def require_gpus(count: int) -> None:
-    """Make sure that this machine has so many GPUs.
+    """Check the number of GPUs.
 
     Raises:
-        HatError: it has fewer.
+        HatError: this machine has fewer than ``count``.
     """
     if count > torch.cuda.device_count():
-        raise HatError(f"{count} GPUs are wanted, this machine has {torch.cuda.device_count()}")
+        raise HatError(f"{count} GPUs are required, but this machine has {torch.cuda.device_count()}")
 
 
 def make_reproducible() -> None:
-    """Have GPUs sum in the same order every time, so that a run that was killed goes on bit for bit."""
-    # cuBLAS reads it when it is first used.
+    """Make GPUs sum in a fixed order, so that a killed run resumes bit for bit."""
+    # cuBLAS reads this at its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     # Every tensor is written before it is read.
@@ -137,18 +137,18 @@ def make_reproducible() -> None:
 
 @contextlib.contextmanager
 def joined(training: Training, resources: TrainingResources) -> Iterator[Processes]:
-    """Take part in the training that this process was started for.
+    """Join the processes that train together.
 
     Args:
         training: settings of the run.
-        resources: of all processes on this machine.
+        resources: resources of all processes on this machine.
 
     Raises:
         InputError: the precision needs a GPU.
-        HatError: there are fewer GPUs than wanted.
+        HatError: the machine has too few GPUs.
     """
     if training.precision == "fp16" and not resources.gpus:
-        raise InputError("precision: fp16 needs a GPU; on a CPU take fp32, or bf16 where the processor has it")
+        raise InputError("precision: fp16 needs a GPU; on a CPU use fp32, or bf16 if the CPU supports it")
     require_gpus(resources.gpus)
     rank, count, local = (int(os.environ[name]) for name in VARIABLES) if launched() else (0, 1, 0)
     torch.set_num_threads(max(1, resources.threads // (int(os.environ["LOCAL_WORLD_SIZE"]) if launched() else 1)))

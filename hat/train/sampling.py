@@ -1,4 +1,4 @@
-"""Which Architectures of the SuperTransformer an update trains."""
+"""Sampling of the Architectures that an update of the SuperTransformer trains."""
 
 import random
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from hat.space.search_space import SearchSpace
 
 
 class Sampler:
-    """The Architectures of an update or of a batch: a function of the settings and its number alone.
+    """Samples the Architectures of an update or batch; a function of the settings and its number alone.
 
-    ``uniform`` (HAT, section 3.1) draws one. ``sandwich`` takes the largest, which learns from the text, then the
-    smallest and ``sandwich_random`` uniformly drawn ones, which learn from the largest's output distribution (the
-    sandwich rule and in-place distillation of Yu and Huang, 2019, arXiv 1903.05134).
+    ``uniform`` (HAT, section 3.1) samples one. ``sandwich`` takes the largest, which learns from the labels, then the
+    smallest and ``sandwich_random`` uniformly sampled ones, which learn from the output distribution of the largest
+    (sandwich rule and in-place distillation, Yu and Huang, 2019, arXiv 1903.05134).
 
     Args:
-        space: the space.
+        space: search space.
         training: settings of the SuperTransformer.
         seed: seed of the run.
     """
@@ -27,16 +27,16 @@ class Sampler:
         self.seed = seed
 
     def __call__(self, update: int, batch: int) -> Sequence[Architecture]:
-        """Architectures that batch ``batch`` of update ``update`` (counted from 1) trains, the teacher first."""
+        """Return the Architectures to train in a batch of an update (counted from 1), in-place teacher first."""
         rng = self._random(update, batch)
         if self.training.sampling == "uniform":
             return [self.space.sample(rng)]
         drawn = [self.space.sample(rng) for _ in range(self.training.sandwich_random)]
-        # Also where one is drawn twice, so that all batches and processes train equally many.
+        # Duplicates stay, so that all batches and processes train the same number.
         return [self.space.largest, self.space.smallest, *drawn]
 
     def _random(self, update: int, batch: int) -> random.Random:
-        # The research code seeds with the number of updates made before.
+        # The research code seeds with the number of earlier updates.
         number = update - 1 if self.training.sampling_seed == "none" else f"{self.seed}/{update}"
         if self.training.sample_for == "batch":
             return random.Random(f"{number}/{batch}")

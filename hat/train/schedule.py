@@ -1,4 +1,4 @@
-"""Learning rates, as the published training sets them."""
+"""Learning rate schedules of the published training."""
 
 import math
 
@@ -6,10 +6,10 @@ from hat.config.training import Training
 
 
 def learning_rate(training: Training, update: int) -> float:
-    """Learning rate of an update, counted from 1.
+    """Return the learning rate of an update, counted from 1.
 
-    A function of the updates made before, as in fairseq: linear warm-up from ``final_learning_rate`` to the peak; then
-    half a cosine down towards ``final_learning_rate``, or peak x sqrt(warm-up / updates).
+    As in fairseq it depends on the number of earlier updates: linear warm-up from ``final_learning_rate`` to the peak,
+    then half a cosine down to ``final_learning_rate``, or peak x sqrt(warm-up / updates).
     """
     peak, low, warmup = training.learning_rate, training.final_learning_rate, training.warmup_updates
     before = update - 1

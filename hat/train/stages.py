@@ -1,4 +1,4 @@
-"""The training stages: the SuperTransformer of a task, the SubTransformer that a search found, baselines."""
+"""The training stages: SuperTransformer, SubTransformer and baselines."""
 
 import contextlib
 from dataclasses import asdict, replace
@@ -31,7 +31,7 @@ from hat.train.teacher import trained_teacher
 
 
 def dropouts_of(training: Training) -> Dropouts:
-    """Dropout rates of a run."""
+    """Return the dropout rates of a run."""
     return Dropouts(
         residual=training.dropout,
         attention=training.attention_dropout,
@@ -47,10 +47,10 @@ def train_supertransformer(scope: TaskScope, resources: TrainingResources | None
 
     Args:
         scope: the task.
-        resources: of this process; all cores and no GPU where absent.
+        resources: resources to use; default: all cores and no GPU.
 
     Raises:
-        HatError: training diverged, the disk is full, or there are fewer GPUs than wanted.
+        HatError: training diverged, the disk is full, or the machine has too few GPUs.
         InputError: the data are missing, or the precision needs a GPU.
     """
     chosen, space = scope.task_settings, SearchSpace(scope.space)
@@ -73,7 +73,7 @@ def train_subtransformer(
     scope: BudgetScope,
     resources: TrainingResources | None = None,
 ) -> None:
-    """Train the Architecture that the search found, from random or from inherited weights.
+    """Train the Architecture that the search found, from random or inherited weights.
 
     Writes ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``; otherwise as :func:`train_supertransformer`.
     """
@@ -97,7 +97,7 @@ def train_subtransformer(
             teacher = trained_teacher(scope, name)
             subject["taught_by"] |= {"share": training.teacher_share, "identity": teacher.identity}
         if training.distillation != "word":
-            # It brings the search and its tables, seconds of start-up that no other training needs.
+            # Imported here: it loads the search and its tables, which takes seconds.
             from hat.train.translated import translated_prefix, translation_digest
 
             targets = translated_prefix(scope, name)
@@ -119,7 +119,7 @@ def train_subtransformer(
 
 
 def train_baseline(scope: TaskScope, baseline: str, resources: TrainingResources | None = None) -> None:
-    """Train a baseline from scratch, as a SubTransformer of the task but for the settings that it overrides.
+    """Train a baseline from scratch, with the settings of the task's SubTransformers and its own overrides.
 
     Writes ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``; otherwise as :func:`train_supertransformer`.
     """
@@ -159,8 +159,19 @@ def _train(
 ) -> None:
     """Run the loop and write its outputs.
 
-    ``subject`` is what the resolved configuration says is trained; ``targets`` the binarised targets to learn from in
-    place of the text.
+    Args:
+        scope: the task.
+        title: text of the progress bar.
+        folder: folder of the outputs.
+        model: initialised network.
+        training: settings.
+        subject: entries of ``config.json`` that say what is trained.
+        networks: see :class:`hat.train.loop.Run`.
+        validated: see :class:`hat.train.loop.Run`.
+        resources: resources to use.
+        teacher: see :class:`hat.train.loop.Run`.
+        teacher_share: see :class:`hat.train.loop.Run`.
+        targets: prefix of binarised targets to learn instead of the references.
     """
     chosen, data = scope.task_settings, scope.data
     resolved = {

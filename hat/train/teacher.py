@@ -22,10 +22,10 @@ class TrainedTeacher:
 
 
 def trained_teacher(scope: TaskScope, name: str) -> TrainedTeacher:
-    """The largest network of a task's SuperTransformer (``supertransformer``), or a baseline.
+    """Load the largest network of a task's SuperTransformer (``supertransformer``), or a baseline.
 
     Raises:
-        InputError: the teacher is unknown, or not trained.
+        InputError: the teacher is unknown or not trained.
     """
     model: EncoderDecoder
     if name == SUPERTRANSFORMER:

@@ -1,4 +1,4 @@
-"""Sequence-level distillation: the training set with the translations of a teacher for targets."""
+"""Sequence-level distillation: translations of a teacher as targets of the training set."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ from hat.system.progress import progress
 from hat.train.processes import TrainingResources, own_resources, require_gpus
 from hat.train.teacher import TrainedTeacher, trained_teacher
 
-# With fewer batches for each, starting processes would take longer than it saves.
+# With fewer batches per process, starting processes takes longer than it saves.
 BATCHES_OF_A_PROCESS = 8
 ORDER_SEED = 0
 
@@ -44,38 +44,38 @@ Numbers = npt.NDArray[np.int64]
 
 
 def translated_prefix(scope: TaskScope, teacher: str) -> Path:
-    """The binarised translations of the training sources by a teacher, without the ending."""
+    """Return the prefix of the binarised translations by a teacher."""
     return scope.translated(teacher) / "train"
 
 
 def translation_digest(scope: TaskScope, teacher: str) -> str:
-    """What the translations of a teacher were made from.
+    """Return the digest of everything that the translations of a teacher depend on.
 
     Raises:
-        InputError: they are not made yet.
+        InputError: the translations are missing.
     """
     return str(read_json(scope.translated(teacher) / "translated.json")["identity"])
 
 
 def translate_training(scope: TaskScope, resources: TrainingResources | None = None) -> Path:
-    """Translate the training sources with the task's teacher, with beam 5; write translated/TEACHER/translated.json.
+    """Translate the training sources with the task's teacher (Kim and Rush, 2016, arXiv 1606.07947).
 
-    Each GPU, or else each thread, has a process of its own. Translations are kept as they are made; a stage that was
-    interrupted goes on with the missing ones (Kim and Rush, 2016, arXiv 1606.07947).
+    Uses beam 5 and one process per GPU or thread. Saves translations as they come; an interrupted stage resumes with
+    the missing ones. Writes ``translated/TEACHER/translated.json``.
 
     Args:
         scope: the task.
-        resources: what of this machine is used; what trainings would use where absent.
+        resources: resources to use; default: those of the SubTransformer's training.
 
     Raises:
-        InputError: the task has no teacher, or it is not trained, or the data are missing.
-        HatError: there are fewer GPUs than wanted, or a process was killed.
+        InputError: the task has no teacher, the teacher is not trained, or the data are missing.
+        HatError: the machine has too few GPUs, or a process was killed.
     """
     chosen = scope.task_settings
     name = chosen.subtransformer.teacher
     if name is None:
         raise InputError(
-            f"task {scope.task!r}, subtransformer.teacher: there is none whose translations could be learnt from"
+            f"task {scope.task!r}, subtransformer.teacher: not set, so there are no translations to learn from"
         )
     resources = resources or own_resources(chosen.subtransformer)
     require_gpus(resources.gpus)
@@ -86,23 +86,23 @@ def translate_training(scope: TaskScope, resources: TrainingResources | None = N
         split = PairedSplit(scope.data, chosen, "train")
         sources = [hashlib.sha256(part.data).hexdigest() for part in (split.source.sizes, split.source.tokens)]
         identity = digest([work.teacher.identity, asdict(decoding), sources])
-        kept = _Kept(folder / "partial" / "translations.jsonl", identity, len(split))
-        batches = [kept.missing(batch) for batch in length_batches(split, BATCH_TOKENS // COMPARISON_BEAM)]
+        saved = _SavedTranslations(folder / "partial" / "translations.jsonl", identity, len(split))
+        batches = [saved.missing(batch) for batch in length_batches(split, BATCH_TOKENS // COMPARISON_BEAM)]
         batches = [batch for batch in batches if len(batch)]
-        # Short and long ones in turn: what is left takes as long as what was done.
+        # Shuffled, so that the progress bar predicts the remaining time well.
         random.Random(ORDER_SEED).shuffle(batches)
         wanted = resources.gpus or resources.threads
         count = max(1, min(wanted, len(batches) // BATCHES_OF_A_PROCESS))
         work.threads, work.gpus = max(1, resources.threads // count), resources.gpus
         texts = ([split.source[number].tolist() for number in batch] for batch in batches)
         with progress(f"Translating the training set of {scope.task} with {name}", len(split)) as show:
-            show(kept.count)
+            show(saved.count)
             for batch, found in zip(batches, map_chunks(work, texts, count), strict=True):
-                kept.add(batch, found)
-                show(kept.count)
+                saved.add(batch, found)
+                show(saved.count)
         vocabulary = work.teacher.model.shape.target_vocabulary
         with IndexedWriter(translated_prefix(scope, name), vocabulary) as writer:
-            for tokens in kept:
+            for tokens in saved:
                 writer.add([*tokens, END])
         made = provenance(seed=None, settings={"identity": identity})
         content = {"teacher": name, "sentences": len(split), "identity": identity, "provenance": made}
@@ -111,15 +111,15 @@ def translate_training(scope: TaskScope, resources: TrainingResources | None = N
 
 
 class TeacherTranslator:
-    """Translates batches in whatever process it is sent to, which loads the teacher for itself.
+    """Translates batches; each process that it is sent to loads its own teacher.
 
     Args:
         scope: the task.
-        name: of the teacher.
-        decoding: how it translates.
+        name: name of the teacher.
+        decoding: settings of beam search.
     """
 
-    # Of each process; with GPUs, each process takes the one of its number.
+    # Per process; with GPUs, each process uses the one of its number.
     threads = 1
     gpus = 0
 
@@ -132,10 +132,10 @@ class TeacherTranslator:
 
     @cached_property
     def teacher(self) -> TrainedTeacher:
-        """The network, loaded when it is first needed.
+        """The network, loaded at first use.
 
         Raises:
-            InputError: it is not trained.
+            InputError: the teacher is not trained.
         """
         return trained_teacher(*self._made_from)
 
@@ -146,47 +146,47 @@ class TeacherTranslator:
         return TorchModel(self.teacher.model.to(device))
 
     def __call__(self, sources: list[list[int]]) -> list[tuple[int, ...]]:
-        """Token numbers of the best translation of each source, without the end symbol."""
+        """Return the token ids of the best translation of each source, without the end symbol."""
         return [best.tokens for best in self._model.translate(sources, self._decoding)]
 
 
-class _Kept:
-    """Translations on disk, of which only the places are in memory: training sets are large.
+class _SavedTranslations:
+    """Translations on disk; only their offsets are in memory, since training sets are large.
 
     Args:
-        path: of a JSON-lines file, which is begun anew where it is of another ``identity``.
-        identity: what the translations are made from.
-        sentences: how many there are to be.
+        path: JSON-lines file; it is emptied if its identity differs.
+        identity: digest of everything that the translations depend on.
+        sentences: number of sentences to translate.
     """
 
     def __init__(self, path: Path, identity: str, sentences: int) -> None:
         self._path = path
         self._log = JsonLinesLog(path)
-        self._places = np.full(sentences, -1, dtype=np.int64)
+        self._offsets = np.full(sentences, -1, dtype=np.int64)
         self.count = 0
         rows = placed_jsonl(path)
         if next(rows, (0, {}))[1] == {"identity": identity}:
-            for place, row in rows:
-                self._places[row["number"]] = place
-            self.count = int((self._places >= 0).sum())
+            for offset, row in rows:
+                self._offsets[row["number"]] = offset
+            self.count = int((self._offsets >= 0).sum())
         else:
             write_text(path, "")
             self._log.append({"identity": identity})
 
     def missing(self, numbers: Numbers) -> Numbers:
-        """Those of the sentences that have no translation yet."""
-        return numbers[self._places[numbers] < 0]
+        """Return the sentences that have no translation yet."""
+        return numbers[self._offsets[numbers] < 0]
 
     def add(self, numbers: Numbers, translations: list[tuple[int, ...]]) -> None:
-        """Keep translations of these sentences."""
+        """Save the translations of some sentences."""
         pairs = zip(numbers.tolist(), translations, strict=True)
-        places = self._log.extend({"number": number, "tokens": tokens} for number, tokens in pairs)
-        self._places[numbers] = places
+        offsets = self._log.extend({"number": number, "tokens": tokens} for number, tokens in pairs)
+        self._offsets[numbers] = offsets
         self.count += len(numbers)
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Token numbers of all translations, in the order of the sentences."""
+        """Yield the token ids of all translations, in the order of the sentences."""
         with open(self._path, "rb") as stream:
-            for place in self._places.tolist():
-                stream.seek(place)
+            for offset in self._offsets.tolist():
+                stream.seek(offset)
                 yield json.loads(stream.readline())["tokens"]

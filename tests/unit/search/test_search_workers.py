@@ -23,7 +23,7 @@ def test_evaluations_on_gpus_want_as_many(project, requests, objective):
     settings = Settings({"search": {"gpus": count + 2}}, folder=project[0].folder)
     workers = Workers(TaskScope(settings, project[1], "toy"), objective)
     wanted = [(SearchSpace(settings.space_of("toy")).smallest, 0, 1)] * requests
-    with pytest.raises(HatError, match=f"{count + 2} GPUs are wanted, this machine has {count}"):
+    with pytest.raises(HatError, match=f"{count + 2} GPUs are required, but this machine has {count}"):
         list(workers.sums(wanted))
 
 

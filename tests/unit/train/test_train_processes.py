@@ -183,7 +183,7 @@ def test_what_needs_a_gpu_says_so():
         pass
     if not torch.cuda.is_available():
         with (
-            pytest.raises(HatError, match="3 GPUs are wanted, this machine has 0"),
+            pytest.raises(HatError, match="3 GPUs are required, but this machine has 0"),
             joined(Training(), TrainingResources(threads=1, gpus=3)),
         ):
             pass

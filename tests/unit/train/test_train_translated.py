@@ -94,5 +94,5 @@ def test_translations_do_not_depend_on_the_number_of_processes(project, monkeypa
         )
     assert processes == [1, 2]
     assert made[0] == made[1]
-    with pytest.raises(HatError, match="64 GPUs are wanted"):
+    with pytest.raises(HatError, match="64 GPUs are required"):
         translated.translate_training(TaskScope(settings, results, "toy"), TrainingResources(threads=1, gpus=64))
