@@ -1,4 +1,4 @@
-"""What every network of this project has: embeddings, positions, rows, the projection, the way it is decoded."""
+"""Base class of all networks: embeddings, positions, rows, output projection, decoding."""
 
 import math
 from abc import abstractmethod
@@ -18,24 +18,24 @@ from hat.space.shape import Shape
 
 
 class CachedLayer(Protocol):
-    """A decoder layer: of whole sentences when called, position by position by :meth:`step`."""
+    """A decoder layer: computes whole sentences when called, one position with :meth:`step`."""
 
     def __call__(self, x: Tensor, sentences: int, length: int, memory: Memory) -> Tensor:
-        """All target positions at once, rows [R, D] -> [R, D]."""
+        """Decode all target positions at once, rows [R, D] -> [R, D]."""
 
     def project_memory(self, encoded: list[Tensor], sentences: int, length: int, mask: Tensor | None) -> Memory:
-        """What this layer attends to of encoder outputs, each [R, D], of B sentences of S positions."""
+        """Precompute keys and values of encoder outputs, each [R, D], of B sentences of S positions."""
 
     def step(self, x: Tensor, cache: Cache, memory: Memory, beam: int) -> tuple[Tensor, Cache]:
-        """One target position of N = B x beam hypotheses, [N, D] -> [N, D], and the cache with this position."""
+        """Decode one position of N = B x beam hypotheses, [N, D] -> [N, D], and the cache with it."""
 
 
 class EncoderDecoder(nn.Module):
-    """A network that reads source sentences and scores the next target token.
+    """A network that encodes source sentences and scores the next target token.
 
-    ``forward`` returns hidden states, not logits: the loss projects them piece by piece, so that the
-    logits of a whole batch are never held at once; :meth:`logits` projects. A subclass has :meth:`encode` and
-    :attr:`active_decoder`, sets ``decoder_norm``, and calls :meth:`initialise` once it has all its layers.
+    ``forward`` returns hidden states, not logits: the loss projects them in chunks, so that the logits of a whole batch
+    are never in memory at once; :meth:`logits` projects. A subclass defines :meth:`encode` and :attr:`active_decoder`,
+    sets ``decoder_norm``, and calls :meth:`initialise` when it has all its layers.
 
     Args:
         shape: vocabularies, sharing, position tables.
@@ -49,7 +49,7 @@ class EncoderDecoder(nn.Module):
     def __init__(self, shape: Shape, *, encoder_dim: int, decoder_dim: int, dropouts: Dropouts | None) -> None:
         super().__init__()
         self.shape = shape
-        # Training sets this, so that few different shapes occur (see hat.train.objective).
+        # Set by training, so that few distinct shapes occur (see hat.train.objective).
         self.row_multiple = 1
         self.dropouts = dropouts or Dropouts()
         self.encoder_dim = encoder_dim
@@ -74,7 +74,7 @@ class EncoderDecoder(nn.Module):
         )
 
     def initialise(self) -> None:
-        """Xavier-uniform matrices and zero biases, as published."""
+        """Initialise weights Xavier-uniform and biases to zero, as published."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -84,18 +84,18 @@ class EncoderDecoder(nn.Module):
     @property
     @abstractmethod
     def active_decoder(self) -> Sequence[CachedLayer]:
-        """Decoder layers in use, the one next to the embedding first."""
+        """Active decoder layers, from the embedding on."""
 
     @abstractmethod
     def encode(self, source: Tensor) -> tuple[list[Tensor], Tensor | None]:
-        """Outputs of the encoder.
+        """Encode source sentences.
 
         Args:
-            source: token numbers, padded on either side, [B, S].
+            source: token ids, padded on either side, [B, S].
 
         Returns:
-            The outputs that decoder layers attend to, the last one last, each [R, D], and a mask that is true on
-            tokens, [B, 1, 1, S], None where nothing is padding.
+            The outputs that decoder layers attend to, in order, each [R, D], and the attention mask, true on tokens,
+            [B, 1, 1, S]; None if there is no padding.
         """
 
     def _embed(
@@ -112,15 +112,15 @@ class EncoderDecoder(nn.Module):
         return scale_add_dropout(embedding(tokens, dim), positions(numbers, dim, longest), scale, rate, self.training)
 
     def _rows(self, x: Tensor) -> Tensor:
-        """[B, S, D] -> [R, D], filled up with zeros to the next multiple of ``row_multiple``."""
+        """Flatten [B, S, D] -> [R, D], padded with zeros to a multiple of ``row_multiple``."""
         rows = x.flatten(0, 1)
         return pad_rows(rows, rows.size(0) + -rows.size(0) % self.row_multiple)
 
     def embed_source(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Encoder input [R, D] of tokens [B, S], padded on either side, and the mask of :meth:`encode`."""
+        """Return the encoder input [R, D] of token ids [B, S], padded on either side, and the mask of :meth:`encode`."""
         real = source != PAD
         numbers = real.cumsum(1) * real
-        # A training GPU is not waited for: nearly every large batch has padding.
+        # Checking for padding would wait for the GPU, and nearly every large batch has some.
         everywhere = not (self.training and source.is_cuda) and bool(real.all())
         mask = None if everywhere else real[:, None, None, :]
         positions = self.encoder_positions
@@ -128,20 +128,20 @@ class EncoderDecoder(nn.Module):
         return self._rows(x), mask
 
     def embed_target(self, tokens: Tensor, first: int = 0) -> Tensor:
-        """Decoder input [B, T, D] of tokens [B, T], the first of which has position ``first`` (from 0)."""
+        """Return the decoder input [B, T, D] of token ids [B, T]; the first has position ``first`` (from 0)."""
         longest = first + tokens.size(1)
         numbers = torch.arange(first + 1, longest + 1, device=tokens.device)
         return self._embed(tokens, self.target_embedding, self.decoder_positions, numbers, longest, self.decoder_dim)
 
     def forward(self, source: Tensor, previous: Tensor) -> Tensor:
-        """Hidden states before the output projection.
+        """Compute the hidden states before the output projection.
 
         Args:
-            source: source tokens, [B, S].
-            previous: target tokens shifted right (the end symbol first), padded on the right, [B, T].
+            source: source token ids, [B, S].
+            previous: target token ids shifted right (end symbol first), padded on the right, [B, T].
 
         Returns:
-            [R, D]: B x T rows, sentence after sentence, and the filling (see ``row_multiple``).
+            [R, D]: B x T rows, sentence after sentence, then padding up to a multiple of ``row_multiple``.
         """
         encoded, mask = self.encode(source)
         x = self._rows(self.embed_target(previous))
@@ -153,9 +153,9 @@ class EncoderDecoder(nn.Module):
 
     @property
     def output_weight(self) -> Tensor:
-        """Weights of the output projection, [V, D]."""
+        """Weight of the output projection, [V, D]."""
         return self.projection.sliced(self.decoder_dim)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """[..., D] -> [..., V]."""
+        """Project [..., D] -> [..., V]."""
         return F.linear(hidden, self.output_weight)

@@ -14,15 +14,15 @@ from hat.space.shape import Shape
 
 
 class EvolvedTransformer(EncoderDecoder):
-    """Encoder and decoder of Evolved Transformer cells, each with a norm at its end.
+    """Encoder and decoder of Evolved Transformer cells, each with a final norm.
 
-    Tokens, positions, embeddings and projection are those of all networks of this project; the reference
-    definition counts positions from 0 instead of 2, and starts a target with zeros instead of the end symbol.
+    Tokens, positions, embeddings and projection are as in all networks of this project. The reference definition counts
+    positions from 0 instead of 2 and starts a target with zeros instead of the end symbol.
 
     Args:
         architecture: width, heads and cells.
         shape: vocabularies, sharing, position tables.
-        dropouts: rates; none is scaled within the cells, since the width is always the same.
+        dropouts: rates, not scaled, since the width is fixed.
     """
 
     def __init__(self, architecture: EvolvedArchitecture, shape: Shape, *, dropouts: Dropouts | None = None) -> None:
@@ -39,9 +39,9 @@ class EvolvedTransformer(EncoderDecoder):
         self.initialise()
 
     def initialise(self) -> None:
-        """Xavier-uniform weights, those of each query, key and value projection by themselves, and zero biases.
+        """Initialise weights Xavier-uniform, query, key and value projections separately, and biases to zero.
 
-        The fans of a convolution are those of the reference definition: features times positions.
+        The fans of a convolution are features times positions, as in the reference definition.
         """
         super().initialise()
         for module in self.modules():
@@ -58,18 +58,18 @@ class EvolvedTransformer(EncoderDecoder):
 
     @property
     def active_decoder(self) -> list[DecoderCell]:
-        """Decoder cells, the one next to the embedding first."""
+        """Decoder cells, from the embedding on."""
         return cast(list[DecoderCell], list(self.decoder))
 
     def encode(self, source: Tensor) -> tuple[list[Tensor], Tensor | None]:
-        """Output of the encoder.
+        """Encode source sentences.
 
         Args:
-            source: token numbers, padded on either side, [B, S].
+            source: token ids, padded on either side, [B, S].
 
         Returns:
-            A single output, [R, D], normalised, and a mask that is true on tokens, [B, 1, 1, S], None where
-            nothing is padding.
+            One normalised output, [R, D], and the attention mask, true on tokens, [B, 1, 1, S]; None if there is no
+            padding.
         """
         x, mask = self.embed_source(source)
         for cell in self.encoder:
@@ -78,6 +78,6 @@ class EvolvedTransformer(EncoderDecoder):
 
 
 def _uniform(weight: Tensor, fans: int) -> None:
-    """Xavier-uniform weights, given the sum of both fans."""
+    """Initialise weights Xavier-uniform, given the sum of both fans."""
     bound = math.sqrt(6 / fans)
     nn.init.uniform_(weight, -bound, bound)

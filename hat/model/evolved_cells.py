@@ -1,14 +1,13 @@
 """Cells of the Evolved Transformer (So, Liang, Le 2019, arXiv 1901.11117), after its reference definition.
 
-The paper's figure 3 shows the cells; what it leaves open is done as in tensor2tensor's
-``models/evolved_transformer.py``: every block is norm, layer, dropout and residual sum (pre-norm); attention has no
-biases; norms have an epsilon of 1e-6; the narrower of two branches is filled up with zero features; the dropout of
-residuals is also that within branches and feed-forward networks; a separable convolution is a filter for each
-feature, without bias, then a linear map with one.
+Figure 3 of the paper shows the cells. Details follow tensor2tensor's ``models/evolved_transformer.py``: every block is
+norm, layer, dropout and residual sum (pre-norm); attention has no biases; norms have an epsilon of 1e-6; the narrower of
+two branches is padded with zero features; branches and feed-forward networks use the dropout rate of residuals; a
+separable convolution is a filter per feature without bias, then a linear map with bias.
 
-B sentences, S positions, D features, R rows as in :mod:`hat.model.layers`. Convolutions see zeros beyond the ends
-of a sentence and in place of padding, so that neither what a sentence is batched with nor the side of its padding
-matters; those of the decoder see no later position.
+B sentences, S positions, D features, R rows as in :mod:`hat.model.layers`. Convolutions see zeros beyond the ends of a
+sentence and in place of padding, so that results depend on neither the batch nor the side of the padding. Those of the
+decoder see no later position.
 """
 
 from functools import partial
@@ -37,7 +36,7 @@ ATTENTION_LEAVES = ModuleFactory(partial(nn.Linear, bias=False), NORM)
 
 
 def sentences_of(x: Tensor, sentences: int, length: int, mask: Tensor | None, before: int, after: int) -> Tensor:
-    """Rows [R, D] as [B, before + S + after, D]; zero at the ends and where ``mask``, [B, 1, 1, S], is false."""
+    """Reshape rows [R, D] to [B, before + S + after, D]; zero at the ends and where ``mask`` [B, 1, 1, S] is false."""
     x = x[: sentences * length].view(sentences, length, -1)
     if mask is not None:
         x = x * mask.view(sentences, length, 1)
@@ -45,12 +44,12 @@ def sentences_of(x: Tensor, sentences: int, length: int, mask: Tensor | None, be
 
 
 def widened(x: Tensor, dim: int) -> Tensor:
-    """[R, d] -> [R, D] with zero features at the end."""
+    """Pad [R, d] -> [R, D] with zero features."""
     return F.pad(x, (0, dim - x.size(1)))
 
 
 class Convolution(nn.Module):
-    """A convolution along the sentence, as one matrix product of all rows with the features of all its positions."""
+    """A convolution along the sentence, as one matrix product."""
 
     def __init__(self, dim: int, out_dim: int, kernel: int) -> None:
         super().__init__()
@@ -58,14 +57,14 @@ class Convolution(nn.Module):
         self.linear = nn.Linear(kernel * dim, out_dim)
 
     def forward(self, x: Tensor, rows: int) -> Tensor:
-        """[B, S + kernel - 1, D] -> [R, out_dim]."""
+        """Map [B, S + kernel - 1, D] -> [R, out_dim]."""
         length = x.size(1) - self.kernel + 1
         features = torch.cat([x[:, first : first + length] for first in range(self.kernel)], dim=2)
         return cast(Tensor, self.linear(pad_rows(features.flatten(0, 1), rows)))
 
 
 class SeparableConvolution(nn.Module):
-    """A filter along the sentence for each feature, then a linear map of the features."""
+    """A filter along the sentence per feature, then a linear map."""
 
     def __init__(self, dim: int, out_dim: int, kernel: int) -> None:
         super().__init__()
@@ -73,13 +72,13 @@ class SeparableConvolution(nn.Module):
         self.linear = nn.Linear(dim, out_dim)
 
     def forward(self, x: Tensor, rows: int) -> Tensor:
-        """[B, S + kernel - 1, D] -> [R, out_dim]."""
+        """Map [B, S + kernel - 1, D] -> [R, out_dim]."""
         kernel = self.filters.size(1)
         if x.size(1) == kernel:
-            # While decoding; a tenth of the time of the general case, which is made for whole sentences.
+            # Decoding one position: takes a tenth of the time of the general case.
             mixed = (x * self.filters.t()).sum(1)
         else:
-            # In bf16 it would be no faster, and its kernels would be compiled for each shape.
+            # bf16 is no faster, and its kernels are compiled for each shape.
             with torch.autocast("cpu", enabled=False):
                 mixed = F.conv1d(x.float().transpose(1, 2), self.filters[:, None], groups=len(self.filters))
             mixed = mixed.transpose(1, 2).flatten(0, 1)
@@ -87,7 +86,7 @@ class SeparableConvolution(nn.Module):
 
 
 class GatedLinearUnit(nn.Module):
-    """A linear map times the sigmoid of another."""
+    """A linear map times the sigmoid of a second one."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -95,12 +94,12 @@ class GatedLinearUnit(nn.Module):
         self.gates = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[R, D] -> [R, D]."""
+        """Map [R, D] -> [R, D]."""
         return cast(Tensor, self.values(x) * self.gates(x).sigmoid())
 
 
 class EncoderBranches(nn.Module):
-    """Linear map to 4 D and convolution 3x1 to D / 2 features, ReLU each; of their sum separable convolution 9x1."""
+    """Linear map to 4 D and convolution 3x1 to D / 2 features, each with ReLU; separable convolution 9x1 of the sum."""
 
     def __init__(self, dim: int, dropout: float) -> None:
         super().__init__()
@@ -112,7 +111,7 @@ class EncoderBranches(nn.Module):
         self.out = SeparableConvolution(FFN_FACTOR * dim, dim // 2, ENCODER_SEPARABLE)
 
     def forward(self, x: Tensor, sentences: int, length: int, mask: Tensor | None) -> Tensor:
-        """[R, D] -> [R, D]; ``mask`` is true on tokens, [B, 1, 1, S]."""
+        """Map [R, D] -> [R, D]; ``mask`` is true on tokens, [B, 1, 1, S]."""
         rows = x.size(0)
 
         def around(rows_of_x: Tensor, kernel: int) -> Tensor:
@@ -140,7 +139,7 @@ class EncoderCell(nn.Module):
         self.ffn = FeedForward(dim, FFN_FACTOR * dim, rate, LEAVES)
 
     def forward(self, x: Tensor, sentences: int, length: int, mask: Tensor | None) -> Tensor:
-        """[R, D] -> [R, D]; ``mask`` is true where attention is allowed, [B, 1, 1, S]."""
+        """Map [R, D] -> [R, D]; ``mask`` is true where attention is allowed, [B, 1, 1, S]."""
         x = self.unit_residual.join(x, self.unit(self.unit_residual.prepare(x)))
         x = self.branches_residual.join(x, self.branches(self.branches_residual.prepare(x), sentences, length, mask))
         attended = self.attention(self.attention_residual.prepare(x), sentences, length, mask, False)
@@ -160,19 +159,19 @@ class DecoderBranches(nn.Module):
         self.out = SeparableConvolution(2 * dim, dim, DECODER_FINAL)
 
     def _joined(self, x: Tensor, rows: int) -> Tensor:
-        """Both branches of positions of which 10 before are given too, [B, 10 + T, D] -> [R, 2 D], normalised."""
+        """Map T positions and the 10 before them, [B, 10 + T, D], to the normalised sum of both branches, [R, 2 D]."""
         left = dropout(F.relu(self.left(x, rows)), self.dropout, self.training)
         right = dropout(self.right(x[:, DECODER_LEFT - DECODER_RIGHT :], rows), self.dropout, self.training)
         return cast(Tensor, self.norm(left + widened(right, left.size(1))))
 
     def forward(self, x: Tensor, sentences: int, length: int) -> Tensor:
-        """[R, D] -> [R, D]."""
+        """Map [R, D] -> [R, D]."""
         rows = x.size(0)
         joined = self._joined(sentences_of(x, sentences, length, None, DECODER_LEFT - 1, 0), rows)
         return cast(Tensor, self.out(sentences_of(joined, sentences, length, None, DECODER_FINAL - 1, 0), rows))
 
     def step(self, x: Tensor, inputs: Tensor | None, joined: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """One position of N hypotheses.
+        """Decode one position of N hypotheses.
 
         Args:
             x: of this position, [N, D].
@@ -188,7 +187,7 @@ class DecoderBranches(nn.Module):
 
 
 def _window(before: Tensor | None, x: Tensor, kernel: int) -> Tensor:
-    """The positions that a convolution sees at this one, [kernel, N, D], zero before the first."""
+    """Return the positions that a convolution sees, [kernel, N, D], zeros before the first."""
     return torch.cat([x.new_zeros(kernel - 1, *x.shape) if before is None else before, x[None]])
 
 
@@ -215,12 +214,12 @@ class DecoderCell(nn.Module):
         self.ffn = SwishFeedForward(dim, FFN_FACTOR * dim, rate)
 
     def project_memory(self, encoded: list[Tensor], sentences: int, length: int, mask: Tensor | None) -> Memory:
-        """Keys and values of both attentions to the encoder's output, the last of ``encoded``, [R, D]."""
+        """Precompute the keys and values of both cross-attentions from the last of ``encoded``, [R, D]."""
         both = (self.first_cross_attention, self.second_cross_attention)
         return Memory(tuple(attention.project(encoded[-1:], sentences, length) for attention in both), mask)
 
     def forward(self, x: Tensor, sentences: int, length: int, memory: Memory) -> Tensor:
-        """All target positions of B sentences at once, rows [R, D] -> [R, D]."""
+        """Decode all target positions of B sentences at once, rows [R, D] -> [R, D]."""
         normed = self.wide_residual.prepare(x)
         attended = self.wide_attention(normed, sentences, length, None, True)
         x = self._join_attentions(x, normed, attended, sentences, length, memory)
@@ -230,7 +229,7 @@ class DecoderCell(nn.Module):
         return self._after_self_attention(x, attended, sentences, length, memory)
 
     def step(self, x: Tensor, cache: Cache, memory: Memory, beam: int) -> tuple[Tensor, Cache]:
-        """One target position of B x beam hypotheses.
+        """Decode one target position of B x beam hypotheses.
 
         Args:
             x: hidden states, [N, D] with N = B x beam.
@@ -269,7 +268,7 @@ class DecoderCell(nn.Module):
 
 
 class SwishFeedForward(nn.Module):
-    """Two linear maps with swish and a norm between."""
+    """Two linear maps with swish and a norm between them."""
 
     def __init__(self, dim: int, ffn_dim: int, dropout: float) -> None:
         super().__init__()
@@ -279,6 +278,6 @@ class SwishFeedForward(nn.Module):
         self.out = nn.Linear(ffn_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[R, D] -> [R, D]."""
+        """Map [R, D] -> [R, D]."""
         hidden = dropout(F.silu(self.inner(x)), self.dropout, self.training)
         return cast(Tensor, self.out(self.norm(hidden)))

@@ -1,4 +1,4 @@
-"""Networks of every kind, from their architectures."""
+"""Construction of networks of every kind."""
 
 from hat.model.base import EncoderDecoder
 from hat.model.dropout import Dropouts
@@ -10,12 +10,12 @@ from hat.space.shape import Shape
 
 
 def build_network(architecture: AnyArchitecture, shape: Shape, *, dropouts: Dropouts | None = None) -> EncoderDecoder:
-    """A network with random weights.
+    """Build a network with random weights.
 
     Args:
-        architecture: what it consists of; its type says of what kind the network is.
+        architecture: Architecture; its type is the kind of the network.
         shape: vocabularies, sharing, position tables.
-        dropouts: rates; none where absent.
+        dropouts: rates; default: no dropout.
     """
     if isinstance(architecture, EvolvedArchitecture):
         return EvolvedTransformer(architecture, shape, dropouts=dropouts)

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 
 def sinusoids(dim: int, count: int) -> npt.NDArray[np.float32]:
-    """Position vectors, [count, dim]: sines in the first half of the features, cosines in the second.
+    """Return position vectors, [count, dim]: sines in the first half of the features, cosines in the second.
 
     Positions are counted from 1; row 0 is padding, and zero. fairseq counts positions from padding_idx + 1 = 2.
     """

@@ -1,4 +1,4 @@
-"""Weights under the names of the research code, and under ours."""
+"""Conversion of weights between the names of the research code and ours."""
 
 import re
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 Weights = dict[str, Tensor]
 
-# Prefixes of ours and theirs that name the same tensors; q, k and v of cross-attention are treated apart.
+# Our prefix of a name and theirs; q, k and v of cross-attention are converted separately.
 _NAMES = {
     "attention.qkv.weight": "self_attn.in_proj_weight",
     "attention.qkv.bias": "self_attn.in_proj_bias",
@@ -30,19 +30,19 @@ _OUTSIDE_LAYERS = {
 }
 _LAYER = re.compile(r"^(encoder|decoder)\.layers\.(\d+)\.(.+)$")
 _OWN_LAYER = re.compile(r"^(encoder|decoder)\.(\d+)\.(.+)$")
-# fairseq keeps these beside the weights.
+# Entries of fairseq's state dict that are not weights.
 _NO_WEIGHTS = re.compile(r"^(encoder|decoder)\.(version|embed_positions\._float_tensor)$")
-# Below 3 the loader takes the final norms away.
+# Below 3 fairseq's loader removes the final norms.
 _VERSION = 3.0
 
 
 def import_weights(published: Weights) -> Weights:
-    """Our state dict from a state dict of the research code (super or sub), bit for bit.
+    """Convert a state dict of the research code (super or sub) to ours, bit for bit.
 
-    Joint and separate q/k/v projections, shared and separate embeddings are read as they are found.
+    Accepts joint and separate q/k/v projections, shared and separate embeddings.
 
     Raises:
-        KeyError: a tensor has no place in our networks, or is missing.
+        KeyError: a tensor is unknown or missing.
     """
     ours: Weights = {}
     theirs = {name: own for own, name in _OUTSIDE_LAYERS.items()}
@@ -88,12 +88,15 @@ def _cross_attention(published: Weights, layer: str) -> Weights:
 
 
 def export_weights(weights: Weights, *, joint: bool, untied: bool) -> Weights:
-    """State dict of the research code from ours, in its order, bit for bit; inverse of :func:`import_weights`.
+    """Convert our state dict to one of the research code, bit for bit; inverse of :func:`import_weights`.
 
     Args:
-        weights: our state dict, in its own order.
-        joint: q, k and v of cross-attention are one tensor, as where encoder and decoder are equally wide.
-        untied: the output projection has weights of its own.
+        weights: our state dict, in its original order.
+        joint: whether q, k and v of cross-attention are one tensor, as when encoder and decoder are equally wide.
+        untied: whether the output projection has its own weights.
+
+    Returns:
+        The state dict, in the order of the research code.
     """
     published: Weights = {}
     for side, embedding in (("encoder", "source_embedding"), ("decoder", "target_embedding")):
@@ -138,5 +141,5 @@ def _published_cross_attention(weights: Weights, layer: str, joint: bool) -> Wei
 
 
 def buffers_of(published: Weights) -> Weights:
-    """What a state dict of the research code holds beside the weights."""
+    """Return the entries of a state dict of the research code that are not weights."""
     return {name: tensor for name, tensor in published.items() if _NO_WEIGHTS.match(name)}

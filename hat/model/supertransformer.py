@@ -1,4 +1,4 @@
-"""The SuperTransformer: one network whose leading slices are all SubTransformers of a space (HAT, section 3.1)."""
+"""The SuperTransformer: one network whose leading slices are the SubTransformers of a space (HAT, section 3.1)."""
 
 from collections.abc import Iterator
 
@@ -16,34 +16,34 @@ from hat.space.shape import Shape
 
 
 class ElasticLinear(nn.Linear):
-    """A linear map of which the leading rows and columns are used."""
+    """A linear map that uses the leading rows and columns of its weight."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features)
         self.select(in_features, out_features)
 
     def select(self, in_features: int, out_features: int) -> None:
-        """Use that many input and output features."""
+        """Set the number of input and output features."""
         self.rows, self.columns = out_features, in_features
 
     def forward(self, x: Tensor) -> Tensor:
-        """[..., in] -> [..., out]."""
+        """Map [..., in] -> [..., out]."""
         return linear(x, self.weight, self.bias, self.rows, self.columns)
 
     def sliced(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias in use."""
+        """Return the weight [out, in] and the bias [out] in use."""
         return self.weight[: self.rows, : self.columns], self.bias[: self.rows]
 
 
 class ElasticLayerNorm(LayerNorm):
-    """A layer norm of which the leading features are used."""
+    """A layer norm that uses its leading features."""
 
     def __init__(self, features: int) -> None:
         super().__init__(features)
         self.select(features)
 
     def select(self, features: int) -> None:
-        """Use that many features."""
+        """Set the number of features."""
         self.active = features
 
     def sliced(self) -> tuple[Tensor, Tensor]:
@@ -52,7 +52,13 @@ class ElasticLayerNorm(LayerNorm):
 
 
 class SuperTransformer(Transformer):
-    """All Architectures of a space in one set of weights; :meth:`select` says which one it is now."""
+    """All Architectures of a space in one set of weights; :meth:`select` selects one.
+
+    Args:
+        space: search space.
+        shape: vocabularies, sharing, position tables.
+        dropouts: rates at the super width, and how they scale.
+    """
 
     def __init__(self, space: SearchSpace, shape: Shape, *, dropouts: Dropouts | None = None) -> None:
         super().__init__(
@@ -64,7 +70,7 @@ class SuperTransformer(Transformer):
         self.architecture = space.largest
 
     def select(self, architecture: Architecture) -> None:
-        """Become the SubTransformer of ``architecture``, which must lie inside the space."""
+        """Compute the SubTransformer of an Architecture of the space from now on."""
         self.architecture = architecture
         self.encoder_dim, self.decoder_dim = architecture.encoder_embed_dim, architecture.decoder_embed_dim
         self.encoder_depth, self.decoder_depth = architecture.encoder_layers, architecture.decoder_layers
@@ -92,7 +98,7 @@ class SuperTransformer(Transformer):
         self.set_dropout()
 
     def extract(self, architecture: Architecture) -> Transformer:
-        """A plain network with copies of the selected weights; it computes what this one computes."""
+        """Return the SubTransformer of an Architecture as a plain network with a copy of its weights."""
         self.select(architecture)
         plain = Transformer(architecture, self.shape, dropouts=self.dropouts)
         with torch.no_grad():
@@ -101,7 +107,7 @@ class SuperTransformer(Transformer):
         return plain
 
     def parts(self, plain: Transformer) -> Iterator[tuple[Tensor, Tensor]]:
-        """Weights of the selected SubTransformer as a network of its own, each with the view of it in this one."""
+        """Yield the weights of a plain network of the selected SubTransformer, each with its view in this network."""
         own = dict(self.named_modules())
         for name, module in plain.named_modules():
             elastic = own[name]

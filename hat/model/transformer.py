@@ -1,4 +1,4 @@
-"""The Transformer of one Architecture; its factory decides whether it is elastic."""
+"""The Transformer of an Architecture, plain or elastic."""
 
 from typing import Any, cast
 
@@ -17,10 +17,10 @@ class Transformer(EncoderDecoder):
     """Encoder and decoder of an Architecture.
 
     Args:
-        architecture: widths, depths and heads.
-        shape: what the task's networks share.
+        architecture: Architecture of the network.
+        shape: vocabularies, sharing, position tables.
         dropouts: rates at the super width, and how they scale.
-        factory: constructors of linear maps and norms.
+        factory: makes linear maps and norms; an elastic one makes the network elastic.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Transformer(EncoderDecoder):
         self.set_dropout()
 
     def set_dropout(self) -> None:
-        """Set every dropout rate for the present widths."""
+        """Set all dropout rates for the active widths."""
         rates = self.dropouts
         for layers, dim, super_dim in (
             (self.encoder, self.encoder_dim, self.shape.super_encoder_dim),
@@ -73,24 +73,23 @@ class Transformer(EncoderDecoder):
 
     @property
     def active_encoder(self) -> list[EncoderLayer]:
-        """Encoder layers within the present depth."""
+        """Active encoder layers, from the embedding on."""
         return cast(list[EncoderLayer], list(self.encoder)[: self.encoder_depth])
 
     @property
     def active_decoder(self) -> list[DecoderLayer]:
-        """Decoder layers within the present depth."""
+        """Active decoder layers, from the embedding on."""
         return cast(list[DecoderLayer], list(self.decoder)[: self.decoder_depth])
 
     def encode(self, source: Tensor) -> tuple[list[Tensor], Tensor | None]:
-        """Outputs of the encoder.
+        """Encode source sentences.
 
         Args:
-            source: token numbers, padded on either side, [B, S].
+            source: token ids, padded on either side, [B, S].
 
         Returns:
-            The last outputs that any decoder layer attends to, each [R, D] (layers beyond the sampled depth count,
-            and repeat the last output), normalised where pre-norm (all, or with ``pre-published`` the last only),
-            and a mask that is true on tokens, [B, 1, 1, S], None where nothing is padding.
+            The outputs that decoder layers attend to, in order, each [R, D], see :meth:`attended`, and the attention
+            mask, true on tokens, [B, 1, 1, S]; None if there is no padding.
         """
         x, mask = self.embed_source(source)
         encoded = []
@@ -100,7 +99,11 @@ class Transformer(EncoderDecoder):
         return self.attended(encoded), mask
 
     def attended(self, encoded: list[Tensor]) -> list[Tensor]:
-        """Of the outputs of all encoder layers, whatever their layout, those that :meth:`encode` returns."""
+        """Return the last encoder outputs, as many as any decoder layer attends to.
+
+        Layers beyond the sampled depth count and repeat the last output. With pre-norm the outputs are normalised; with
+        ``pre-published`` only the last one is.
+        """
         beyond = self.shape.super_encoder_layers - self.encoder_depth
         needed = max(layer.cross_span for layer in self.active_decoder)
         encoded = encoded[-max(needed - beyond, 1) :]
