@@ -117,7 +117,7 @@ class EncoderDecoder(nn.Module):
         return pad_rows(rows, rows.size(0) + -rows.size(0) % self.row_multiple)
 
     def embed_source(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the encoder input [R, D] of token ids [B, S], padded on either side, and the mask of :meth:`encode`."""
+        """Return the encoder input [R, D] of token ids [B, S], padded on either side, and the attention mask."""
         real = source != PAD
         numbers = real.cumsum(1) * real
         # Checking for padding would wait for the GPU, and nearly every large batch has some.

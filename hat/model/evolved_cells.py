@@ -1,8 +1,8 @@
 """Cells of the Evolved Transformer (So, Liang, Le 2019, arXiv 1901.11117), after its reference definition.
 
 Figure 3 of the paper shows the cells. Details follow tensor2tensor's ``models/evolved_transformer.py``: every block is
-norm, layer, dropout and residual sum (pre-norm); attention has no biases; norms have an epsilon of 1e-6; the narrower of
-two branches is padded with zero features; branches and feed-forward networks use the dropout rate of residuals; a
+norm, layer, dropout and residual sum (pre-norm); attention has no biases; norms have an epsilon of 1e-6; the narrower
+of two branches is padded with zero features; branches and feed-forward networks use the dropout rate of residuals; a
 separable convolution is a filter per feature without bias, then a linear map with bias.
 
 B sentences, S positions, D features, R rows as in :mod:`hat.model.layers`. Convolutions see zeros beyond the ends of a
