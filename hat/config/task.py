@@ -4,14 +4,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from hat.config.archives import ArchiveCorpus, Corpus, Preprocessed
 from hat.config.base import NO_EFFECT, Effect, Positive, Section
-from hat.config.corpus import Language
+from hat.config.corpora import ArchiveCorpus, Corpus, Preprocessed
 from hat.config.latency import Latency
 from hat.config.networks import Network
 from hat.config.search import Search
 from hat.config.tokenisation import Tokenisation
 from hat.config.training import SubTraining, SuperTraining
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
 
 class Scoring(Section):

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from hat.config.base import Positive, Section
-from hat.config.corpus import LONGEST_SOURCE
+
+# Positions of the published networks. They limit sentences if training pairs are limited by words instead of tokens.
+LONGEST_SOURCE = 1024
 
 
 class Tokenisation(Section):
@@ -21,8 +23,7 @@ class Tokenisation(Section):
     normalise_splits: Literal["all", "train"] = Field(
         "all",
         description="Text that `normalise_punctuation` and `invisible: space` apply to: all, or (published) training"
-        " text"
-        " only",
+        " text only",
     )
     plain_apostrophes: bool = Field(
         False,

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import only_one, provenance, read_json, write_json, write_text
-from hat.config.archives import ArchiveCorpus
+from hat.config.corpora import ArchiveCorpus
 from hat.config.scope import TaskScope
 from hat.config.task import Task
 from hat.data.binary.binarise import UsedTokens, count_used, write_split
 from hat.data.corpora import corpus
 from hat.data.corpora.splits import given_path, raw_path, tokens_path, words_path
-from hat.data.sources.archives import official_sources
-from hat.data.sources.configured import configured_sources
+from hat.data.sources.configured import configured_sources, official_sources
 from hat.data.sources.download import fetch
 from hat.data.stamps import Stamps
 from hat.data.text.bpe import BytePairs

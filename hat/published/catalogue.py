@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hat.config.corpus import HttpSource
+from hat.config.sources import HttpSource
 from hat.errors import InputError
 from hat.space.architecture import Architecture
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from hat.artifacts.files import digest, read_json
 from hat.config.base import Section, effective, effective_part
-from hat.config.corpus import FileSource
 from hat.config.settings import Settings, budget_ms
+from hat.config.sources import FileSource
 from hat.config.task import Task
 from hat.data.sources.configured import configured_sources
 

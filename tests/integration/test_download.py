@@ -14,7 +14,7 @@ import zipfile
 import pytest
 from web_server import WebServer
 
-from hat.config.corpus import FileSource, HttpSource, PypiSource
+from hat.config.sources import FileSource, HttpSource, PypiSource
 from hat.data.sources.download import fetch, location
 from hat.data.sources.web import Transfer
 from hat.errors import HatError, InputError
@@ -187,7 +187,7 @@ def test_credentials_are_sent_but_never_shown(server, tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from hat.config.corpus import HttpSource
+from hat.config.sources import HttpSource
 from hat.data.sources.download import fetch
 fetch(HttpSource(url=sys.argv[1], sha256=sys.argv[2]), Path(sys.argv[3]))
 """

@@ -10,9 +10,9 @@ import tiny_corpora
 from web_server import WebServer
 
 from hat.artifacts.layout import Results
-from hat.config.corpus import HttpSource
 from hat.config.scope import TaskScope
 from hat.config.settings import Settings, merge
+from hat.config.sources import HttpSource
 from hat.data import stages
 from hat.data.binary.indexed import IndexedDataset
 from hat.data.sources.download import fetch

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import only_one, provenance, write_json, write_text
-from hat.config.archives import ArchiveCorpus
-from hat.config.corpus import BibleCorpus, ParallelCorpus
+from hat.config.corpora import ArchiveCorpus, BibleCorpus, ParallelCorpus
 from hat.config.task import Task
 from hat.config.tokenisation import Tokenisation
+from hat.data.corpora.archived import ArchiveReader
 from hat.data.corpora.bible import BibleDatabase
 from hat.data.corpora.parallel import ParallelReader, held_out_lines
 from hat.data.corpora.preprocessed import PreprocessedArchive
 from hat.data.corpora.splits import FEWEST_PAIRS, PLACES, HeldOut, Pair, Splits, given_path, raw_path, words_path
 from hat.data.limits import fitting
-from hat.data.sources.archives import ArchiveReader
 from hat.data.sources.download import fetch
 from hat.data.text.bpe import join
 from hat.data.text.moses import Moses

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from hat.config.corpus import ParallelText
+from hat.config.corpora import ParallelText
 from hat.data.corpora.splits import Pair
 from hat.data.sources.download import fetch
 from hat.data.text.text import clean, read_lines, read_pairs

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hat.artifacts.files import atomic
-from hat.config.archives import CONTAINERS
 from hat.data.binary.indexed import IndexedDataset
 from hat.data.corpora.splits import Pair
+from hat.data.sources.archives import CONTAINERS, members_of
 from hat.data.text.dictionary import Dictionary
 from hat.errors import HatError, InputError
 
@@ -86,8 +86,6 @@ class PreprocessedArchive:
 
 def _unpack_flat(archive: Path, folder: Path) -> None:
     """Unpack all regular files into one folder, whatever folder they are in."""
-    from hat.data.sources.archives import members_of
-
     folder.mkdir(parents=True)
     for name, stream in members_of(archive):
         flat = Path(name).name

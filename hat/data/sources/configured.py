@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from hat.config.archives import ArchiveCorpus
-from hat.config.corpus import BibleCorpus, Source
+from hat.config.corpora import ArchiveCorpus, BibleCorpus
+from hat.config.sources import HttpSource, Source
 from hat.config.task import Task
+from hat.errors import InputError
 
 
 def configured_sources(task: Task) -> list[Source]:
@@ -23,3 +24,29 @@ def configured_sources(task: Task) -> list[Source]:
         given = [text for text in (corpus.train, corpus.validation, corpus.test) if text is not None]
         found = [side for text in given for side in (text.source, text.target, text.tsv)]
     return [source for source in found if source is not None]
+
+
+def official_set(name: str, languages: tuple[str, str]) -> tuple[HttpSource, str, str]:
+    """Where sacreBLEU takes a test set from: the archive, and the members of source and reference.
+
+    Raises:
+        InputError: sacreBLEU knows no such set, or not for these languages, or not as one archive of SGML.
+    """
+    from sacrebleu.dataset import DATASETS
+
+    pair = "-".join(languages)
+    known = DATASETS.get(name)
+    members = [] if known is None else known.langpairs.get(pair) or []
+    if known is None or not members:
+        raise InputError(f"test_set {name!r}: sacreBLEU knows no such set for {pair}")
+    addresses, checksums = known.data or [], known.md5 or []
+    if len(addresses) != 1 or len(members) != 2 or not all(member.endswith(".sgm") for member in members):
+        raise InputError(f"test_set {name!r}: not one archive of two SGML files, which is all that can be read here")
+    return HttpSource(url=addresses[0], md5=checksums[0] if checksums else None), members[0], members[1]
+
+
+def official_sources(corpus: ArchiveCorpus, languages: tuple[str, str]) -> dict[str, HttpSource]:
+    """Sources of the official test sets of a corpus that its configuration has none for."""
+    texts = [*corpus.train, *(corpus.validation or ()), *corpus.test]
+    wanted = [text.test_set for text in texts if text.test_set is not None and text.test_set not in corpus.archives]
+    return {name: official_set(name, languages)[0] for name in wanted}

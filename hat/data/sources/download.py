@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from hat.artifacts.files import atomic, disk_error, file_digest, only_one, write_text
-from hat.config.corpus import FileSource, HttpSource, PypiSource, Source
+from hat.config.sources import FileSource, HttpSource, PypiSource, Source
 from hat.data.sources.index import wheel_urls
 from hat.data.sources.web import CHUNK_BYTES, Transfer, TransferError, without_credentials
 from hat.errors import HatError, InputError

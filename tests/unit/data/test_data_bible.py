@@ -2,7 +2,8 @@ import sqlite3
 
 import pytest
 
-from hat.config.corpus import BibleCorpus, FileSource
+from hat.config.corpora import BibleCorpus
+from hat.config.sources import FileSource
 from hat.config.task import Task
 from hat.data.corpora.bible import BibleDatabase, verse_text
 from hat.data.corpora.corpus import extract_corpus

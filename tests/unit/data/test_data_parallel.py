@@ -3,7 +3,8 @@ from itertools import chain, pairwise
 
 import pytest
 
-from hat.config.corpus import FileSource, ParallelCorpus, ParallelText
+from hat.config.corpora import ParallelCorpus, ParallelText
+from hat.config.sources import FileSource
 from hat.config.task import Task
 from hat.data.corpora.corpus import extract_corpus
 from hat.data.corpora.parallel import held_out_lines

@@ -1,14 +1,68 @@
-"""Models of corpora published as archives, and the union of all kinds of corpora."""
+"""Models of the corpora that a task is trained, validated and tested on."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from hat.config.base import Positive, Section
-from hat.config.corpus import BibleCorpus, ParallelCorpus, Source
+from hat.config.sources import Source
 
-# Archives whose members are read; any other file is read itself.
-CONTAINERS = (".tgz", ".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".zip")
+
+class BibleCorpus(Section):
+    """Verses of Bible versions in one SQLite file, aligned by book, chapter and verse."""
+
+    kind: Literal["bible"] = "bible"
+    database: Source = Field(description="The SQLite file with the table `bible`")
+    train: tuple[tuple[str, str], ...] = Field(
+        min_length=1, description="Pairs of versions (source, target) to train on"
+    )
+    held_out: tuple[str, str] = Field(description="Pair of versions for validation and test")
+    validation_books: tuple[Positive, ...] = Field(min_length=1, description="Book numbers held out for validation")
+    test_books: tuple[Positive, ...] = Field(min_length=1, description="Book numbers held out for test")
+    max_overlap: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Largest fraction of its word 4-grams that a held-out verse may share with a training verse",
+    )
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        if both := set(self.validation_books) & set(self.test_books):
+            raise ValueError(f"books {sorted(both)} are in both validation_books and test_books")
+        return self
+
+
+class ParallelText(Section):
+    """Aligned sentences: two files with a sentence a line, or one file of tab-separated pairs."""
+
+    source: Source | None = Field(None, description="File of the source language, one sentence a line")
+    target: Source | None = Field(None, description="File of the target language, one sentence a line")
+    tsv: Source | None = Field(None, description="File with source and target separated by a tab")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.tsv is None) == (self.source is None) or (self.source is None) != (self.target is None):
+            raise ValueError("give either source and target, or tsv")
+        return self
+
+
+class ParallelCorpus(Section):
+    """A user's own corpus."""
+
+    kind: Literal["parallel"] = "parallel"
+    train: ParallelText = Field(description="Training text")
+    validation: ParallelText | None = Field(None, description="Validation text. Default: taken from the training text")
+    test: ParallelText | None = Field(None, description="Test text. Default: taken from the training text")
+    held_out: Positive = Field(
+        1000, description="Sentences taken from the training text for each missing split (at most a tenth of it)"
+    )
+    max_overlap: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Largest fraction of its word 4-grams that a held-out sentence may share with a training sentence",
+    )
 
 
 class ArchiveText(Section):
