@@ -1,1 +1,1 @@
-"""From downloaded sources to binarised splits and batches of tokens."""
+"""Everything from downloaded sources to binarised splits and batches of token ids."""

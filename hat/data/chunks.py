@@ -1,4 +1,4 @@
-"""Work on a stream in chunks, by several processes, in order and with bounded memory."""
+"""Process a stream in chunks, in several processes, in order and with bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 def in_chunks(items: Iterable[Item], size: int = LINES_PER_CHUNK) -> Iterator[list[Item]]:
-    """Lists of so many items, the last one maybe shorter."""
+    """Yield lists of ``size`` items; the last one may be shorter."""
     stream = iter(items)
     while chunk := list(islice(stream, size)):
         yield chunk
@@ -25,21 +25,21 @@ def in_chunks(items: Iterable[Item], size: int = LINES_PER_CHUNK) -> Iterator[li
 def map_chunks(
     work: Callable[[list[Item]], Result], chunks: Iterable[list[Item]], processes: int, *, ahead: int = 2
 ) -> Iterator[Result]:
-    """What ``work`` makes of each chunk, in the order of the chunks.
+    """Yield the result of ``work`` for each chunk, in the order of the chunks.
 
     Args:
-        work: sent to every process once.
-        chunks: read as they are needed.
-        processes: worker processes; with one the work is done here.
-        ahead: chunks for each process that are read and worked on before the first result is taken.
+        work: sent to each process once.
+        chunks: read lazily.
+        processes: number of worker processes; 1 does the work in this process.
+        ahead: chunks per process that are submitted before the first result is taken.
 
     Raises:
-        HatError: a worker was killed.
+        HatError: a worker process was killed.
     """
     if processes == 1:
         yield from map(work, chunks)
         return
-    pool = worker_pool(processes, _adopt, work)
+    pool = worker_pool(processes, _initialise, work)
     stream = iter(chunks)
     try:
         with killed_workers_said():
@@ -53,20 +53,21 @@ def map_chunks(
         pool.shutdown(cancel_futures=True)
 
 
-_adopted: Callable[[list[Any]], Any] | None = None
-_number = 0
+# Set in each worker process when it starts.
+_worker_task: Callable[[list[Any]], Any] | None = None
+_worker_number = 0
 
 
 def worker_number() -> int:
-    """Number of this process among those that :func:`map_chunks` has started; 0 in the one that called it."""
-    return _number
+    """Return the number of this worker process of :func:`map_chunks`, from 0; 0 in the calling process too."""
+    return _worker_number
 
 
-def _adopt(number: int, work: Callable[[list[Any]], Any]) -> None:
-    global _adopted, _number
-    _adopted, _number = work, number
+def _initialise(number: int, work: Callable[[list[Any]], Any]) -> None:
+    global _worker_task, _worker_number
+    _worker_task, _worker_number = work, number
 
 
 def _work(chunk: list[Any]) -> Any:
-    assert _adopted is not None
-    return _adopted(chunk)
+    assert _worker_task is not None
+    return _worker_task(chunk)

@@ -1,4 +1,4 @@
-"""Which training pairs are used: the limits on length and ratio, as clean-corpus-n.perl applies them."""
+"""Limits on length and length ratio of training pairs, as clean-corpus-n.perl applies them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -8,12 +8,12 @@ from hat.data.chunks import in_chunks
 from hat.data.corpora.splits import Pair
 from hat.data.text.tokenise import MosesLines
 
-# A longer word takes its pair with it.
+# Characters. A pair with a longer word is dropped.
 LONGEST_WORD = 1000
 
 
-def unfit(limits: Tokenisation, source: int, target: int) -> str | None:
-    """Why a training pair of these lengths is not used; None where it is."""
+def drop_reason(limits: Tokenisation, source: int, target: int) -> str | None:
+    """Return why a training pair of these lengths is dropped; None if it is used."""
     if min(source, target) < limits.min_length:
         return "shorter_than_min_length"
     if max(source, target) > limits.max_length:
@@ -23,23 +23,23 @@ def unfit(limits: Tokenisation, source: int, target: int) -> str | None:
     return None
 
 
-def fitting(
+def within_limits(
     pairs: Iterable[Pair], tokenisation: Tokenisation, languages: tuple[str, str], dropped: Counter[str]
 ) -> Iterator[Pair]:
-    """Pairs of raw text whose Moses words are within the limits.
+    """Yield the pairs of raw text whose Moses words are within the limits.
 
     Args:
         pairs: raw pairs.
         tokenisation: settings of the task.
         languages: source and target language.
-        dropped: counts the other pairs, by reason.
+        dropped: to which the other pairs are added, by reason.
     """
-    sides = [MosesLines(language, tokenisation, training=True) for language in languages]
+    splitters = [MosesLines(language, tokenisation, training=True) for language in languages]
     for chunk in in_chunks(pairs):
-        texts = [side([pair[number] for pair in chunk]) for number, side in enumerate(sides)]
+        texts = [split([pair[side] for pair in chunk]) for side, split in enumerate(splitters)]
         for pair, *lines in zip(chunk, *texts, strict=True):
             words = [line.split() for line in lines]
-            reason = unfit(tokenisation, len(words[0]), len(words[1]))
+            reason = drop_reason(tokenisation, len(words[0]), len(words[1]))
             if reason is None and max(map(len, (*words[0], *words[1]))) > LONGEST_WORD:
                 reason = "longest_word"
             if reason is None:

@@ -1,4 +1,4 @@
-"""Whether systems differ in BLEU: paired bootstrap resampling over test sentences (Koehn, 2004)."""
+"""Test whether systems differ in BLEU, by paired bootstrap resampling of test sentences (Koehn, 2004)."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,36 +14,36 @@ P_VALUE = "probability of a difference in BLEU at least this large if the two mo
 
 
 def compare(hypotheses: Mapping[str, Sequence[str]], references: Sequence[str], language: str) -> dict[str, Any]:
-    """BLEU of systems with its uncertainty, and every pair of them compared on the same resampled sentences.
+    """Compute the BLEU of each system with its uncertainty, and compare each pair on the same resampled sentences.
 
     Args:
-        hypotheses: translations of the same test sentences, by the name of the system.
+        hypotheses: translations of the same test sentences, by name of the system.
         references: the reference translations.
-        language: ISO 639 code of the target language, which chooses the tokeniser.
+        language: ISO 639 code of the target language; it selects the tokeniser.
 
     Returns:
-        ``systems``: name to ``bleu``, and ``bleu_low`` and ``bleu_high``, the 95 % bootstrap interval of a score's own
-        uncertainty; ``pairs``: ``first``, ``second``, ``difference`` (second - first), ``p_value``, ``significant``;
-        ``signature``, ``samples``. The seed is sacreBLEU's own, so that the same texts give the same figures.
+        ``systems``: by name, ``bleu`` with the bounds ``bleu_low`` and ``bleu_high`` of its 95 % bootstrap interval;
+        ``pairs``: ``first``, ``second``, ``difference`` (second - first), ``p_value``, ``significant``;
+        ``signature``, ``samples``. sacreBLEU's default seed is used, so the same texts give the same numbers.
 
     Raises:
-        InputError: a system has another number of sentences than there are references.
+        InputError: a system has more or fewer sentences than the references.
     """
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.significance import PairedTest
 
     for name, lines in hypotheses.items():
         if len(lines) != len(references):
-            raise InputError(f"{name}: has {len(lines)} translations, expected {len(references)}, one a reference")
+            raise InputError(f"{name}: has {len(lines)} translations, expected {len(references)}, one per reference")
     names = list(hypotheses)
     systems: dict[str, dict[str, float]] = {}
     pairs: list[dict[str, Any]] = []
     signature = ""
-    # It reports every system at level INFO.
+    # sacreBLEU logs every system at level INFO.
     logging.getLogger("sacrebleu").setLevel(logging.WARNING)
-    for number, first in enumerate(names):
-        named = [(name, list(hypotheses[name])) for name in names[number:]]
-        # With a system alone there is nothing to pair; it stands beside itself for its interval.
+    for position, first in enumerate(names):
+        named = [(name, list(hypotheses[name])) for name in names[position:]]
+        # A single system is compared with itself, to get its interval.
         others = named[1:] or (named if not systems else [])
         if not others:
             break
@@ -60,7 +60,7 @@ def compare(hypotheses: Mapping[str, Sequence[str]], references: Sequence[str], 
                 "bleu_high": float(result.mean + result.ci),
             }
         for (second, _), result in zip(named[1:], results[1:], strict=False):
-            # Of systems that say the same sacreBLEU reports the smallest p there is.
+            # For identical systems sacreBLEU reports the smallest possible p.
             same = list(hypotheses[first]) == list(hypotheses[second])
             p_value = 1.0 if same else float(result.p_value)
             pairs.append(
@@ -76,14 +76,14 @@ def compare(hypotheses: Mapping[str, Sequence[str]], references: Sequence[str], 
 
 
 def verdict(pair: Mapping[str, Any]) -> str:
-    """Say in words how two systems compare.
+    """Describe in words how two systems compare.
 
     Args:
-        pair: one of the ``pairs`` that :func:`compare` returns.
+        pair: an entry of ``pairs`` from :func:`compare`.
 
     Returns:
-        Such as ``60ms is 0.77 BLEU better than 40ms (p = 0.003, paired bootstrap, 1,000 samples)``; of a difference
-        that is not significant neither system is called better.
+        For example ``60ms is 0.77 BLEU better than 40ms (p = 0.003, paired bootstrap, 1,000 samples)``. Neither
+        system is called better if the difference is not significant.
     """
     better, worse = pair["second"], pair["first"]
     if pair["difference"] == 0:

@@ -1,4 +1,4 @@
-"""The stages of data: download, extract, tokenise, binarise; each may be interrupted and repeated."""
+"""The data stages: download, extract, tokenise, binarise. Each can be interrupted and run again."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ from hat.data.text.learn_bpe import learn
 from hat.data.text.tokenise import LineWork, MosesLines, PieceLines, TextCodec, count_words, map_file
 from hat.errors import InputError
 
-# The test split stays raw text: it is read once, by scoring.
+# The test split stays raw text: only scoring reads it.
 PREPARED_SPLITS = ("train", "validation")
 _MOSES_SETTINGS = (
     "normalise_punctuation",
@@ -33,32 +33,32 @@ _MOSES_SETTINGS = (
 
 
 def codes_path(data: Path) -> Path:
-    """Byte-pair codes."""
+    """Return the path of the byte-pair codes, which exist once tokenising has finished."""
     return data / "codes"
 
 
-def _learnt_path(data: Path) -> Path:
-    """The codes as they are used while the tokens are made; ``codes`` itself stands for the finished step."""
+def _working_codes_path(data: Path) -> Path:
+    """Return the path of the codes while tokens are made from them, before the stage has finished."""
     return data / "words" / "codes"
 
 
 def dictionary_path(data: Path, language: str) -> Path:
-    """Dictionary of a language."""
+    """Return the path of the dictionary of a language."""
     return data / f"dict.{language}.txt"
 
 
 def binary_prefix(data: Path, split: str, task: Task, language: str) -> Path:
-    """Binarised side of a split, without ``.bin`` and ``.idx``."""
+    """Return the path of one side of a binarised split, without ``.bin`` and ``.idx``."""
     return data / "binary" / f"{split}.{task.source_language}-{task.target_language}.{language}"
 
 
 def codec(data: Path, task: Task, language: str) -> TextCodec:
-    """Text of one language of the task to tokens and back."""
+    """Return the codec between text and tokens of one language of the task."""
     return TextCodec(language, codes_path(data), task.tokenisation)
 
 
 def fetch_sources(scope: TaskScope) -> list[Path]:
-    """Download every source of the task's text that is not there yet; where they lie.
+    """Download each missing source of the task's text, and return the paths of all of them.
 
     Raises:
         HatError: a download failed.
@@ -72,16 +72,16 @@ def fetch_sources(scope: TaskScope) -> list[Path]:
 
 
 def extract_corpus(scope: TaskScope) -> dict[str, Any]:
-    """Write ``raw/`` and ``counts.json``, and return the latter; see ``hat.data.corpora.corpus``."""
+    """Write ``raw/`` and ``counts.json``; return the content of ``counts.json``. See ``hat.data.corpora.corpus``."""
     return corpus.extract_corpus(scope.task_settings, scope.results.downloads, scope.data)
 
 
 def tokenise_corpus(scope: TaskScope, *, processes: int | None = None) -> None:
-    """Write ``words/``, ``tokens/`` and ``codes`` from ``raw/``; what is finished and still fits is kept.
+    """Write ``words/``, ``tokens/`` and ``codes`` from ``raw/``, keeping finished files that are still up to date.
 
     Args:
         scope: the task.
-        processes: worker processes; as many as this process may use cores where absent.
+        processes: number of worker processes. Default: the CPU cores available to this process.
 
     Raises:
         HatError: the disk is full.
@@ -93,29 +93,29 @@ def tokenise_corpus(scope: TaskScope, *, processes: int | None = None) -> None:
         counts = read_json(data / "counts.json")
         lines: dict[str, int] = counts["pairs"]
         text = counts.get("text", "raw")
-        kept = chosen.tokenisation.model_dump(mode="json", include={*_MOSES_SETTINGS})
+        moses = chosen.tokenisation.model_dump(mode="json", include={*_MOSES_SETTINGS})
         for split, language in _sides(chosen) if text == "raw" else ():
             training = _is_training(chosen, split)
-            _make(
+            _write_lines(
                 MosesLines(language, chosen.tokenisation, training=training),
                 raw_path(data, split, language),
                 words_path(data, split, language),
-                stamp=Stamps.stamp([raw_path(data, split, language)], [language, kept, training]),
+                stamp=Stamps.stamp([raw_path(data, split, language)], [language, moses, training]),
                 lines=lines[split],
                 processes=processes,
             )
-        _codes(chosen, data, text, processes)
+        _write_codes(chosen, data, text, processes)
         for split, language in _sides(chosen) if text != "pieces" else ():
-            _make(
-                PieceLines(_learnt_path(data)),
+            _write_lines(
+                PieceLines(_working_codes_path(data)),
                 words_path(data, split, language),
                 tokens_path(data, split, language),
-                stamp=Stamps.stamp([words_path(data, split, language), _learnt_path(data)], None),
+                stamp=Stamps.stamp([words_path(data, split, language), _working_codes_path(data)], None),
                 lines=lines[split],
                 processes=processes,
             )
-        # Last: Snakemake deletes it where the step did not come to its end, and learning takes long.
-        write_text(codes_path(data), _learnt_path(data).read_text(encoding="utf-8"))
+        # Written last: Snakemake deletes the output of an interrupted stage, and learning the codes takes long.
+        write_text(codes_path(data), _working_codes_path(data).read_text(encoding="utf-8"))
 
 
 def _sides(task: Task) -> list[tuple[str, str]]:
@@ -123,12 +123,12 @@ def _sides(task: Task) -> list[tuple[str, str]]:
 
 
 def _is_training(task: Task, split: str) -> bool:
-    """Whether the text of a split is training text, or was until it was held out."""
+    """Whether a split is training text, or was taken from training text."""
     held_out = isinstance(task.corpus, ArchiveCorpus) and task.corpus.validation_every is not None
     return split == "train" or (split == "validation" and held_out)
 
 
-def _make(work: LineWork, source: Path, target: Path, *, stamp: str, lines: int, processes: int) -> None:
+def _write_lines(work: LineWork, source: Path, target: Path, *, stamp: str, lines: int, processes: int) -> None:
     stamps = Stamps(target.parent)
     if stamps.holds(target, stamp):
         return
@@ -137,9 +137,9 @@ def _make(work: LineWork, source: Path, target: Path, *, stamp: str, lines: int,
     stamps.record(target, stamp)
 
 
-def _codes(task: Task, data: Path, text: str, processes: int) -> None:
-    """Take the codes that are given, or learn them on the training text of both languages."""
-    codes, given = _learnt_path(data), given_path(data, "codes")
+def _write_codes(task: Task, data: Path, text: str, processes: int) -> None:
+    """Copy the given codes, or learn codes on the training text of both languages."""
+    codes, given = _working_codes_path(data), given_path(data, "codes")
     if given.is_file():
         BytePairs(given)
         write_text(codes, given.read_text(encoding="utf-8"))
@@ -150,29 +150,29 @@ def _codes(task: Task, data: Path, text: str, processes: int) -> None:
     stamp = Stamps.stamp(texts, [task.tokenisation.bpe_merges, text == "pieces"])
     if stamps.holds(codes, stamp):
         return
-    # Nothing else holds the counts, so that they can go while the codes are learnt.
+    # No variable holds the counts, so that they can be freed while the codes are learnt.
     learn(count_words(texts, joined=text == "pieces", processes=processes), task.tokenisation.bpe_merges, codes)
     stamps.record(codes, stamp)
 
 
 def binarise_corpus(scope: TaskScope, *, processes: int | None = None) -> dict[str, Any]:
-    """Write the dictionaries, ``binary/`` and ``binary/counts.json`` from ``tokens/``, and return the latter.
+    """Write the dictionaries, ``binary/`` and ``binary/counts.json`` from ``tokens/``; return the counts.
 
-    Training pairs outside the limits of ``tokenisation`` on length and ratio are left out and counted; validation
-    pairs are all kept.
+    Training pairs outside the limits of ``tokenisation`` on length and ratio are dropped and counted. All validation
+    pairs are kept.
 
     Args:
         scope: the task.
-        processes: worker processes; as many as this process may use cores where absent.
+        processes: number of worker processes. Default: the CPU cores available to this process.
 
     Raises:
         HatError: the disk is full.
-        InputError: the tokens are missing, or the limits leave no training pair.
+        InputError: the tokens are missing, or no training pair is within the limits.
     """
     processes = processes or len(os.sched_getaffinity(0))
     chosen, data = scope.task_settings, scope.data
     languages = (chosen.source_language, chosen.target_language)
-    # The splits that are given binarised have been cleaned, and pairs whose words were counted too.
+    # Splits published in binarised form are clean already, and limits on words were applied during extraction.
     limited = chosen.tokenisation.limits == "tokens" and not chosen.data.preprocessed
     limits = chosen.tokenisation if limited else None
     with only_one(data, "Binarising"):
@@ -181,9 +181,9 @@ def binarise_corpus(scope: TaskScope, *, processes: int | None = None) -> dict[s
         used = count_used(texts["train"], limits, lines=lines["train"], processes=processes)
         if not used.source:
             raise InputError(
-                f"{texts['train'][0]}: min_length, max_length and max_ratio of the tokenisation leave no training pair"
+                f"{texts['train'][0]}: no training pair is within tokenisation.min_length, max_length and max_ratio"
             )
-        dictionaries = _given_dictionaries(chosen, scope.results.downloads, data) or _built_dictionaries(chosen, used)
+        dictionaries = _given_dictionaries(chosen, scope.results.downloads, data) or _build_dictionaries(chosen, used)
         for language, dictionary in zip(languages, dictionaries, strict=True):
             dictionary.save(dictionary_path(data, language))
         counts: dict[str, Any] = {
@@ -206,7 +206,7 @@ def binarise_corpus(scope: TaskScope, *, processes: int | None = None) -> dict[s
         return counts
 
 
-def _built_dictionaries(task: Task, used: UsedTokens) -> tuple[Dictionary, Dictionary]:
+def _build_dictionaries(task: Task, used: UsedTokens) -> tuple[Dictionary, Dictionary]:
     size = task.tokenisation.dictionary_size
     if task.tokenisation.joint_dictionary:
         joint = Dictionary.build(used.source + used.target, size)
@@ -215,7 +215,7 @@ def _built_dictionaries(task: Task, used: UsedTokens) -> tuple[Dictionary, Dicti
 
 
 def _given_dictionaries(task: Task, downloads: Path, data: Path) -> tuple[Dictionary, Dictionary] | None:
-    """Those of the binarised splits, or the corpus's own; None where tokens are counted."""
+    """Return the dictionaries that come with the corpus; None if they are built from counted tokens."""
     if task.data.preprocessed:
         source, target = (
             Dictionary.load(given_path(data, f"dict.{language}.txt"))

@@ -1,4 +1,4 @@
-"""Remembers what finished files were made from, so that an interrupted step makes only the missing ones."""
+"""Records what finished files were made from, so that an interrupted stage makes only the missing ones."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -10,7 +10,7 @@ from hat.errors import InputError
 
 
 class Stamps:
-    """What the files of a folder were made from, in ``.made.json`` there.
+    """Record, in ``.made.json`` of a folder, of what its files were made from.
 
     Args:
         folder: the folder.
@@ -21,19 +21,19 @@ class Stamps:
         try:
             self._stamps: dict[str, Any] = read_json(self._path)
         except InputError:
-            # Missing or damaged: everything is made anew.
+            # Missing or damaged: all files are made again.
             self._stamps = {}
 
     @staticmethod
     def stamp(inputs: Sequence[Path], settings: Any) -> str:
-        """Digest of the content of the inputs, the settings and the version of the program."""
+        """Return a digest of the contents of the inputs, the settings and the version of ``hat``."""
         return digest([[file_digest(path) for path in inputs], settings, version("hat")])
 
     def holds(self, path: Path, stamp: str) -> bool:
-        """Whether ``path`` is finished, unchanged in size, and made from what ``stamp`` says."""
+        """Whether ``path`` was recorded with this stamp and still has the size that it had then."""
         return path.is_file() and self._stamps.get(path.name) == [stamp, path.stat().st_size]
 
     def record(self, path: Path, stamp: str) -> None:
-        """Note that ``path`` was made from what ``stamp`` says."""
+        """Record that ``path`` is finished and was made from what ``stamp`` stands for."""
         self._stamps[path.name] = [stamp, path.stat().st_size]
         write_json(self._path, self._stamps)

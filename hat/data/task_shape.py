@@ -1,4 +1,4 @@
-"""Shape of the networks of a task, with the sizes of its dictionaries."""
+"""The shape of a task's networks, which depends on the sizes of its dictionaries."""
 
 from hat.config.scope import TaskScope
 from hat.data.stages import dictionary_path
@@ -8,15 +8,15 @@ from hat.space.shape import Shape
 
 
 def task_shape(scope: TaskScope, baseline: str | None = None, *, missing: int | None = None) -> Shape:
-    """Shape of a task's networks, or of a baseline.
+    """Return the shape of a task's networks, or of a baseline.
 
     Args:
         scope: the task.
-        baseline: name of the baseline whose shape it is.
-        missing: tokens of a dictionary that is not made yet.
+        baseline: name of a baseline, to return its shape instead.
+        missing: number of tokens to assume for a dictionary that does not exist yet.
 
     Raises:
-        InputError: a dictionary is missing, and ``missing`` is not given.
+        InputError: a dictionary is missing, and ``missing`` is None.
     """
     chosen = scope.task_settings
     paths = [dictionary_path(scope.data, name) for name in (chosen.source_language, chosen.target_language)]

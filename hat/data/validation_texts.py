@@ -1,4 +1,4 @@
-"""Validation sentences that translations are scored on before there is a model to deploy."""
+"""Validation sentences on which translations are scored before any model is deployed."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,14 @@ from hat.errors import InputError
 
 
 class ValidationTexts:
-    """Sentences spread evenly over the validation split, as tokens and as text.
+    """Sentences spread evenly over the validation split, as token ids and as text.
 
-    ``split`` is the whole split, ``numbers`` are those of the sentences, ``references`` their raw translations.
+    ``split`` is the whole split, ``numbers`` are the indices of the sentences in it, ``references`` are their reference
+    translations as raw text.
 
     Args:
         scope: the task.
-        sentences: how many; all where there are no more.
+        sentences: number of sentences; all sentences if the split has fewer.
 
     Raises:
         InputError: a file is missing or malformed.
@@ -32,11 +33,11 @@ class ValidationTexts:
         raw = raw_path(data, "validation", self.language)
         lines = list(read_lines(raw))
         if len(lines) != len(self.split):
-            raise InputError(f"{raw}: {len(lines)} lines, expected {len(self.split)} as binarised")
+            raise InputError(f"{raw}: {len(lines)} lines, expected {len(self.split)} as in the binarised split")
         self.references = [lines[number] for number in self.numbers]
         self._codec = codec(data, chosen, self.language)
         self._dictionary = Dictionary.load(dictionary_path(data, self.language))
 
     def decoded(self, translations: Sequence[Sequence[int]]) -> list[str]:
-        """Translations as text, from token numbers."""
-        return [self._codec.decode(self._dictionary.decode(tokens)) for tokens in translations]
+        """Return translations as text, given their token ids."""
+        return [self._codec.decode(self._dictionary.decode(token_ids)) for token_ids in translations]

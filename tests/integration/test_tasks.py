@@ -266,9 +266,9 @@ def test_md5_of_an_official_set_is_checked(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train": [{"archive": "ted", "source": "a", "target": "b"}]}, "holds no member 'a', but de-en/train.tags"),
+        ({"train": [{"archive": "ted", "source": "a", "target": "b"}]}, "contains no member 'a', but de-en/train.tags"),
         ({"train": [{"archive": "none", "source": "a", "target": "b"}]}, "archive 'none' is not among archives"),
-        ({"test": [{"test_set": "wmt14"}]}, "test_set 'wmt14': sacreBLEU knows no such set for de-fr"),
+        ({"test": [{"test_set": "wmt14"}]}, "test_set 'wmt14': sacreBLEU has no such test set for de-fr"),
         ({"validation": [{"test_set": "wmt14"}]}, "give either validation or validation_every"),
         ({"text": "pieces"}, "needs the codes"),
     ],

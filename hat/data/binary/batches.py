@@ -1,4 +1,4 @@
-"""Token batches: sentences of like length together, so that little of a batch is padding."""
+"""Batches of sentence pairs of similar length, so that little of a batch is padding."""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,39 +16,46 @@ from hat.config.task import Task
 from hat.data.binary.indexed import IndexedDataset
 from hat.data.text.special_tokens import END, PAD
 
+# Indices of sentences of a split.
+Indices = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentence pairs, padded on the right: source [B, S], target shifted right [B, T], target [B, T]."""
+    """Token ids of sentence pairs, padded on the right.
+
+    ``source`` is [B, S], ``target`` is [B, T], ``previous`` is the target shifted right, [B, T]. ``tokens`` is the
+    number of target tokens without padding, end symbols included.
+    """
 
     source: Tensor
     previous: Tensor
     target: Tensor
-    tokens: int  # of the target, end symbols included
+    tokens: int
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on a device; copied in the background where its memory is pinned."""
+        """Return the batch on a device; the copy is asynchronous if the memory is pinned."""
         source, previous, target = (
             part.to(device, non_blocking=True) for part in (self.source, self.previous, self.target)
         )
         return Batch(source, previous, target, self.tokens)
 
     def pin_memory(self) -> "Batch":
-        """The batch in memory that a GPU copies from directly."""
+        """Return the batch in pinned memory, from which a GPU copies directly."""
         source, previous, target = (part.pin_memory() for part in (self.source, self.previous, self.target))
         return Batch(source, previous, target, self.tokens)
 
     def without_targets(self) -> "Batch":
-        """The batch with nothing to learn from: its loss and gradients are zero."""
+        """Return the batch with its target all padding: its loss and gradients are zero."""
         return Batch(self.source, self.previous, torch.full_like(self.target, PAD), 0)
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one process does in an update.
+    """The part of an update that one process computes.
 
-    ``numbers`` tells the batches of an update apart, over all processes; ``tokens`` is the number of target tokens of
-    the whole update.
+    ``numbers`` identifies each batch among those of all processes in the update. ``tokens`` is the number of target
+    tokens of the whole update.
     """
 
     batches: tuple[Batch, ...]
@@ -56,18 +63,18 @@ class Share:
     tokens: int
 
     def pin_memory(self) -> "Share":
-        """See :meth:`Batch.pin_memory`."""
+        """Return the share with its batches in pinned memory."""
         return Share(tuple(batch.pin_memory() for batch in self.batches), self.numbers, self.tokens)
 
 
 class PairedSplit:
-    """A binarised split: sentence pairs and their lengths.
+    """The sentence pairs of a binarised split.
 
     Args:
         data: folder of the task's data.
-        task: names the languages.
+        task: the task, for its languages.
         split: ``train``, ``validation`` or ``test``.
-        target: prefix of other targets of the same sources.
+        target: prefix of the files of another target side, such as a teacher's translations. Default: the split's own.
     """
 
     def __init__(self, data: Path, task: Task, split: str, target: Path | None = None) -> None:
@@ -78,10 +85,10 @@ class PairedSplit:
     def __len__(self) -> int:
         return len(self.source)
 
-    def batch(self, numbers: npt.NDArray[np.int64]) -> Batch:
-        """The pairs of these numbers as one batch, both sides padded on the right."""
-        source = _padded([self.source[number] for number in numbers])
-        target = _padded([self.target[number] for number in numbers])
+    def batch(self, indices: Indices) -> Batch:
+        """Return the pairs at these indices as one batch, both sides padded on the right."""
+        source = _padded([self.source[index] for index in indices])
+        target = _padded([self.target[index] for index in indices])
         previous = torch.full_like(target, PAD)
         previous[:, 0] = END
         previous[:, 1:] = target[:, :-1].masked_fill(target[:, :-1] == END, PAD)
@@ -95,56 +102,54 @@ def _padded(sentences: list[npt.NDArray[np.integer]]) -> Tensor:
     return torch.from_numpy(result)
 
 
-def length_batches(
-    split: PairedSplit, batch_tokens: int, numbers: npt.NDArray[np.int64] | None = None
-) -> list[npt.NDArray[np.int64]]:
-    """Sentence numbers of batches, each of at most ``batch_tokens`` on either side, padding included.
+def length_batches(split: PairedSplit, batch_tokens: int, indices: Indices | None = None) -> list[Indices]:
+    """Return the sentence indices of batches of at most ``batch_tokens`` per side, padding included.
 
     Args:
         split: the sentences.
-        batch_tokens: a longer single sentence still makes a batch of its own.
-        numbers: the sentences to use, in the order that breaks ties; all where absent.
+        batch_tokens: tokens; a longer sentence is a batch of its own.
+        indices: the sentences to use, in the order that breaks ties. Default: all.
     """
-    if numbers is None:
-        numbers = np.arange(len(split))
-    source, target = split.source.sizes[numbers], split.target.sizes[numbers]
-    # Source lengths rise for one target length and fall for the next, so that neighbours at the border are alike too.
+    if indices is None:
+        indices = np.arange(len(split))
+    source, target = split.source.sizes[indices], split.target.sizes[indices]
+    # Source lengths rise for one target length and fall for the next, so that neighbours are similar at borders too.
     order = np.lexsort((np.where(target % 2, -source, source), target))
     batches, begin, longest = [], 0, 0
     for end, row in enumerate(order):
         longest_here = max(longest, int(source[row]), int(target[row]))
         if end > begin and longest_here * (end + 1 - begin) > batch_tokens:
-            batches.append(numbers[order[begin:end]])
+            batches.append(indices[order[begin:end]])
             begin, longest_here = end, max(int(source[row]), int(target[row]))
         longest = longest_here
-    batches.append(numbers[order[begin:]])
+    batches.append(indices[order[begin:]])
     return batches
 
 
-def padding_share(split: PairedSplit, batches: list[npt.NDArray[np.int64]]) -> float:
-    """Part of all positions, both sides together, that is padding."""
+def padding_share(split: PairedSplit, batches: list[Indices]) -> float:
+    """Return the fraction of all positions, both sides together, that is padding."""
     real = padded = 0
-    for numbers in batches:
-        for sizes in (split.source.sizes[numbers], split.target.sizes[numbers]):
+    for indices in batches:
+        for sizes in (split.source.sizes[indices], split.target.sizes[indices]):
             real += int(sizes.sum())
-            padded += int(sizes.max()) * len(numbers)
+            padded += int(sizes.max()) * len(indices)
     return 1 - real / padded
 
 
 class TrainingBatches:
-    """Batches of any update, a function of the seed and the update alone: nothing needs saving to resume.
+    """Training batches as a function of the seed and their index alone, so that nothing is saved for resuming.
 
-    Every epoch groups and orders the sentences anew.
+    Sentences are grouped and ordered differently in each epoch.
     """
 
     def __init__(self, split: PairedSplit, batch_tokens: int, seed: int) -> None:
         self.split = split
         self.batch_tokens = batch_tokens
         self.seed = seed
-        self._epochs: dict[int, list[npt.NDArray[np.int64]]] = {}
+        self._epochs: dict[int, list[Indices]] = {}
         self._starts = [0]
 
-    def _epoch(self, number: int) -> list[npt.NDArray[np.int64]]:
+    def _epoch(self, number: int) -> list[Indices]:
         if number not in self._epochs:
             rng = np.random.default_rng((self.seed, number))
             batches = length_batches(self.split, self.batch_tokens, rng.permutation(len(self.split)))
@@ -152,8 +157,8 @@ class TrainingBatches:
             self._epochs = {number: [batches[i] for i in order]}
         return self._epochs[number]
 
-    def numbers(self, index: int) -> npt.NDArray[np.int64]:
-        """Sentence numbers of batch ``index``, counted from 0 over all epochs."""
+    def numbers(self, index: int) -> Indices:
+        """Return the sentence indices of batch ``index``, counted from 0 over all epochs."""
         epoch = 0
         while True:
             if epoch + 1 == len(self._starts):
@@ -163,42 +168,43 @@ class TrainingBatches:
             epoch += 1
 
     def __getitem__(self, index: int) -> Batch:
-        """Batch ``index``, counted from 0 over all epochs."""
+        """Return batch ``index``, counted from 0 over all epochs."""
         return self.split.batch(self.numbers(index))
 
     def share(self, update: int, accumulate: int, rank: int = 0, processes: int = 1) -> Share:
-        """What process ``rank`` of several does in an update: together the same sentences, however many they are.
+        """Return the part of an update that one process computes.
 
-        Whole batches where they can be dealt out evenly, else a part of the sentences of each.
+        The sentences of an update do not depend on the number of processes. Each process gets whole batches if
+        ``accumulate`` is a multiple of ``processes``, and otherwise a part of the sentences of each batch.
 
         Args:
-            update: counted from 1.
-            accumulate: batches of an update.
-            rank: of this process, from 0.
-            processes: that share the update.
+            update: number of the update, from 1.
+            accumulate: batches per update.
+            rank: rank of the process, from 0.
+            processes: number of processes that share the update.
         """
-        all_numbers = [self.numbers((update - 1) * accumulate + i) for i in range(accumulate)]
-        tokens = sum(int(self.split.target.sizes[numbers].sum()) for numbers in all_numbers)
+        groups = [self.numbers((update - 1) * accumulate + i) for i in range(accumulate)]
+        tokens = sum(int(self.split.target.sizes[group].sum()) for group in groups)
         if accumulate % processes == 0:
-            dealt = list(enumerate(all_numbers))[rank::processes]
+            own = list(enumerate(groups))[rank::processes]
         else:
-            dealt = [(i * processes + rank, numbers[rank::processes]) for i, numbers in enumerate(all_numbers)]
+            own = [(i * processes + rank, group[rank::processes]) for i, group in enumerate(groups)]
         batches = [
-            # All processes take part in all exchanges, so one without sentences goes through the motions.
-            self.split.batch(numbers) if len(numbers) else self.split.batch(all_numbers[0][:1]).without_targets()
-            for _, numbers in dealt
+            # Every process takes part in every exchange of gradients, so one without sentences computes zeros.
+            self.split.batch(group) if len(group) else self.split.batch(groups[0][:1]).without_targets()
+            for _, group in own
         ]
-        return Share(tuple(batches), tuple(number for number, _ in dealt), tokens)
+        return Share(tuple(batches), tuple(number for number, _ in own), tokens)
 
 
 class Shares(Dataset[Share]):
-    """The shares of one process by update, for a DataLoader.
+    """The shares of one process, indexed by update, for a DataLoader.
 
     Args:
-        batches: of the run.
-        accumulate: batches of an update.
-        rank: of this process, from 0.
-        processes: that share each update.
+        batches: batches of the run.
+        accumulate: batches per update.
+        rank: rank of the process, from 0.
+        processes: number of processes that share each update.
     """
 
     def __init__(self, batches: TrainingBatches, accumulate: int, rank: int, processes: int) -> None:
@@ -209,20 +215,20 @@ class Shares(Dataset[Share]):
 
 
 def validation_batches(split: PairedSplit, batch_tokens: int, sentences: int | None = None) -> Iterator[Batch]:
-    """All pairs, or that many spread evenly over the split, as batches."""
+    """Yield batches of all pairs, or of ``sentences`` pairs spread evenly over the split."""
     for batch in length_batches(split, batch_tokens, spread_numbers(len(split), sentences)):
         yield split.batch(batch)
 
 
-def spread_numbers(length: int, sentences: int | None = None) -> npt.NDArray[np.int64]:
-    """Numbers of all sentences of a split, or of that many spread evenly over it."""
+def spread_numbers(length: int, sentences: int | None = None) -> Indices:
+    """Return the indices of all sentences of a split, or of ``sentences`` spread evenly over it."""
     if sentences is None or sentences >= length:
         return np.arange(length)
     return np.linspace(0, length - 1, sentences).astype(np.int64)
 
 
 def data_digest(data: Path, task: Task) -> str:
-    """Digest of the dictionaries and binarised splits that training reads."""
+    """Return a digest of the dictionaries and binarised splits that training reads."""
     hasher = hashlib.sha256()
     languages = (task.source_language, task.target_language)
     pair = "-".join(languages)

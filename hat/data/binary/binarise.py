@@ -1,4 +1,4 @@
-"""Token files to binarised splits, in chunks that worker processes count and encode."""
+"""Converting token files to binarised splits, in chunks that worker processes count and encode."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ import numpy.typing as npt
 from hat.config.tokenisation import Tokenisation
 from hat.data.binary.indexed import IndexedWriter
 from hat.data.chunks import LINES_FOR_PROCESSES, LINES_PER_CHUNK, in_chunks, map_chunks
-from hat.data.limits import unfit
+from hat.data.limits import drop_reason
 from hat.data.text.dictionary import Dictionary
 from hat.data.text.special_tokens import UNKNOWN
 from hat.data.text.text import read_pairs
 from hat.system.progress import progress
 
-# Merging counts takes time, which longer chunks save.
+# Longer chunks mean fewer counters to merge.
 PAIRS_PER_COUNT = 10_000
 TokenPair = tuple[list[str], list[str]]
 
 
 class UsedTokens(NamedTuple):
-    """How often each token occurs in the pairs that are used, and how many pairs are not, by reason."""
+    """Counts of the tokens in the pairs that are used, and of the dropped pairs by reason."""
 
     source: Counter[str]
     target: Counter[str]
@@ -31,15 +31,15 @@ class UsedTokens(NamedTuple):
 
 
 class EncodedSide(NamedTuple):
-    """One side of some pairs: all numbers, one sentence after the other, the length of each, and unknown tokens."""
+    """One side of some pairs: concatenated token ids, the length of each sentence, the number of unknown tokens."""
 
-    numbers: npt.NDArray[np.integer]
+    token_ids: npt.NDArray[np.integer]
     sizes: npt.NDArray[np.int32]
     unknown: int
 
 
-class _Fitting:
-    """Pairs of lines to pairs of tokens, those alone that are within the limits."""
+class _PairFilter:
+    """Splits pairs of lines into tokens, and drops the pairs outside the limits."""
 
     def __init__(self, limits: Tokenisation | None) -> None:
         self._limits = limits
@@ -51,7 +51,7 @@ class _Fitting:
             return pairs, dropped
         used = []
         for pair in pairs:
-            reason = unfit(self._limits, len(pair[0]), len(pair[1]))
+            reason = drop_reason(self._limits, len(pair[0]), len(pair[1]))
             if reason is None:
                 used.append(pair)
             else:
@@ -59,19 +59,19 @@ class _Fitting:
         return used, dropped
 
 
-class CountedPairs:
-    """Counts the tokens of pairs of lines; what is sent to worker processes.
+class PairCounter:
+    """Counts the tokens of pairs of lines, in worker processes.
 
     Args:
-        limits: which pairs are used; all where absent.
+        limits: limits that pairs must be within; None uses all pairs.
     """
 
     def __init__(self, limits: Tokenisation | None) -> None:
-        self._fitting = _Fitting(limits)
+        self._filter = _PairFilter(limits)
 
     def __call__(self, lines: list[tuple[str, str]]) -> UsedTokens:
-        """Counts of the pairs that are used."""
-        pairs, dropped = self._fitting(lines)
+        """Return the counts of a chunk of pairs."""
+        pairs, dropped = self._filter(lines)
         found = UsedTokens(Counter(), Counter(), dropped)
         for source, target in pairs:
             found.source.update(source)
@@ -79,44 +79,44 @@ class CountedPairs:
         return found
 
 
-class EncodedPairs:
-    """Makes numbers of pairs of lines; what is sent to worker processes.
+class PairEncoder:
+    """Encodes pairs of lines as token ids, in worker processes.
 
     Args:
-        dictionaries: of source and target.
-        limits: which pairs are used; all where absent.
+        dictionaries: dictionaries of source and target.
+        limits: limits that pairs must be within; None uses all pairs.
     """
 
     def __init__(self, dictionaries: tuple[Dictionary, Dictionary], limits: Tokenisation | None) -> None:
         self._dictionaries = dictionaries
-        self._fitting = _Fitting(limits)
+        self._filter = _PairFilter(limits)
 
     def __call__(self, lines: list[tuple[str, str]]) -> list[EncodedSide]:
-        """Both sides of the pairs that are used."""
-        pairs, _ = self._fitting(lines)
+        """Return the two sides of the pairs that are used."""
+        pairs, _ = self._filter(lines)
         found = []
         for side, dictionary in enumerate(self._dictionaries):
-            numbers, sizes = dictionary.encode_all(pair[side] for pair in pairs)
-            found.append(EncodedSide(numbers, sizes, int((numbers == UNKNOWN).sum())))
+            token_ids, sizes = dictionary.encode_all(pair[side] for pair in pairs)
+            found.append(EncodedSide(token_ids, sizes, int((token_ids == UNKNOWN).sum())))
         return found
 
 
 def count_used(texts: Sequence[Path], limits: Tokenisation | None, *, lines: int, processes: int) -> UsedTokens:
-    """Count the tokens of the training pairs that are used; memory grows with the number of different tokens.
+    """Count the tokens of the training pairs that are used. Memory grows with the number of distinct tokens.
 
     Args:
-        texts: tokens of source and target.
-        limits: which pairs are used; all where absent.
+        texts: token files of source and target.
+        limits: limits that pairs must be within; None uses all pairs.
         lines: number of pairs.
-        processes: worker processes; few pairs are counted without.
+        processes: number of worker processes; small files are counted in this process.
 
     Raises:
-        InputError: the files are missing or of different length.
+        InputError: a file is missing, or the files have different numbers of lines.
     """
     total = UsedTokens(Counter(), Counter(), Counter())
     with progress("Counting tokens", lines) as show:
         chunks = in_chunks(read_pairs(*texts), PAIRS_PER_COUNT)
-        work = CountedPairs(limits)
+        work = PairCounter(limits)
         done = 0
         for found in map_chunks(work, chunks, processes if lines >= LINES_FOR_PROCESSES else 1):
             for counts, more in zip(total, found, strict=True):
@@ -136,19 +136,19 @@ def write_split(
     lines: int,
     processes: int,
 ) -> tuple[int, list[dict[str, Any]]]:
-    """Write both sides of a split, with bounded memory but for four bytes a sentence.
+    """Write both sides of a split. Memory is bounded except for four bytes per sentence and side.
 
     Args:
-        texts: tokens of source and target.
-        prefixes: where both sides go, without ``.bin`` and ``.idx``.
-        dictionaries: of source and target.
-        limits: which pairs are used; all where absent.
-        title: what is being done, for the progress bar.
+        texts: token files of source and target.
+        prefixes: paths of the two sides, without ``.bin`` and ``.idx``.
+        dictionaries: dictionaries of source and target.
+        limits: limits that pairs must be within; None uses all pairs.
+        title: title of the progress bar.
         lines: number of pairs.
-        processes: worker processes; few pairs are done without.
+        processes: number of worker processes; small files are encoded in this process.
 
     Returns:
-        Pairs, and for each side its tokens (with ``</s>``), unknown ones among them, and lengths of sentences.
+        The number of pairs, and for each side ``tokens`` (with ``</s>``), ``unknown``, ``mean_length`` and ``longest``.
     """
     tokens, unknown, longest = [0, 0], [0, 0], [0, 0]
     pairs = done = 0
@@ -157,12 +157,12 @@ def write_split(
         IndexedWriter(prefixes[0], len(dictionaries[0])) as left,
         IndexedWriter(prefixes[1], len(dictionaries[1])) as right,
     ):
-        work = EncodedPairs(dictionaries, limits)
+        work = PairEncoder(dictionaries, limits)
         chunks = in_chunks(read_pairs(*texts))
         for sides in map_chunks(work, chunks, processes if lines >= LINES_FOR_PROCESSES else 1):
             for side, (writer, encoded) in enumerate(zip((left, right), sides, strict=True)):
-                writer.add_all(encoded.numbers, encoded.sizes)
-                tokens[side] += len(encoded.numbers)
+                writer.add_all(encoded.token_ids, encoded.sizes)
+                tokens[side] += len(encoded.token_ids)
                 unknown[side] += encoded.unknown
                 longest[side] = max(longest[side], int(encoded.sizes.max(initial=0)))
             pairs += len(sides[0].sizes)

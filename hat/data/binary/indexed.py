@@ -1,7 +1,7 @@
 """Binarised splits as memory-mapped files, in fairseq's ``mmap`` format.
 
-``PREFIX.bin`` holds the numbers of all sentences one after the other, ``PREFIX.idx`` a header, the length of every
-sentence (int32) and where it begins in bytes (int64); everything is little-endian.
+``PREFIX.bin`` holds the token ids of all sentences, concatenated. ``PREFIX.idx`` holds a header, then the length of
+each sentence (int32), then the offset of each sentence in bytes (int64). Everything is little-endian.
 """
 
 import contextlib
@@ -22,19 +22,19 @@ MAGIC = b"MMIDIDX\x00\x00"
 HEADER = struct.Struct("<9sQBQ")
 VERSION = 1
 TYPES: dict[int, type[np.integer]] = {1: np.uint8, 2: np.int8, 3: np.int16, 4: np.int32, 5: np.int64, 8: np.uint16}
-# fairseq takes two bytes for dictionaries below this size.
+# fairseq stores a token id in two bytes if the dictionary is smaller than this.
 SHORT_LIMIT = 65500
 SENTENCES_PER_WRITE = 1 << 20
 
 
 class IndexedDataset:
-    """Sentences of a binarised split; nothing is read before it is asked for.
+    """The sentences of a memory-mapped binarised split.
 
     Args:
         prefix: path without ``.bin`` and ``.idx``.
 
     Raises:
-        InputError: a file is missing, of another format, or cut short.
+        InputError: a file is missing, truncated, or of another format.
     """
 
     def __init__(self, prefix: Path | str) -> None:
@@ -42,7 +42,7 @@ class IndexedDataset:
         index, data = _files(self.prefix)
         header = _map(index, np.dtype(np.uint8))[: HEADER.size].tobytes()
         if len(header) < HEADER.size or not header.startswith(MAGIC):
-            raise InputError(f"{index}: no index of a binarised split")
+            raise InputError(f"{index}: not an index of a binarised split")
         _, version, code, count = HEADER.unpack(header)
         if version != VERSION or code not in TYPES:
             raise InputError(f"{index}: version {version} and type {code}, expected version {VERSION} and a known type")
@@ -56,61 +56,61 @@ class IndexedDataset:
         self._width = self._data.itemsize
         ends = self._starts + self.sizes * np.int64(self._width)
         if count and (self._starts.min() < 0 or self.sizes.min() < 0 or (self._starts % self._width).any()):
-            raise InputError(f"{index}: names impossible places in {data.name}")
+            raise InputError(f"{index}: has offsets that are impossible in {data.name}")
         if count and ends.max() > data.stat().st_size:
-            raise InputError(f"{data}: {data.stat().st_size} bytes, expected {ends.max()}; it is cut short")
+            raise InputError(f"{data}: {data.stat().st_size} bytes, expected {ends.max()}; the file is truncated")
 
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def __getitem__(self, number: int) -> npt.NDArray[np.integer]:
-        """Numbers of one sentence, as a read-only view. [sizes[number]]."""
-        begin = int(self._starts[number]) // self._width
-        return self._data[begin : begin + int(self.sizes[number])]
+    def __getitem__(self, index: int) -> npt.NDArray[np.integer]:
+        """Return the token ids of one sentence, as a read-only view [sizes[index]]."""
+        begin = int(self._starts[index]) // self._width
+        return self._data[begin : begin + int(self.sizes[index])]
 
     @property
     def tokens(self) -> npt.NDArray[np.integer]:
-        """Numbers of all sentences, one after the other, as a read-only view."""
+        """The token ids of all sentences, concatenated, as a read-only view."""
         return self._data
 
     def __iter__(self) -> Iterator[npt.NDArray[np.integer]]:
-        return (self[number] for number in range(len(self)))
+        return (self[index] for index in range(len(self)))
 
 
 class IndexedWriter:
-    """Writes a binarised split sentence by sentence; both files appear at the end of the ``with`` block.
+    """Writes one side of a binarised split; both files appear at the end of the ``with`` block.
 
     Args:
         prefix: path without ``.bin`` and ``.idx``.
-        vocabulary: size of the dictionary, which decides on the bytes per number.
+        vocabulary: size of the dictionary, which determines the bytes per token id.
     """
 
     def __init__(self, prefix: Path | str, vocabulary: int) -> None:
         self.prefix = Path(prefix)
         self.type: np.dtype[np.integer] = np.dtype("<u2" if vocabulary < SHORT_LIMIT else "<i4")
         self._code = 8 if vocabulary < SHORT_LIMIT else 4
-        # Of every sentence: four bytes each.
+        # Length of each sentence, in four bytes.
         self._sizes = array("i")
         self._stack = contextlib.ExitStack()
         self._stream: IO[bytes] | None = None
 
     def __enter__(self) -> "IndexedWriter":
         index, data = _files(self.prefix)
-        # The index is what makes a split complete: it must not outlive the data that it belongs to.
+        # The index marks the split as complete, so an old index must not stand beside new data.
         index.unlink(missing_ok=True)
         self._stream = self._stack.enter_context(atomic(data, "wb"))
         return self
 
-    def add(self, numbers: npt.ArrayLike) -> None:
-        """Append one sentence."""
-        sentence = np.asarray(numbers, dtype=self.type)
+    def add(self, token_ids: npt.ArrayLike) -> None:
+        """Append one sentence, [tokens]."""
+        sentence = np.asarray(token_ids, dtype=self.type)
         self.add_all(sentence, np.array([len(sentence)]))
 
-    def add_all(self, numbers: npt.NDArray[np.integer], sizes: npt.NDArray[np.integer]) -> None:
-        """Append sentences, given one after the other. [tokens], [sentences]."""
+    def add_all(self, token_ids: npt.NDArray[np.integer], sizes: npt.NDArray[np.integer]) -> None:
+        """Append several sentences, given as concatenated token ids [tokens] and their lengths [sentences]."""
         assert self._stream is not None, "use the writer in a with statement"
         self._sizes.frombytes(sizes.astype(np.intc).tobytes())
-        self._stream.write(numbers.astype(self.type, copy=False).tobytes())
+        self._stream.write(token_ids.astype(self.type, copy=False).tobytes())
 
     def __exit__(self, *raised: object) -> None:
         self._stack.__exit__(*raised)  # type: ignore[arg-type]
@@ -134,10 +134,11 @@ def _files(prefix: Path) -> tuple[Path, Path]:
 
 def _map(path: Path, kind: "np.dtype[np.integer]") -> npt.NDArray[np.integer]:
     try:
-        if not path.stat().st_size:
+        size = path.stat().st_size
+        if not size:
             return np.zeros(0, dtype=kind)
-        if path.stat().st_size % kind.itemsize:
-            raise InputError(f"{path}: {path.stat().st_size} bytes are no whole number of tokens; it is cut short")
+        if size % kind.itemsize:
+            raise InputError(f"{path}: {size} bytes, expected a multiple of {kind.itemsize}; the file is truncated")
         return np.memmap(path, dtype=kind, mode="r")
     except FileNotFoundError:
         raise missing_file(path) from None

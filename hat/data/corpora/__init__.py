@@ -1,1 +1,1 @@
-"""From sources to aligned pairs in splits."""
+"""Reading corpora and writing them as aligned splits."""

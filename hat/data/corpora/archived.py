@@ -1,4 +1,4 @@
-"""Text inside the archives that it was published in: lines, tab-separated columns, SGML, TED talks."""
+"""Corpora published as archives: lines, tab-separated columns, SGML, TED talks."""
 
 import gzip
 import re
@@ -16,7 +16,7 @@ from hat.data.sources.configured import official_set, official_sources
 from hat.data.sources.download import fetch
 from hat.errors import HatError, InputError
 
-# What the published preparation removes with grep and sed; what else stands in angle brackets stays text there too.
+# What the published preparation removes with grep and sed. Other text in angle brackets stays, as it does there.
 _TED_METADATA = ("<url>", "<talkid>", "<keywords>")
 _TED_TAGS = re.compile("</?(?:title|description)>")
 _SEGMENT = re.compile(r'<seg id="[0-9]*">\s*')
@@ -24,15 +24,15 @@ _SEGMENT_END = re.compile(r"\s*</seg>\s*")
 
 
 class ArchiveReader:
-    """Streams the text of a corpus; an archive is unpacked while it is read, and what was unpacked is removed.
+    """Reads the text of a corpus as a stream. Each archive is unpacked while it is read.
 
-    ``damaged`` counts the lines in which bytes that are no UTF-8 were replaced.
+    ``damaged`` is the number of lines in which invalid UTF-8 was replaced.
 
     Args:
-        corpus: where the text is.
+        corpus: archives and members of the text.
         languages: source and target language.
         downloads: folder of downloaded files.
-        folder: where archives are unpacked; whatever stands there is removed.
+        folder: temporary folder to unpack archives into; its previous content is removed.
     """
 
     def __init__(self, corpus: ArchiveCorpus, languages: tuple[str, str], downloads: Path, folder: Path) -> None:
@@ -42,11 +42,11 @@ class ArchiveReader:
         self.damaged = 0
 
     def pairs(self, texts: Iterable[ArchiveText]) -> Iterator[Pair]:
-        """Pairs of all texts, in order, each with the name of its archive or test set.
+        """Yield the pairs of all texts in order, each with the name of its archive or test set.
 
         Raises:
             HatError: an archive is damaged, or the disk is full.
-            InputError: a member is missing, or its two sides are not aligned.
+            InputError: a member is missing, or the two sides of a text are not aligned.
         """
         for text in texts:
             name = text.archive or str(text.test_set)
@@ -59,7 +59,7 @@ class ArchiveReader:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     def extract(self, member: ArchiveMember, path: Path) -> None:
-        """Write one member to ``path``, atomically."""
+        """Write one member of an archive to ``path``, atomically."""
         unpacked = unpack(fetch(self._sources[member.archive], self._downloads), [member.member], self._folder)
         with open(unpacked[0], "rb") as stream, atomic(path, "wb") as out:
             shutil.copyfileobj(stream, out)
@@ -84,7 +84,7 @@ class ArchiveReader:
         return lines
 
     def _lines(self, path: Path) -> Iterator[str]:
-        """Lines of a text file or gzipped one, split at line feeds only; bytes that are no UTF-8 are replaced."""
+        """Yield the lines of a text file, gzipped or not, split at line feeds only; invalid UTF-8 is replaced."""
         try:
             with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as stream:
                 for number, line in enumerate(stream):
@@ -101,7 +101,7 @@ class ArchiveReader:
 
 
 def _columns(lines: Iterator[str], columns: tuple[int, int]) -> Iterator[tuple[str, str]]:
-    """Two columns of each line, as cut(1) prints them: a missing one is empty, and a line without a tab is both."""
+    """Yield two columns of each line as cut(1) does: a missing column is empty, a line without tabs is both columns."""
     for line in lines:
         cells = line.split("\t")
         if len(cells) == 1:
@@ -116,7 +116,7 @@ def _zipped(left: Iterator[str], right: Iterator[str], what: str) -> Iterator[tu
     for number, source in enumerate(left, start=1):
         target = next(right, None)
         if target is None:
-            raise InputError(f"{what}: the second ends after {number - 1} sentences, but the first goes on")
+            raise InputError(f"{what}: the second ends after {number - 1} sentences, but the first continues")
         yield source, target
     if next(right, None) is not None:
-        raise InputError(f"{what}: the first ends after {number} sentences, but the second goes on")
+        raise InputError(f"{what}: the first ends after {number} sentences, but the second continues")

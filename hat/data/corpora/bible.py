@@ -1,4 +1,4 @@
-"""Verses of Bible versions in an SQLite file, aligned by book, chapter and verse."""
+"""Verses of Bible versions in one SQLite file, aligned by book, chapter and verse."""
 
 import re
 import sqlite3
@@ -13,23 +13,24 @@ from hat.errors import InputError
 PSALMS = 19
 ACROSTIC_PSALM = 119
 SONG_OF_SONGS = 22
-# Numbers of the original's verses, "(3:2)", and marks of omissions and sections, "***" and "(*)".
+# Verse numbers of the original, "(3:2)", and marks of omissions and sections, "***" and "(*)".
 _MARKUP = re.compile(r"\(\d+:\d+\)|\(\*\)|\*")
 _BRACKETS = str.maketrans("`", "'", "[]{}")
-# What editors put where an edition leaves a verse out.
+# Placeholders of editors for verses that an edition omits.
 _PLACEHOLDER = re.compile(r"dummy verses inserted|empty verses content|\(MISSING\)")
-# World English has the heading of a psalm or of a part of the Psalms behind the verse before.
+# World English puts the heading of a psalm, or of a book of the Psalms, at the end of the preceding verse.
 _NEXT_PSALM = re.compile(r"(?:\s*BOOK [IV]+)?\s*\bPsalm \d+\b.*$|\s*\bBOOK [IV]+$")
-# It also names who speaks in the Song of Songs ...
+# It also names the speakers in the Song of Songs.
 _SPEAKER = re.compile(r"(?<=[.,!?\"])\s+(?:Beloved|Lover|Friends)(?=$|\s+[A-Z])")
-# ... and most versions name the Hebrew letters that begin the stanzas of psalm 119.
+# Most versions name the Hebrew letters that begin the stanzas of psalm 119.
 _LETTER = re.compile(r"^(?!LORD)[A-Z]{2,}\b\.?\s+(?=[A-Z])|(?:\s+[A-Z]{2,})+$")
 _NUMBERED_HEADING = r"^.*\(\d+:\d+\)"
 _FRENCH_HEADING = (
     _NUMBERED_HEADING + r"|^(?:(?:Au (?:chef|maître)|Psaume|[cC]antique|Hymne|Prière|Louange|Maskil|Mitcam|De David|"
     r"De Salomon|Des fils)\b[^.,]*(?:, de (?:David|Salomon))?[.,]\s*)+"
 )
-# Headings of psalms in their first verses. Nothing tells those of Basic English from the verse: all of it goes.
+# Headings of psalms in their first verses, by version. In Basic English a heading cannot be told from the verse, so
+# the whole verse is removed.
 _HEADINGS = {
     "3": re.compile(r"^.*$"),
     "e": re.compile(r"^(?:\([^()]*\)|Dem Vorsänger,.*?verborgen\?)"),
@@ -37,7 +38,7 @@ _HEADINGS = {
     "o": re.compile(_FRENCH_HEADING),
     "s": re.compile(_NUMBERED_HEADING),
 }
-# Psalms whose heading counts as a verse, so that no verse stands beside its like.
+# Psalms in which the heading counts as a verse, so that verses are misaligned.
 _SHIFTED_PSALMS = {"e": (13,), "l": (13,), "o": (13, 109)}
 
 
@@ -58,7 +59,7 @@ class BibleDatabase:
         path: the SQLite file.
 
     Raises:
-        InputError: no such database.
+        InputError: the file is missing or not such a database.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +68,7 @@ class BibleDatabase:
             with closing(self._connect()) as connection:
                 found = connection.execute("SELECT DISTINCT bbName, bNumber FROM bible").fetchall()
         except sqlite3.Error as error:
-            raise InputError(f"{path}: no Bible database ({error})") from None
+            raise InputError(f"{path}: not a Bible database ({error})") from None
         self.versions = sorted({version for version, _ in found})
         self.books = sorted({book for _, book in found})
 
@@ -75,7 +76,7 @@ class BibleDatabase:
         return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
 
     def names(self) -> dict[int, str]:
-        """English names of the books, where the database has them."""
+        """Return the English names of the books by number; empty if the database has no names."""
         try:
             with closing(self._connect()) as connection:
                 return dict(connection.execute("SELECT bNumber, bName FROM bibleRef WHERE bbName = 'k'"))
@@ -83,15 +84,15 @@ class BibleDatabase:
             return {}
 
     def verses(self, source: str, target: str, books: Collection[int]) -> Iterator[Verse]:
-        """Cleaned verses that both versions have, in order; an unusable text is empty.
+        """Yield the cleaned verses that both versions have, in order. An unusable text is empty.
 
         Args:
             source: version code of the source.
             target: version code of the target.
-            books: numbers of the books wanted.
+            books: numbers of the books to read.
 
         Raises:
-            InputError: a version or book that the database does not have.
+            InputError: the database does not have a version or book.
         """
         for version in (source, target):
             if version not in self.versions:
@@ -110,15 +111,16 @@ class BibleDatabase:
 
 
 def verse_text(version: str, place: tuple[int, int, int], text: str) -> str:
-    """The words of a verse: no verse numbers, editors' marks, brackets, headings or names of speakers.
+    """Return the words of a verse, without verse numbers, editors' marks, brackets, headings and names of speakers.
 
-    Brackets go, the words inside stay: with them translators mark words that the original implies. Headings of psalms
-    go because each version has them elsewhere or not at all. A verse that an edition leaves out is empty.
+    The words inside brackets stay, since translators bracket words that the original only implies. Headings of psalms
+    are removed because each version has them in a different place or not at all. A verse that an edition omits becomes
+    empty.
 
     Args:
         version: code of the version.
         place: book, chapter, verse.
-        text: as in the database.
+        text: the text in the database.
     """
     book, chapter, verse = place
     if _PLACEHOLDER.search(text) or (book == PSALMS and chapter in _SHIFTED_PSALMS.get(version, ())):

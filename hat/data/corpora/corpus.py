@@ -1,4 +1,4 @@
-"""Raw aligned text of a task: training, validation and test sentences, and what was counted on the way."""
+"""Extracting the aligned text of a task's training, validation and test splits, and counting it."""
 
 import shutil
 from collections import Counter
@@ -15,7 +15,7 @@ from hat.data.corpora.bible import BibleDatabase
 from hat.data.corpora.parallel import ParallelReader, held_out_lines
 from hat.data.corpora.preprocessed import PreprocessedArchive
 from hat.data.corpora.splits import FEWEST_PAIRS, PLACES, HeldOut, Pair, Splits, given_path, raw_path, words_path
-from hat.data.limits import fitting
+from hat.data.limits import within_limits
 from hat.data.sources.download import fetch
 from hat.data.text.bpe import join
 from hat.data.text.moses import Moses
@@ -28,8 +28,8 @@ SPLITS = ("train", "validation", "test")
 def extract_corpus(task: Task, downloads: Path, data: Path) -> dict[str, Any]:
     """Write ``raw/{train,validation,test}.{language}`` and ``counts.json``.
 
-    Text that the corpus gives as words or byte pairs goes to ``words/`` or ``tokens/`` at once, and ``raw/`` holds what
-    it is detokenised; of training text it holds none then.
+    If the corpus provides words or byte-pair pieces, these are written to ``words/`` or ``tokens/``, and ``raw/`` holds
+    the detokenised text of the validation and test splits only.
 
     Args:
         task: the task.
@@ -41,14 +41,14 @@ def extract_corpus(task: Task, downloads: Path, data: Path) -> dict[str, Any]:
 
     Raises:
         HatError: a download failed or the disk is full.
-        InputError: the text is not as the task says.
+        InputError: the text does not match the configuration of the task.
     """
     languages = (task.source_language, task.target_language)
     if languages[0] == languages[1]:
         raise InputError(f"source_language and target_language are both {languages[0]!r}, expected two languages")
     with only_one(data, "Extracting text"):
         splits = Splits(data, languages)
-        # What another corpus gave must not stand for what this one does not give.
+        # Files from another corpus must not be taken for files of this one.
         shutil.rmtree(data / "given", ignore_errors=True)
         if task.data.preprocessed:
             details = _preprocessed(task, downloads, splits)
@@ -62,9 +62,7 @@ def extract_corpus(task: Task, downloads: Path, data: Path) -> dict[str, Any]:
         for split in SPLITS:
             if splits.pairs[split] < FEWEST_PAIRS:
                 where = PLACES["raw" if split == "test" else details.get("text", "raw")](data, split, languages[0])
-                raise InputError(
-                    f"{where}: {splits.pairs[split]} usable pairs are left, expected {FEWEST_PAIRS} or more"
-                )
+                raise InputError(f"{where}: {splits.pairs[split]} usable pairs, expected {FEWEST_PAIRS} or more")
         counts["provenance"] = provenance(seed=None, settings=_origin(task))
         write_json(data / "counts.json", counts)
         return counts
@@ -108,16 +106,16 @@ def _bible(corpus: BibleCorpus, downloads: Path, splits: Splits) -> dict[str, An
 def _parallel(corpus: ParallelCorpus, downloads: Path, splits: Splits) -> dict[str, Any]:
     train = ParallelReader(corpus.train, downloads)
     given = {"validation": corpus.validation, "test": corpus.test}
-    absent = [split for split, text in given.items() if text is None]
+    missing = [split for split, text in given.items() if text is None]
     for split, text in given.items():
         if text is not None:
             splits.write(split, ParallelReader(text, downloads))
-    if not absent:
+    if not missing:
         splits.write("train", train)
         return {}
-    chosen = held_out_lines(sum(1 for _ in train), corpus.held_out, absent)
-    held_out: dict[str, list[Pair]] = {split: [] for split in absent}
-    empty = dict.fromkeys(absent, 0)
+    chosen = held_out_lines(sum(1 for _ in train), corpus.held_out, missing)
+    held_out: dict[str, list[Pair]] = {split: [] for split in missing}
+    empty = dict.fromkeys(missing, 0)
     for number, pair in enumerate(train):
         if number not in chosen:
             continue
@@ -142,7 +140,7 @@ def _archives(task: Task, corpus: ArchiveCorpus, downloads: Path, splits: Splits
     training: Iterable[Pair] = reader.pairs(corpus.train)
     dropped: Counter[str] = Counter()
     if task.tokenisation.limits == "words":
-        training = fitting(training, task.tokenisation, languages, dropped)
+        training = within_limits(training, task.tokenisation, languages, dropped)
     if corpus.validation_every is None:
         splits.write("validation", reader.pairs(corpus.validation or ()), text=corpus.text, verbatim=True)
         splits.write("train", training, dropped, text=corpus.text, verbatim=True)
@@ -157,7 +155,7 @@ def _archives(task: Task, corpus: ArchiveCorpus, downloads: Path, splits: Splits
 
 
 def _preprocessed(task: Task, downloads: Path, splits: Splits) -> dict[str, Any]:
-    """Text of binarised splits; the words of the test split are kept, since published scores are of them."""
+    """Write the text of binarised splits. The words of the test split are kept, since published scores use them."""
     assert task.data.archive is not None, "checked by the configuration"
     data, languages = splits.data, splits.languages
     archive = PreprocessedArchive(fetch(task.data.archive, downloads), languages, data / "unpacked")
@@ -175,7 +173,7 @@ def _preprocessed(task: Task, downloads: Path, splits: Splits) -> dict[str, Any]
 
 
 def _without(pairs: Iterable[Pair], every: int, held_out: list[Pair]) -> Iterator[Pair]:
-    """All pairs but every so many-th, which go to ``held_out``."""
+    """Yield all pairs except every n-th, which are added to ``held_out``."""
     for number, pair in enumerate(pairs, start=1):
         if number % every:
             yield pair
@@ -184,10 +182,10 @@ def _without(pairs: Iterable[Pair], every: int, held_out: list[Pair]) -> Iterato
 
 
 def _detokenise(task: Task, data: Path, split: str, text: str) -> None:
-    """Write the raw text and the words of a split that is given as words or byte pairs."""
+    """Write the raw text of a split that is given as words or pieces, and its words if it is given as pieces."""
     languages = (task.source_language, task.target_language)
     for language in languages:
-        # Words are joined in one way, however they are split.
+        # Joining words does not depend on the settings of the tokenisation.
         moses = Moses(language, Tokenisation())
         given = PLACES[text](data, split, language)
         words = [join(line.split()) if text == "pieces" else line.split() for line in read_lines(given)]
@@ -199,7 +197,7 @@ def _detokenise(task: Task, data: Path, split: str, text: str) -> None:
 def _write(
     splits: Splits, training: Iterable[Pair], held_out: dict[str, list[Pair]], empty: dict[str, int], max_overlap: float
 ) -> dict[str, Any]:
-    """Write the training split and those held out from it; what was measured between them."""
+    """Write the training split and the splits held out from it; return the report of their overlap."""
     watched = HeldOut(held_out, max_overlap)
     splits.write("train", watched.watch(training))
     kept, report = watched.results()

@@ -1,29 +1,32 @@
-"""How much of a held-out sentence stands in one training sentence."""
+"""The overlap of held-out sentences with training sentences."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 ORDER = 4
-# Scripts that are written without spaces count every character as a word.
+# In scripts without spaces each character counts as a word.
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words of a sentence, without punctuation."""
+    """Return the lower-case words of a sentence, without punctuation."""
     return _WORD.findall(text.casefold())
 
 
 class Overlap:
-    """Collects the overlap of held-out sentences with training sentences that stream by.
+    """Measures the overlap of held-out sentences with a stream of training sentences.
 
-    The overlap of a held-out sentence h with a training sentence t is the share of the distinct word 4-grams of h
-    that also occur in t; a sentence of fewer than four words is one n-gram of all its words. The overlap of h is the
+    The overlap of a held-out sentence h with a training sentence t is the fraction of the distinct word 4-grams of h
+    that also occur in t; a sentence of fewer than four words is a single n-gram. The overlap of h is the
     largest over all training sentences: 1 means that one training sentence contains all of h. A sentence without
     words has overlap 0.
 
     Memory grows with the held-out sentences only.
+
+    Args:
+        held_out: the held-out sentences.
     """
 
     def __init__(self, held_out: Sequence[str]) -> None:
@@ -40,7 +43,7 @@ class Overlap:
                 postings[order][gram].append(number)
         self._index = {order: dict(found) for order, found in postings.items()}
 
-    def see(self, text: str) -> None:
+    def add(self, text: str) -> None:
         """Take one training sentence into account."""
         sequence = words(text)
         shared: Counter[int] = Counter()
@@ -52,7 +55,7 @@ class Overlap:
                 self._most[number] = count
 
     def values(self) -> list[float]:
-        """Overlap of each held-out sentence with the training sentences seen so far, 0 to 1."""
+        """Return the overlap of each held-out sentence with the training sentences so far, 0 to 1."""
         return [most / size if size else 0.0 for most, size in zip(self._most, self._sizes, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""A user's own corpus: aligned lines of two files, or a file with tab-separated pairs."""
+"""A user's own corpus: two files with aligned lines, or one file of tab-separated pairs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +11,10 @@ from hat.errors import InputError
 
 
 class ParallelReader:
-    """Streams the pairs of one text; can be read repeatedly.
+    """Reads the pairs of one text as a stream, any number of times.
 
     Args:
-        text: where the text is.
+        text: sources of the text.
         downloads: folder of downloaded files.
     """
 
@@ -24,14 +24,14 @@ class ParallelReader:
 
     @property
     def name(self) -> str:
-        """What the text is called in messages."""
+        """The text's name in messages."""
         return " and ".join(str(path) for path in ([self._tsv] if self._tsv is not None else self._sides))
 
     def __iter__(self) -> Iterator[Pair]:
-        """Cleaned pairs, in order.
+        """Yield the cleaned pairs in order.
 
         Raises:
-            InputError: a file is missing, not UTF-8, or not aligned; names file and line.
+            InputError: a file is missing, not UTF-8, or not aligned; the message names file and line.
         """
         pairs = _columns(self._tsv) if self._tsv is not None else read_pairs(*self._sides)
         for source, target in pairs:
@@ -50,18 +50,18 @@ def _columns(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def held_out_lines(total: int, wanted: int, splits: list[str]) -> dict[int, str]:
-    """Numbers of the lines that are held out, with the split of each: evenly spread over the text.
+    """Choose the lines to hold out, evenly spread over the text; return the split of each, by line number from 0.
 
     Args:
-        total: lines of the training text.
-        wanted: lines of each split; at most a tenth of the text is taken.
+        total: number of lines of the training text.
+        wanted: number of lines per split; at most a tenth of the text is taken for each.
         splits: names of the splits.
     """
     size = min(wanted, total // 10)
     chosen = {}
     for position, split in enumerate(splits):
         for number in range(size):
-            # The middle of the split's share of the stretch of lines number to number + 1 of ``size`` stretches.
+            # Each of ``size`` equal stretches gives one line per split; all lines of all splits are equally far apart.
             step = (2 * number * len(splits) + 2 * position + 1) * total
             chosen[step // (2 * size * len(splits))] = split
     return chosen

@@ -1,4 +1,4 @@
-"""Binarised splits in fairseq's form, as the research code published them, taken in place of a corpus."""
+"""Binarised splits in fairseq's format, as published with the research code, used instead of a corpus."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,24 +11,24 @@ from hat.data.sources.archives import CONTAINERS, members_of
 from hat.data.text.dictionary import Dictionary
 from hat.errors import HatError, InputError
 
-# fairseq's names of our splits.
+# fairseq's names of the splits.
 SPLIT_NAMES = {"train": "train", "validation": "valid", "test": "test"}
-# Names that byte-pair codes go by in such archives.
+# Names of byte-pair codes in such archives.
 CODES_NAMES = ("code", "codes", "bpe.codes", "bpecodes")
 CODES_PREFIX = "bpe."
 
 
 class PreprocessedArchive:
-    """An archive of binarised data, unpacked.
+    """An unpacked archive of binarised splits.
 
     Args:
         archive: tar or zip file.
         languages: source and target language.
-        folder: where it is unpacked; what is there from an earlier, unfinished run is unpacked anew.
+        folder: folder to unpack into; its previous content is removed.
 
     Raises:
         HatError: the archive is damaged.
-        InputError: a file is missing or of another format.
+        InputError: a dictionary is missing or malformed, or the archive is not a tar or zip file.
     """
 
     def __init__(self, archive: Path, languages: tuple[str, str], folder: Path) -> None:
@@ -41,25 +41,25 @@ class PreprocessedArchive:
 
     @staticmethod
     def dictionary_name(language: str) -> str:
-        """Name of a language's dictionary inside the archive."""
+        """Return the name of a language's dictionary inside the archive."""
         return f"dict.{language}.txt"
 
     def dictionary(self, language: str) -> Path:
-        """The unpacked dictionary of a language."""
+        """Return the path of the unpacked dictionary of a language."""
         return self._folder / self.dictionary_name(language)
 
     def codes(self) -> Path | None:
-        """The unpacked byte-pair codes, where there are any."""
+        """Return the path of the unpacked byte-pair codes; None if the archive has none."""
         for path in sorted(self._folder.iterdir()):
             if path.name in CODES_NAMES or path.name.startswith(CODES_PREFIX):
                 return path
         return None
 
     def pairs(self, split: str) -> Iterator[Pair]:
-        """Pairs of byte pairs of a split, parted by spaces.
+        """Yield the pairs of a split as space-separated byte-pair pieces.
 
         Raises:
-            InputError: the split is missing, of another format, or its sides are not aligned.
+            InputError: the split is missing or malformed, or its sides are not aligned.
         """
         name = SPLIT_NAMES[split]
         prefix = f"{name}.{self._languages[0]}-{self._languages[1]}"
@@ -69,30 +69,30 @@ class PreprocessedArchive:
         for side, dictionary, language in zip(sides, self.dictionaries, self._languages, strict=True):
             if len(side.tokens) and int(side.tokens.max()) >= len(dictionary):
                 raise InputError(
-                    f"{self._archive}, {prefix}.{language}: token {int(side.tokens.max())},"
-                    f" but its dictionary has {len(dictionary)}"
+                    f"{self._archive}, {prefix}.{language}: token id {int(side.tokens.max())},"
+                    f" but its dictionary has {len(dictionary)} tokens"
                 )
-        for number in range(len(sides[0])):
+        for index in range(len(sides[0])):
             source, target = (
-                " ".join(dictionary.decode(side[number].tolist()))
+                " ".join(dictionary.decode(side[index].tolist()))
                 for side, dictionary in zip(sides, self.dictionaries, strict=True)
             )
             yield Pair(source, target, self._archive.name)
 
     def remove(self) -> None:
-        """Remove what was unpacked."""
+        """Remove the folder of unpacked files."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _unpack_flat(archive: Path, folder: Path) -> None:
-    """Unpack all regular files into one folder, whatever folder they are in."""
+    """Unpack all regular files into one folder, ignoring the folders inside the archive."""
     folder.mkdir(parents=True)
     for name, stream in members_of(archive):
         flat = Path(name).name
-        # Files that a Mac adds to archives.
+        # Resource forks, which macOS adds to archives.
         if flat.startswith("._"):
             continue
         if (folder / flat).exists():
-            raise HatError(f"{archive}: holds {flat} twice")
+            raise HatError(f"{archive}: contains {flat} twice")
         with atomic(folder / flat, "wb") as out:
             shutil.copyfileobj(stream, out, 1 << 20)

@@ -1,4 +1,4 @@
-"""Writing the raw splits of a corpus, and counting what is in them."""
+"""Writing the splits of a corpus, and counting their pairs and words."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ FEWEST_PAIRS = 10
 
 
 class Pair(NamedTuple):
-    """An aligned pair and the part of the corpus that it comes from."""
+    """An aligned pair, and the name of the part of the corpus that it comes from."""
 
     source: str
     target: str
@@ -26,33 +26,33 @@ class Pair(NamedTuple):
 
 
 def raw_path(data: Path, split: str, language: str) -> Path:
-    """Where the raw text of a split lies inside a task's data folder."""
+    """Return the path of the raw text of a split."""
     return data / "raw" / f"{split}.{language}"
 
 
 def words_path(data: Path, split: str, language: str) -> Path:
-    """Moses-tokenised text of a split."""
+    """Return the path of the Moses words of a split."""
     return data / "words" / f"{split}.{language}"
 
 
 def tokens_path(data: Path, split: str, language: str) -> Path:
-    """Byte pairs of a split."""
+    """Return the path of the byte-pair pieces of a split."""
     return data / "tokens" / f"{split}.{language}"
 
 
 def given_path(data: Path, name: str) -> Path:
-    """Where extraction leaves codes and dictionaries that are given, and not made from the text."""
+    """Return the path of codes or a dictionary that come with the corpus, and create its folder."""
     path = data / "given" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
-# Where text is written that is already so far.
+# Paths of text, by how far it is processed.
 PLACES: dict[str, Callable[[Path, str, str], Path]] = {"raw": raw_path, "words": words_path, "pieces": tokens_path}
 
 
 class Splits:
-    """Writes the splits of one task and gathers their counts.
+    """Writes the splits of one task, and counts their pairs and words.
 
     Args:
         data: the task's data folder.
@@ -76,14 +76,14 @@ class Splits:
         text: str = "raw",
         verbatim: bool = False,
     ) -> None:
-        """Clean and write one split; pairs with an empty side are left out.
+        """Clean and write one split, without the pairs that have an empty side.
 
         Args:
-            split: its name.
-            pairs: its pairs, in order.
-            reasons: pairs that were dropped before, by reason; read when all pairs have been.
-            text: what the text is, a key of ``PLACES``.
-            verbatim: write the text as it is instead.
+            split: name of the split.
+            pairs: pairs of the split, in order.
+            reasons: numbers of pairs dropped earlier, by reason; read after the last pair.
+            text: how far the text is processed, a key of ``PLACES``.
+            verbatim: whether to write the text without cleaning it.
         """
         words = [0, 0]
         kept: Counter[str] = Counter()
@@ -107,16 +107,16 @@ class Splits:
         self.parts[split] = {part: {"pairs": kept[part], "empty": lost[part]} for part in sorted({*kept, *lost})}
 
     def counts(self) -> dict[str, Any]:
-        """What was written, for counts.json."""
+        """Return the counts of all splits, for ``counts.json``."""
         return {"pairs": self.pairs, "words": self.words, "dropped": self.dropped, "parts": self.parts}
 
 
 class HeldOut:
-    """Held-out pairs whose overlap with the training pairs is measured as these stream by.
+    """Held-out pairs, and their overlap with a stream of training pairs.
 
     Args:
-        pairs: cleaned pairs of each split.
-        max_overlap: pairs above it are dropped.
+        pairs: cleaned held-out pairs, by split.
+        max_overlap: largest overlap of a pair that is kept.
     """
 
     def __init__(self, pairs: Mapping[str, Sequence[Pair]], max_overlap: float) -> None:
@@ -126,15 +126,15 @@ class HeldOut:
         self._sides = (Overlap([pair.source for pair in together]), Overlap([pair.target for pair in together]))
 
     def watch(self, training: Iterable[Pair]) -> Iterable[Pair]:
-        """Pass training pairs on, comparing the held-out pairs with each."""
+        """Yield the training pairs, and measure the overlap of the held-out pairs with each."""
         for pair in training:
             if pair.source and pair.target:
                 for side, text in zip(self._sides, pair, strict=False):
-                    side.see(text)
+                    side.add(text)
             yield pair
 
     def results(self) -> tuple[dict[str, list[Pair]], dict[str, Any]]:
-        """Pairs that are kept of each split, and the overlap before and after."""
+        """Return the pairs to keep, by split, and a report of the overlap before and after dropping the others."""
         kept: dict[str, list[Pair]] = {}
         report: dict[str, Any] = {"definition": DEFINITION, "max_overlap": self.max_overlap}
         values = list(zip(*(side.values() for side in self._sides), strict=True))

@@ -1,1 +1,1 @@
-"""Where text comes from: package index, web servers, local files."""
+"""Files that text comes from: on a package index, on web servers, on this machine."""

@@ -16,19 +16,19 @@ SHOWN_MEMBERS = 8
 
 
 def unpack(archive: Path, members: Sequence[str], folder: Path) -> list[Path]:
-    """Write members of a tar or zip file below ``folder``, reading the archive once from front to back.
+    """Write members of a tar or zip file into ``folder``, reading the archive once from front to back.
 
     Args:
-        archive: the file; where it is none of these, the only member is itself.
-        members: paths inside the archive; folders before them do not matter.
-        folder: where they are written, numbered, with the last ending of their names.
+        archive: the tar or zip file.
+        members: paths inside the archive; leading folders can be omitted.
+        folder: folder to write to. Files are named by their number, with the suffix of the member.
 
     Raises:
         HatError: the archive is damaged.
-        InputError: a member is missing; names some that there are.
+        InputError: the file is not a tar or zip file, or a member is missing; the message names existing members.
     """
     if not archive.name.endswith(CONTAINERS):
-        raise InputError(f"{archive}: not one of {', '.join(CONTAINERS)}, so it holds no member {members[0]!r}")
+        raise InputError(f"{archive}: not one of {', '.join(CONTAINERS)}, so it contains no member {members[0]!r}")
     paths = [folder / f"{number}{Path(member).suffix}" for number, member in enumerate(members)]
     wanted = dict(zip(members, paths, strict=True))
     seen: list[str] = []
@@ -42,11 +42,11 @@ def unpack(archive: Path, members: Sequence[str], folder: Path) -> list[Path]:
         if not wanted:
             return paths
     shown = ", ".join(seen[:SHOWN_MEMBERS]) + (", ..." if len(seen) > SHOWN_MEMBERS else "")
-    raise InputError(f"{archive}: holds no member {next(iter(wanted))!r}, but {shown or 'nothing'}")
+    raise InputError(f"{archive}: contains no member {next(iter(wanted))!r}, but {shown or 'nothing'}")
 
 
 def members_of(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Name and content of every regular file of a tar or zip file, in order; to be read before the next one.
+    """Yield the name and content of each regular file of a tar or zip file; read each before the next one.
 
     Raises:
         HatError: the archive is damaged.

@@ -1,4 +1,4 @@
-"""What a task's text is made from."""
+"""The sources that a task's text is made from."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from hat.errors import InputError
 
 
 def configured_sources(task: Task) -> list[Source]:
-    """Every source that the configuration of a task names and that its text is made from, in order."""
+    """Return the sources that the configuration of a task names for its text, in order, without unused ones."""
     corpus = task.corpus
     found: Iterable[Source | None]
     if task.data.preprocessed:
@@ -27,10 +27,10 @@ def configured_sources(task: Task) -> list[Source]:
 
 
 def official_set(name: str, languages: tuple[str, str]) -> tuple[HttpSource, str, str]:
-    """Where sacreBLEU takes a test set from: the archive, and the members of source and reference.
+    """Return the archive from which sacreBLEU takes a test set, and its members with source and reference.
 
     Raises:
-        InputError: sacreBLEU knows no such set, or not for these languages, or not as one archive of SGML.
+        InputError: sacreBLEU has no such test set for these languages, or it is not one archive of two SGML files.
     """
     from sacrebleu.dataset import DATASETS
 
@@ -38,15 +38,15 @@ def official_set(name: str, languages: tuple[str, str]) -> tuple[HttpSource, str
     known = DATASETS.get(name)
     members = [] if known is None else known.langpairs.get(pair) or []
     if known is None or not members:
-        raise InputError(f"test_set {name!r}: sacreBLEU knows no such set for {pair}")
+        raise InputError(f"test_set {name!r}: sacreBLEU has no such test set for {pair}")
     addresses, checksums = known.data or [], known.md5 or []
     if len(addresses) != 1 or len(members) != 2 or not all(member.endswith(".sgm") for member in members):
-        raise InputError(f"test_set {name!r}: not one archive of two SGML files, which is all that can be read here")
+        raise InputError(f"test_set {name!r}: expected one archive of two SGML files; no other test set can be read")
     return HttpSource(url=addresses[0], md5=checksums[0] if checksums else None), members[0], members[1]
 
 
 def official_sources(corpus: ArchiveCorpus, languages: tuple[str, str]) -> dict[str, HttpSource]:
-    """Sources of the official test sets of a corpus that its configuration has none for."""
+    """Return the sources of the official test sets of a corpus that its configuration names no source for."""
     texts = [*corpus.train, *(corpus.validation or ()), *corpus.test]
     wanted = [text.test_set for text in texts if text.test_set is not None and text.test_set not in corpus.archives]
     return {name: official_set(name, languages)[0] for name in wanted}

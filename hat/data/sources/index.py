@@ -1,4 +1,4 @@
-"""Where a wheel lies: the package index that pip is told to use, asked through its simple API (PEP 503, PEP 691)."""
+"""Finding a wheel on the package indexes that pip is configured to use, by their simple API (PEP 503, PEP 691)."""
 
 import configparser
 import json
@@ -15,9 +15,9 @@ ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+ht
 
 
 def configured_indexes() -> list[str]:
-    """Addresses of the package indexes, the main one first, as pip would use them.
+    """Return the addresses of the package indexes that pip would use, the main one first.
 
-    Environment before configuration files, in pip's order; indexes that are folders of this machine are left out.
+    Environment variables take precedence over configuration files, as for pip. Local folders are omitted.
     """
     settings: dict[str, str] = {}
     for path in _configuration_files():
@@ -35,7 +35,7 @@ def configured_indexes() -> list[str]:
 
 
 def _default_index() -> str:
-    """The index that the installed pip asks by default; none without pip."""
+    """Return the default index of the installed pip; empty if pip is not installed."""
     try:
         from pip._internal.models.index import PyPI
     except ImportError:
@@ -54,13 +54,13 @@ def _configuration_files() -> list[Path]:
 
 
 def wheel_urls(package: str, version: str, sha256: str, transfer: Transfer) -> tuple[list[str], list[str]]:
-    """Addresses of a wheel, and what failed on the way to them.
+    """Return the addresses of a wheel, and the failures on the way.
 
     Args:
         package: name of the package.
-        version: its exact version.
-        sha256: of the wheel; among several wheels of the version it picks the right one.
-        transfer: how pages are read.
+        version: exact version.
+        sha256: SHA-256 of the wheel, which selects among the wheels of a version.
+        transfer: timeouts and retries.
     """
     urls: list[str] = []
     failures: list[str] = []
@@ -69,20 +69,20 @@ def wheel_urls(package: str, version: str, sha256: str, transfer: Transfer) -> t
         page = f"{index}/{name}/"
         try:
             body, kind, final = transfer.read(page, ACCEPT)
-            # Addresses are relative to where the page really was, with the credentials that led to it.
+            # Addresses are relative to the final address of the page. Without a redirect this keeps the credentials.
             links = _links(body, kind, page if final == without_credentials(page) else final)
         except (TransferError, ValueError) as error:
             failures.append(f"{without_credentials(page)}: {error}")
             continue
-        fitting = [link for link in links if _is_wheel(link[0], name, version) and link[2] in (None, sha256)]
-        urls.extend(_with_credentials(url, index) for _, url, _ in fitting)
-        if not fitting:
+        matching = [link for link in links if _is_wheel(link[0], name, version) and link[2] in (None, sha256)]
+        urls.extend(_with_credentials(url, index) for _, url, _ in matching)
+        if not matching:
             failures.append(f"{without_credentials(page)}: no wheel of version {version} with that checksum")
     return urls, failures
 
 
 def _with_credentials(url: str, index: str) -> str:
-    """``url`` with user and password of the index where both are on one server, as pip does."""
+    """Return ``url`` with the user and password of the index if both are on the same server, as pip does."""
     file, page = urlsplit(url), urlsplit(index)
     if "@" in page.netloc and "@" not in file.netloc and file.hostname == page.hostname and file.port == page.port:
         return file._replace(netloc=page.netloc).geturl()
@@ -96,7 +96,7 @@ def _is_wheel(filename: str, package: str, version: str) -> bool:
 
 
 def _links(body: bytes, kind: str, page: str) -> list[tuple[str, str, str | None]]:
-    """Name, address and SHA-256 (where given) of every file of a package's page."""
+    """Return the name, address and SHA-256 (None if not given) of each file on a package's page."""
     if kind.startswith("application/vnd.pypi.simple.v1+json"):
         files = json.loads(body)["files"]
         return [(file["filename"], urljoin(page, file["url"]), file["hashes"].get("sha256")) for file in files]

@@ -1,4 +1,4 @@
-"""Files from web servers: resumable transfers with the trust and the credentials of this machine."""
+"""Resumable downloads from web servers, with this machine's certificates and the credentials in the address."""
 
 import base64
 import contextlib
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 
 class TransferError(Exception):
-    """A transfer failed; ``transient`` says whether the same address may work a moment later."""
+    """A transfer failed; ``transient`` tells whether the same address may work later."""
 
     def __init__(self, message: str, *, transient: bool) -> None:
         super().__init__(message)
@@ -36,13 +36,13 @@ class TransferError(Exception):
 
 @dataclass(frozen=True)
 class Transfer:
-    """How files are fetched; tests shorten the pauses.
+    """Downloads files, with timeouts and retries.
 
     Attributes:
-        timeout_s: longest silence of a server.
-        attempts: tries for each address where the failure may be transient.
-        pause_s: wait before the second try; doubles with each further one.
-        sleep: waits.
+        timeout_s: longest wait for data from a server.
+        attempts: attempts per address if failures may be transient.
+        pause_s: pause before the second attempt; doubles before each further one.
+        sleep: function that pauses.
     """
 
     timeout_s: float = TIMEOUT_S
@@ -51,10 +51,10 @@ class Transfer:
     sleep: Callable[[float], None] = field(default=time.sleep)
 
     def read(self, url: str, accept: str) -> tuple[bytes, str, str]:
-        """Body, content type and final address of a small page.
+        """Return the body, content type and final address of a small page.
 
         Raises:
-            TransferError: after the last attempt.
+            TransferError: the last attempt failed.
         """
 
         def attempt() -> tuple[bytes, str, str]:
@@ -65,17 +65,17 @@ class Transfer:
         return self._retry(attempt)
 
     def into(self, url: str, part: Path, *, size: int | None, pinned: bool) -> None:
-        """Complete ``part`` from ``url``; what it already holds is kept where the server allows.
+        """Complete ``part`` from ``url``, continuing from its present content if the server allows that.
 
         Args:
             url: address of the file.
-            part: unfinished file; it stays after any failure.
-            size: size in bytes where known; else the server's word.
-            pinned: the caller checks a known checksum, so a part from another address may be continued.
+            part: unfinished file; kept after a failure, so that it can be continued.
+            size: size in bytes. Default: as the server says.
+            pinned: whether the caller verifies a known checksum, so that a part from another address can be continued.
 
         Raises:
-            TransferError: after the last attempt.
-            HatError: the disk is full or the folder not writable.
+            TransferError: the last attempt failed.
+            HatError: the disk is full or the folder is not writable.
         """
         self._retry(lambda: _continue(url, part, size, pinned, self.timeout_s))
 
@@ -93,13 +93,13 @@ class Transfer:
 
 
 def without_credentials(url: str) -> str:
-    """The address as it may be shown: user and password removed."""
+    """Return an address without user and password, so that it can be shown."""
     parts = urllib.parse.urlsplit(url)
     return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _open(url: str, headers: dict[str, str], timeout_s: float) -> Any:
-    """Open ``url``; user and password inside it become a header."""
+    """Open ``url``, sending the user and password inside it as a header."""
     parts = urllib.parse.urlsplit(url)
     if parts.username is not None:
         user = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
@@ -125,7 +125,7 @@ def _open(url: str, headers: dict[str, str], timeout_s: float) -> Any:
 
 
 def _trust() -> ssl.SSLContext:
-    """The system's certificates (OpenSSL reads SSL_CERT_FILE itself) and those that pip or requests are told of."""
+    """Trust the system's certificates (OpenSSL reads SSL_CERT_FILE itself) and those configured for pip or requests."""
     context = ssl.create_default_context()
     for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         bundle = os.environ.get(name, "")
@@ -136,7 +136,7 @@ def _trust() -> ssl.SSLContext:
 
 
 def _continue(url: str, part: Path, size: int | None, pinned: bool, timeout_s: float) -> None:
-    """One attempt of ``Transfer.into``."""
+    """Make one attempt of ``Transfer.into``."""
     note = part.with_name(part.name + ".json")
     have = part.stat().st_size if part.exists() else 0
     if size is not None and have == size and pinned:
@@ -145,7 +145,7 @@ def _continue(url: str, part: Path, size: int | None, pinned: bool, timeout_s: f
     if have:
         headers["Range"] = f"bytes={have}-"
         if not pinned:
-            # Without a checksum a changed file must not be glued to the old beginning.
+            # Without a checksum, the rest of a changed file must not be appended to the old beginning.
             validator = _validator(note, url)
             if validator is None:
                 have = 0
@@ -157,14 +157,14 @@ def _continue(url: str, part: Path, size: int | None, pinned: bool, timeout_s: f
     except urllib.error.HTTPError as error:
         error.close()
         if pinned and error.headers.get("Content-Range") == f"bytes */{have}":
-            return  # all of it was there; the caller's checksum decides
+            return  # the part is complete already; the caller verifies the checksum
         part.unlink(missing_ok=True)
         raise TransferError("the server refused to continue the unfinished file", transient=True) from None
     with reply:
         offset = have if reply.status == 206 and _starts_at(reply, have) else 0
         if reply.status == 206 and not offset and have:
             part.unlink(missing_ok=True)
-            raise TransferError("the server sent another part than was asked for", transient=True)
+            raise TransferError("the server sent a different range than requested", transient=True)
         length = reply.headers.get("Content-Length")
         total = size or (offset + int(length) if length is not None else None)
         note.write_text(json.dumps({"url": url, "validator": _identity(reply)}), encoding="utf-8")
@@ -177,7 +177,7 @@ def _continue(url: str, part: Path, size: int | None, pinned: bool, timeout_s: f
 
 
 def _receive(reply: Any, part: Path, offset: int, total: int | None) -> int:
-    """Append the body to ``part`` from ``offset``; bytes that the file then holds."""
+    """Write the body into ``part`` from ``offset``; return the size of the file afterwards."""
     title = f"Downloading {part.name.removesuffix('.part')} (MB)"
     try:
         with open(part, "r+b" if offset else "wb") as stream, progress(title, (total or 0) // MEGABYTE) as show:
@@ -189,7 +189,9 @@ def _receive(reply: Any, part: Path, offset: int, total: int | None) -> int:
                 except (http.client.HTTPException, OSError) as error:
                     stream.flush()
                     message = str(error) or type(error).__name__
-                    raise TransferError(f"broken off after {stream.tell()} bytes ({message})", transient=True) from None
+                    raise TransferError(
+                        f"interrupted after {stream.tell()} bytes ({message})", transient=True
+                    ) from None
                 if not chunk:
                     return stream.tell()
                 stream.write(chunk)
@@ -205,7 +207,7 @@ def _starts_at(reply: Any, offset: int) -> bool:
 
 
 def _identity(reply: Any) -> str | None:
-    """What names this content for If-Range: a strong ETag, or the date of the last change."""
+    """Return the validator of this content for If-Range: a strong ETag, or the Last-Modified date."""
     tag = reply.headers.get("ETag")
     if tag and not tag.startswith("W/"):
         return str(tag)

@@ -1,1 +1,1 @@
-"""From sentences to tokens and back."""
+"""Conversion between sentences and tokens."""

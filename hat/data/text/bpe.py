@@ -1,4 +1,4 @@
-"""Byte-pair encoding in the format of subword-nmt: splitting words with codes, and putting them together again."""
+"""Byte-pair encoding in the format of subword-nmt: splitting words into pieces, and joining the pieces again."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -11,15 +11,15 @@ HEADER = "#version: 0.2"
 _OLD_HEADER = "#version: 0.1"
 END_OF_WORD = "</w>"
 SEPARATOR = "@@"
-# A word that itself contains the separator could not be put together again.
+# Replaces the separator inside a word, whose pieces could not be joined otherwise.
 _ESCAPED_SEPARATOR = "&#64;&#64;"
 CACHE_WORDS = 1 << 18
-# Longer ones hardly come again, and would fill the memory of whoever translates anybody's text.
+# Characters. Longer words hardly recur, and would fill the memory of a server that translates arbitrary text.
 LONGEST_CACHED = 64
 
 
 class _Ranks(dict[tuple[str, str], int]):
-    """The order of merges: what is no merge comes after all."""
+    """The rank of each merge; a pair that is not a merge comes last."""
 
     NONE = 1 << 62
 
@@ -28,19 +28,19 @@ class _Ranks(dict[tuple[str, str], int]):
 
 
 class BytePairs:
-    """Splits words into pieces; every piece but the last of a word ends with ``@@``.
+    """Splits words into pieces. Each piece of a word except the last ends with ``@@``.
 
     Args:
-        path: codes as subword-nmt writes them; also in its first format, in which the end of a word is a symbol of its
-            own, with or without a header.
+        path: codes in the current format of subword-nmt, or in its first format (with or without a header), in which
+            the end of a word is a separate symbol.
 
     Raises:
-        InputError: the file is missing or holds something else.
+        InputError: the file is missing or malformed.
     """
 
     def __init__(self, path: Path) -> None:
         self._ranks = _Ranks()
-        # Of each word its pieces, joined by spaces, of which they hold none.
+        # The pieces of each word, joined by spaces.
         self._cache: dict[str, str] = {}
         self._separate_end = False
         for number, line in enumerate(read_lines(path), start=1):
@@ -53,24 +53,24 @@ class BytePairs:
                 self._separate_end = True
             pair = tuple(line.strip("\r\n ").split(" "))
             if len(pair) != 2:
-                raise InputError(f"{path}, line {number}: {line!r} is no merge of two symbols")
+                raise InputError(f"{path}, line {number}: {line!r} is not a merge of two symbols")
             self._ranks.setdefault((pair[0], pair[1]), number)
         if not self._ranks:
             raise InputError(f"{path}: holds no merge operations")
         self._pairs = {rank: pair for pair, rank in self._ranks.items()}
 
     def split(self, words: Sequence[str]) -> list[str]:
-        """Pieces of all words, which must hold no white space."""
+        """Return the pieces of all words. Words must not contain white space."""
         return self.line(words).split()
 
     def line(self, words: Sequence[str]) -> str:
-        """Pieces of all words, joined by spaces."""
+        """Return the pieces of all words, joined by spaces."""
         found = [*map(self._cache.get, words)]
         return " ".join(
-            [self._remember(word) if known is None else known for word, known in zip(words, found, strict=True)]
+            [self._split_and_cache(word) if known is None else known for word, known in zip(words, found, strict=True)]
         )
 
-    def _remember(self, word: str) -> str:
+    def _split_and_cache(self, word: str) -> str:
         pieces = " ".join(self._split_word(word))
         if len(word) <= LONGEST_CACHED:
             if len(self._cache) >= CACHE_WORDS:
@@ -99,7 +99,7 @@ class BytePairs:
 
 
 def join(pieces: Iterable[str]) -> list[str]:
-    """Words of pieces; the inverse of ``BytePairs.split``."""
+    """Return the words that pieces make; the inverse of ``BytePairs.split``."""
     words = []
     word = ""
     for piece in pieces:
@@ -114,12 +114,12 @@ def join(pieces: Iterable[str]) -> list[str]:
 
 
 def escaped(word: str) -> str:
-    """The word as codes are learnt on and applied to it."""
+    """Return the word with the separator escaped, in which form codes are learnt and applied."""
     return word.replace(SEPARATOR, _ESCAPED_SEPARATOR)
 
 
 def _merged(symbols: list[str], first: str, second: str) -> list[str]:
-    """Symbols with every occurrence of a pair, from the left, as one symbol."""
+    """Merge each occurrence of a pair of symbols, from left to right."""
     position, last = symbols.index(first), len(symbols) - 1
     result = symbols[:position]
     while position < last:

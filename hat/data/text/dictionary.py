@@ -1,4 +1,4 @@
-"""Numbers of tokens, in the order and file format of fairseq."""
+"""Dictionaries of tokens and their ids, in the order and file format of fairseq."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,18 +12,18 @@ from hat.data.text.special_tokens import BEGIN, END, PAD, SPECIALS, UNKNOWN
 from hat.data.text.text import read_lines
 from hat.errors import InputError
 
-# Published dictionaries are filled up to a multiple of 8, which suits the hardware.
+# Published dictionaries are padded to a multiple of 8, for efficient matrix products.
 MULTIPLE = 8
 
 
 class Dictionary:
-    """Tokens and their numbers: the four special ones first, then by falling count and rising code points.
+    """The tokens in the order of their ids: the four special tokens, then the given ones.
 
     Args:
-        counts: tokens with counts, in order, without the special ones.
+        counts: tokens with their counts, in order, without special tokens.
 
     Raises:
-        InputError: a token is special or occurs twice.
+        InputError: a token is a special token or occurs twice.
     """
 
     def __init__(self, counts: Iterable[tuple[str, int]]) -> None:
@@ -32,18 +32,20 @@ class Dictionary:
         for token, count in counts:
             self.tokens.append(token)
             self.counts.append(count)
-        self._numbers = {token: number for number, token in enumerate(self.tokens)}
-        if len(self._numbers) != len(self.tokens):
+        self._ids = {token: token_id for token_id, token in enumerate(self.tokens)}
+        if len(self._ids) != len(self.tokens):
             twice = next(token for token, times in Counter(self.tokens).items() if times > 1)
             raise InputError(f"the dictionary names {twice!r} twice")
 
     @classmethod
     def build(cls, counts: Counter[str], size: int | None = None) -> "Dictionary":
-        """Dictionary of counted tokens, filled up to a multiple of eight with ``madeupword0000`` and so on.
+        """Return the dictionary of counted tokens, ordered by falling count, then by code points.
+
+        It is padded to a multiple of eight with the tokens ``madeupword0000``, ``madeupword0001``, ...
 
         Args:
             counts: how often each token occurs.
-            size: largest number of tokens before it is filled up, special ones included; all are kept where absent.
+            size: maximum number of tokens before padding, special tokens included. Default: all tokens.
         """
         known = [(token, count) for token, count in counts.items() if token not in SPECIALS]
         known.sort(key=lambda item: (-item[1], item[0]))
@@ -59,7 +61,7 @@ class Dictionary:
 
     @classmethod
     def load(cls, path: Path) -> "Dictionary":
-        """Read ``token count`` lines.
+        """Read a dictionary from lines of ``token count``.
 
         Raises:
             InputError: the file is missing or malformed.
@@ -76,7 +78,7 @@ class Dictionary:
             raise InputError(f"{path}: {error}") from None
 
     def save(self, path: Path) -> None:
-        """Write all but the special tokens, atomically."""
+        """Write all tokens except the special ones, atomically."""
         with atomic(path) as stream:
             first = len(SPECIALS)
             for token, count in zip(self.tokens[first:], self.counts[first:], strict=True):
@@ -90,32 +92,32 @@ class Dictionary:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def number(self, token: str) -> int:
-        """Number of a token; that of ``<unk>`` where it is unknown."""
-        return self._numbers.get(token, UNKNOWN)
+    def token_id(self, token: str) -> int:
+        """Return the id of a token, or the id of ``<unk>`` if the token is unknown."""
+        return self._ids.get(token, UNKNOWN)
 
     def encode(self, tokens: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Numbers of tokens, with ``</s>`` at the end. [len(tokens) + 1]."""
-        numbers = self._numbers
-        return np.array([*(numbers.get(token, UNKNOWN) for token in tokens), END], dtype=np.int32)
+        """Return the ids of tokens followed by ``</s>``, [len(tokens) + 1]."""
+        ids = self._ids
+        return np.array([*(ids.get(token, UNKNOWN) for token in tokens), END], dtype=np.int32)
 
     def encode_all(self, lines: Iterable[Sequence[str]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """What ``encode`` makes of each line, one after the other, and how long each is. [tokens], [lines]."""
-        numbers = self._numbers
+        """Return the concatenated ids of all lines, each as from ``encode`` [tokens], and their lengths [lines]."""
+        ids = self._ids
         found: list[int] = []
         sizes: list[int] = []
         for line in lines:
-            found += [numbers.get(token, UNKNOWN) for token in line]
+            found += [ids.get(token, UNKNOWN) for token in line]
             found.append(END)
             sizes.append(len(line) + 1)
         return np.array(found, dtype=np.int32), np.array(sizes, dtype=np.int32)
 
-    def decode(self, numbers: Iterable[int]) -> list[str]:
-        """Tokens of numbers up to the first ``</s>``, without ``<s>`` and ``<pad>``."""
+    def decode(self, token_ids: Iterable[int]) -> list[str]:
+        """Return the tokens of ids up to the first ``</s>``, without ``<s>`` and ``<pad>``."""
         tokens = []
-        for number in numbers:
-            if number == END:
+        for token_id in token_ids:
+            if token_id == END:
                 break
-            if number not in (BEGIN, PAD):
-                tokens.append(self.tokens[number])
+            if token_id not in (BEGIN, PAD):
+                tokens.append(self.tokens[token_id])
         return tokens

@@ -1,4 +1,4 @@
-"""Learning byte-pair codes: those that subword-nmt learns."""
+"""Learning byte-pair codes, the same as subword-nmt learns."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,21 +13,21 @@ from hat.system.progress import progress
 def learn(counts: Counter[str], merges: int, path: Path) -> None:
     """Learn codes and write them atomically in the format of subword-nmt, version 0.2.
 
-    Each step merges the most frequent pair of neighbouring symbols, the largest by code points among equals; fewer
-    codes come out where no pair is left that occurs twice.
+    Each step merges the most frequent pair of neighbouring symbols; ties go to the largest pair by code points.
+    Learning stops early when no pair occurs twice.
 
     Args:
         counts: how often each word occurs in the training text of both languages.
-        merges: merge operations.
-        path: where the codes go.
+        merges: number of merge operations.
+        path: file to write.
 
     Raises:
-        InputError: there is nothing to learn from.
+        InputError: the text has no words, or no pair of characters occurs twice.
     """
     if not counts:
         raise InputError(f"{path}: the training text has no words")
     pairs = PairCounts(counts)
-    # The words themselves take more memory than all that follows: they go, unless the caller keeps them.
+    # Free the words, unless the caller keeps them: they take more memory than everything that follows.
     del counts
     with atomic(path) as stream, progress("Learning byte pairs", merges) as show:
         stream.write(HEADER + "\n")

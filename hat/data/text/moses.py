@@ -1,9 +1,8 @@
-"""Moses punctuation normalisation, tokenisation and detokenisation, as the published preprocessing applies them.
+"""Moses punctuation normalisation, tokenisation and detokenisation, as in the published preprocessing.
 
 The tokeniser follows tokenizer.perl rule by rule. Its rules never look further than the characters on both sides of
-a space, so that every stretch of text between spaces is tokenised once and remembered; what depends on the words
-around it, a full stop at the end of a word, is decided afterwards. docs/benchmarks/data.md has the measurements behind
-this.
+a space, so each stretch of text between spaces is tokenised once and cached. Full stops at the end of words depend on
+the next word, so they are split afterwards. docs/benchmarks/data.md has the measurements behind this.
 """
 
 import re
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
     from sacremoses import MosesPunctNormalizer
 
 CACHED_STRETCHES = 1 << 18
-# Nothing else makes punctuation normalisation change a line; spaces and \r do in one that is not clean.
+# Punctuation normalisation changes only lines with one of these; space runs and \r occur in uncleaned lines.
 _NORMALISED = re.compile(r"[()\xa0„“”–—´‘‚’…«»`\"\r]|''| [:;%]|  ")  # noqa: RUF001
-# What tokenizer.perl takes for spaces, and what it drops then.
+# What tokenizer.perl treats as spaces, and what it drops afterwards.
 _PERL_SPACES = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _PERL_DROPPED = re.compile("[\x00-\x1f]")
 _CONTROLS = regex.compile(r"\p{C}")
@@ -73,16 +72,16 @@ _SPECIAL_BUT_COLON = (
 
 
 class Moses:
-    """Text of one language to words and back.
+    """Splits text of one language into words, and joins words into text.
 
     Args:
-        language: ISO 639 code; decides on abbreviations, apostrophes and quotation marks.
-        tokenisation: what is applied.
-        training: whether it is applied to training text, for which there may be other steps.
+        language: ISO 639 code; determines abbreviations, apostrophes and quotation marks.
+        tokenisation: settings of the task.
+        training: whether the text is training text, to which some settings apply differently.
     """
 
     def __init__(self, language: str, tokenisation: Tokenisation, *, training: bool = False) -> None:
-        # Takes half a second, which many who import this file, directly or not, need not wait.
+        # The import takes half a second, and many modules import this one without needing it.
         from sacremoses import MosesDetokenizer
         from sacremoses.corpus import NonbreakingPrefixes
 
@@ -106,15 +105,15 @@ class Moses:
         self._stretches: dict[str, tuple[str, ...]] = {}
 
     def split(self, line: str) -> list[str]:
-        """Words of a line; characters that mean something to Moses are written ``&apos;``, ``&lt;`` and so on."""
+        """Return the words of a line, with the characters that are special to Moses escaped (``&apos;``, ``&lt;``)."""
         if not self._as_perl:
             line = clean(line)
         if self._plain_apostrophes:
             line = line.replace("’", "'")  # noqa: RUF001
         if self._normaliser is not None and _NORMALISED.search(line):
-            # The script sees the line feed, so that a full stop before a closing quotation mark is not the line's end.
+            # The script sees the line feed, so a full stop before a closing quotation mark is not at the end for it.
             line = self._normaliser.normalize(line + "\n" if self._as_perl else line)
-        # True for most lines: neither controls nor other spaces.
+        # Most lines are printable: they have neither controls nor unusual spaces.
         if self._as_perl and not line.isprintable():
             if self._spaced_controls:
                 line = _CONTROLS.sub(" ", line)
@@ -125,28 +124,29 @@ class Moses:
             words[-1:] = [part for part in (words[-1][:-2], ".", "'") if part]
         if _ESCAPED.search(line):
             words = [word.translate(_ESCAPES) for word in words]
-        # Last: whether a full stop is parted depends on the case of what follows. Perl knows no final sigma.
+        # Last, because splitting full stops depends on the case of the next word. Perl has no final sigma.
         return [word.replace("\u03a3", "\u03c3").lower() for word in words] if self._lowercase else words
 
     def join(self, words: list[str]) -> str:
-        """The line that words make."""
+        """Return the detokenised line that words make."""
         return clean(self._detokeniser.detokenize(words))
 
     def _words(self, stretches: list[str]) -> list[str]:
         text = " ".join(stretches)
-        # Two apostrophes beside one space are the one case where a rule uses up what its neighbour needs.
+        # Apostrophes on both sides of a space are the only case in which one rule consumes what the next one needs.
         if len(stretches) < 3 or "' '" in text:
             return self._apply(text)
-        # The first and the last have no space, and so no character at all, on one side.
+        # The first and last stretches have a space on one side only: nothing is on the other side.
         stretches = [stretches[0] + " ", *stretches[1:-1], " " + stretches[-1]]
         found = [*map(self._stretches.get, stretches)]
         known = (
-            self._remember(stretch) if words is None else words for stretch, words in zip(stretches, found, strict=True)
+            self._tokenise_and_cache(stretch) if words is None else words
+            for stretch, words in zip(stretches, found, strict=True)
         )
         return [*chain.from_iterable(known)]
 
-    def _remember(self, stretch: str) -> tuple[str, ...]:
-        """Words of a stretch between spaces; of the first or last one where the space on its other side is given."""
+    def _tokenise_and_cache(self, stretch: str) -> tuple[str, ...]:
+        """Return the words of a stretch between spaces. The first and last stretch of a line include one space."""
         found = _plain(stretch.strip(" ")) or tuple(self._apply(stretch if " " in stretch else f" {stretch} "))
         if len(stretch) <= LONGEST_CACHED:
             if len(self._stretches) >= CACHED_STRETCHES:
@@ -160,13 +160,13 @@ class Moses:
         return text.split()
 
     def _split_full_stops(self, words: list[str]) -> None:
-        """Part full stops from words that are no abbreviations, in place."""
-        for number in [number for number, word in enumerate(words) if word[-1] == "."][::-1]:
-            word = words[number]
+        """Split full stops from words that are not abbreviations, in place."""
+        for index in [index for index, word in enumerate(words) if word[-1] == "."][::-1]:
+            word = words[index]
             if word.endswith("..") or len(word) == 1:
                 continue
             stem = word[:-1]
-            following = words[number + 1] if number + 1 < len(words) else ""
+            following = words[index + 1] if index + 1 < len(words) else ""
             if following and (
                 ("." in stem and _ALPHA.search(stem))
                 or stem in self._prefixes
@@ -174,23 +174,23 @@ class Moses:
                 or (stem in self._numeric_prefixes and following[0] in "0123456789")
             ):
                 continue
-            words[number : number + 1] = [stem, "."]
+            words[index : index + 1] = [stem, "."]
 
 
 def _normaliser(language: str) -> "MosesPunctNormalizer":
-    """Punctuation normalisation with the rules of normalize-punctuation.perl."""
+    """Return a normaliser with the rules of normalize-punctuation.perl."""
     from sacremoses import MosesPunctNormalizer
 
-    made = MosesPunctNormalizer(lang=language, perl_parity=True)
+    normaliser = MosesPunctNormalizer(lang=language, perl_parity=True)
     if language not in ("en", "cs", "cz", "de", "es", "fr"):
-        # The script has the rule of German for all languages but the first three, and the one for numbers comes last.
-        place = len(made.substitutions) - len(made.OTHER)
-        made.substitutions[place:place] = made.DE_ES_FR_QUOTATION_FOLLOWED_BY_COMMA
-    return made
+        # The script applies the German rule to all languages but the first three, before the rules for numbers.
+        place = len(normaliser.substitutions) - len(normaliser.OTHER)
+        normaliser.substitutions[place:place] = normaliser.DE_ES_FR_QUOTATION_FOLLOWED_BY_COMMA
+    return normaliser
 
 
 def _plain(stretch: str) -> tuple[str, ...] | None:
-    """Words of letters with at most one mark behind them, which are most of a text and need no rules; else None."""
+    """Return the words of a stretch of letters with at most one mark behind; None for others, which need the rules."""
     if stretch.isalpha():
         return (stretch,)
     word, mark = stretch[:-1], stretch[-1:]

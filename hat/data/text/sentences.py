@@ -1,17 +1,17 @@
-"""Cutting text that is too long for a network: at sentence ends, else behind clauses, between words, inside words."""
+"""Cutting text that is too long for a network, at sentence ends, else after clauses, between words, inside words."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 import regex
 
 _CLOSING = r"[\"'”’»›)\]}」』）]*+"  # noqa: RUF001
-# A full stop behind a single capital is an initial; what goes on in lower case is the same sentence.
+# A full stop after a single capital is an initial, and a sentence does not begin in lower case.
 _SENTENCE_END = regex.compile(
     rf"(?<![.!?…])(?<!\b\p{{Lu}}(?=\.\s))[.!?…]++{_CLOSING}(?=\s++\P{{Ll}})|[。！？｡]++{_CLOSING}"  # noqa: RUF001
 )
 _CLAUSE_END = regex.compile(rf"[,;:–—]{_CLOSING}(?=\s)|[、，；：]{_CLOSING}")  # noqa: RUF001
 _WORD_END = regex.compile(r"(?<=\S)(?=\s)")
-# What a reader sees as one character: a letter with its marks, an emoji of several.
+# A grapheme cluster: a letter with its marks, an emoji of several code points.
 _CHARACTER = regex.compile(r"\X")
 _CODE_POINT = regex.compile(r".", regex.DOTALL)
 # From the best place to cut to the worst.
@@ -19,15 +19,18 @@ _PLACES = (_SENTENCE_END, _CLAUSE_END, _WORD_END, _CHARACTER, _CODE_POINT)
 
 
 def split_long(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """Pieces of a text that each fit, in order; together they are the text, but for spaces where it was cut.
+    """Cut a text into pieces that each fit; only spaces are lost at the cuts.
 
-    A text that fits is its only piece. Each sentence of one that does not is a piece of its own, since networks
-    are trained on sentences. A sentence that does not fit either is cut behind punctuation inside it, else between
-    words, else inside words, into pieces as long as fit.
+    A text that fits is a single piece. A longer one is cut into its sentences, since networks are trained on
+    sentences. A sentence that does not fit is cut after punctuation inside it, else between words, else inside words,
+    into pieces that are as long as possible.
 
     Args:
-        text: a line, or more.
-        fits: whether the network can take a text; where it cannot take a single code point, that is a piece still.
+        text: one or more lines.
+        fits: whether the network can take a text. A single code point is a piece even if it does not fit.
+
+    Returns:
+        The pieces in order; none for an empty text.
     """
     text = text.strip()
     if not text or fits(text):
@@ -40,27 +43,27 @@ def split_long(text: str, fits: Callable[[str], bool]) -> list[str]:
 
 
 def _parts(text: str, place: regex.Pattern[str]) -> list[str]:
-    """The text cut at all such places, without the spaces around them."""
+    """Cut the text at all places that match, and strip the parts."""
     ends = [match.end() for match in place.finditer(text)]
     parts = (text[start:end].strip() for start, end in zip([0, *ends], [*ends, len(text)], strict=True))
     return [part for part in parts if part]
 
 
 def _packed(text: str, fits: Callable[[str], bool], places: Sequence[regex.Pattern[str]]) -> Iterator[str]:
-    """A text that does not fit, cut at the last of the first kind of places that fits, again and again."""
+    """Cut a text that does not fit into the longest pieces that fit, at the first kind of place, else the next."""
     ends = [match.end() for match in places[0].finditer(text)]
     if not ends or ends[-1] < len(text):
         ends.append(len(text))
     start = first = 0
     while first < len(ends):
-        # How many parts fit: doubled until they do not, so that nothing much longer than a piece is ever tried, ...
+        # Find how many parts fit. Double the number until they do not, so that no much longer text is tried ...
         low, high = 0, 1
         while fits(text[start : ends[min(first + high, len(ends)) - 1]].strip()):
             low = high
             if first + low >= len(ends):
                 break
             high *= 2
-        # ... then halved between what does and what does not.
+        # ... then bisect.
         while high - low > 1:
             middle = (low + high) // 2
             if first + middle <= len(ends) and fits(text[start : ends[first + middle - 1]].strip()):

@@ -1,6 +1,6 @@
-"""The special tokens that every dictionary begins with, in fairseq's order."""
+"""The special tokens at the beginning of every dictionary, in fairseq's order, and their ids."""
 
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 BEGIN, PAD, END, UNKNOWN = range(len(SPECIALS))
-# Those that a translation may hold.
+# Special tokens that may occur in a translation.
 OUTPUT = (BEGIN, END, UNKNOWN)

@@ -1,4 +1,4 @@
-"""Lines of text: what is cleaned off, and reading and writing them as streams."""
+"""Cleaning lines of text, and reading and writing them as streams."""
 
 import contextlib
 import gzip
@@ -12,31 +12,30 @@ from hat.artifacts.files import atomic
 from hat.artifacts.missing import missing_file
 from hat.errors import InputError
 
-# Controls, surrogates and what shows nothing but splits words: soft hyphen, zero-width space, word joiner, BOM.
+# Controls, surrogates, and invisible characters that split words: soft hyphen, zero-width space, word joiner, BOM.
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u2060\ufeff\ud800-\udfff\ufffe\uffff]")
-
-
 # The no-break space stays: French punctuation and digit groups are written with it.
 _SPACES = re.compile("[^\\S\xa0]+")
 
 
 def clean(text: str) -> str:
-    """``text`` on one line, without controls, with single spaces between words."""
-    if text.isprintable() and "  " not in text:  # true for most lines, and ten times as fast to find out
+    """Return ``text`` on one line, without invisible characters, with single spaces between words."""
+    # Most lines are clean already, and this check is ten times as fast.
+    if text.isprintable() and "  " not in text:
         return text.strip(" ")
     return _SPACES.sub(" ", _INVISIBLE.sub("", text)).strip()
 
 
 def count_words(text: str) -> int:
-    """Words as spaces separate them."""
+    """Return the number of words, as separated by spaces."""
     return len(text.split())
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Lines of a UTF-8 text file, also gzipped (``.gz``), split at line feeds only.
+    """Yield the lines of a UTF-8 text file, gzipped if its name ends in ``.gz``; lines end at line feeds only.
 
     Raises:
-        InputError: the file is missing, not UTF-8, or a damaged archive; names the line.
+        InputError: the file is missing, not UTF-8, or damaged gzip; the message names the line.
     """
     number = 0
     try:
@@ -54,24 +53,24 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def read_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
-    """Pairs of lines of two files of equal length.
+    """Yield the pairs of lines of two aligned files.
 
     Raises:
-        InputError: as ``read_lines``, or one file is longer.
+        InputError: as in ``read_lines``, or one file has more lines.
     """
     number = 0
     left, right = read_lines(source), read_lines(target)
     for number, line in enumerate(left, start=1):
         other = next(right, None)
         if other is None:
-            raise InputError(f"{target}: ends after line {number - 1}, but {source} goes on; they must be aligned")
+            raise InputError(f"{target}: ends after line {number - 1}, but {source} continues; they must be aligned")
         yield line, other
     if next(right, None) is not None:
-        raise InputError(f"{source}: ends after line {number}, but {target} goes on; they must be aligned")
+        raise InputError(f"{source}: ends after line {number}, but {target} continues; they must be aligned")
 
 
 @contextlib.contextmanager
 def two_writers(source: Path, target: Path) -> Iterator[tuple[IO[str], IO[str]]]:
-    """Two text files that appear when the block ends well."""
+    """Open two text files that appear when the block ends without an error."""
     with atomic(source) as left, atomic(target) as right:
         yield left, right

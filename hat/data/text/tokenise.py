@@ -1,4 +1,4 @@
-"""Text to tokens and back: Moses words, then byte pairs."""
+"""Encoding text as tokens and decoding it: Moses words, then byte pairs."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,12 +13,12 @@ from hat.data.text.moses import Moses
 from hat.data.text.text import read_lines
 from hat.system.progress import progress
 
-# Merging counts takes time, which longer chunks save.
+# Longer chunks mean fewer counters to merge.
 LINES_PER_COUNT = 20_000
 
 
 class TextCodec:
-    """Plain text of one language to tokens of the network and back.
+    """Encodes plain text of one language as tokens, and decodes tokens.
 
     Args:
         language: ISO 639 code.
@@ -34,20 +34,20 @@ class TextCodec:
         self._pairs = BytePairs(codes)
 
     def encode(self, line: str) -> list[str]:
-        """Tokens of a line; none for an empty one."""
+        """Return the tokens of a line."""
         return self._pairs.split(self._moses.split(line))
 
     def decode(self, tokens: list[str]) -> str:
-        """The detokenised line that tokens make."""
+        """Return the detokenised line that tokens make."""
         return self._moses.join(join(tokens))
 
     def text(self, words: str) -> str:
-        """The detokenised line that Moses words, parted by spaces, make."""
+        """Return the detokenised line that space-separated Moses words make."""
         return self._moses.join(words.split())
 
 
 class MosesLines:
-    """Makes tokenised lines of raw lines; what is sent to worker processes."""
+    """Tokenises raw lines, in worker processes."""
 
     def __init__(self, language: str, tokenisation: Tokenisation, *, training: bool = False) -> None:
         self._settings = (language, tokenisation)
@@ -55,36 +55,36 @@ class MosesLines:
         self._moses: Moses | None = None
 
     def __call__(self, lines: list[str]) -> list[str]:
-        """The words of each line, joined by spaces."""
+        """Return the words of each line, joined by spaces."""
         moses = self._moses = self._moses or Moses(*self._settings, training=self._training)
         return [" ".join(moses.split(line)) for line in lines]
 
 
 class PieceLines:
-    """Makes lines of byte pairs of tokenised lines; what is sent to worker processes."""
+    """Splits tokenised lines into byte-pair pieces, in worker processes."""
 
     def __init__(self, codes: Path) -> None:
         self._codes = codes
         self._pairs: BytePairs | None = None
 
     def __call__(self, lines: list[str]) -> list[str]:
-        """The pieces of each line, joined by spaces."""
+        """Return the pieces of each line, joined by spaces."""
         pairs = self._pairs = self._pairs or BytePairs(self._codes)
         return [pairs.line(line.split()) for line in lines]
 
 
 class CountedWords:
-    """Counts the words of lines, whole or as pieces; what is sent to worker processes.
+    """Counts the words of lines, in worker processes.
 
     Args:
-        joined: the lines hold byte pairs, which are put together first.
+        joined: whether the lines hold byte-pair pieces, to be joined into words first.
     """
 
     def __init__(self, *, joined: bool) -> None:
         self._joined = joined
 
     def __call__(self, lines: list[str]) -> Counter[str]:
-        """How often each word occurs."""
+        """Return the count of each word in a chunk."""
         counts: Counter[str] = Counter()
         for line in lines:
             counts.update(join(line.split()) if self._joined else line.split())
@@ -95,31 +95,31 @@ LineWork = Callable[[list[str]], list[str]]
 
 
 def map_file(work: LineWork, source: Path, target: Path, *, title: str, lines: int, processes: int) -> None:
-    """Write the lines that ``work`` makes of the lines of ``source``, in order, with bounded memory.
+    """Apply ``work`` to the lines of ``source`` and write the result to ``target``, with bounded memory.
 
     Args:
-        work: makes as many lines as it gets; sent to every process once.
-        source: file read.
-        target: file written, atomically.
-        title: what is being done, for the progress bar.
+        work: maps a list of lines to a list of the same length; sent to each process once.
+        source: file to read.
+        target: file to write, atomically.
+        title: title of the progress bar.
         lines: number of lines of ``source``.
-        processes: worker processes; small files are done without.
+        processes: number of worker processes; small files are processed in this process.
     """
     with progress(title, lines) as show, atomic(target) as stream:
         done = 0
-        for made in map_chunks(work, in_chunks(read_lines(source)), processes if lines >= LINES_FOR_PROCESSES else 1):
-            stream.write("".join(line + "\n" for line in made))
-            done += len(made)
+        for mapped in map_chunks(work, in_chunks(read_lines(source)), processes if lines >= LINES_FOR_PROCESSES else 1):
+            stream.write("".join(line + "\n" for line in mapped))
+            done += len(mapped)
             show(done)
 
 
 def count_words(texts: Iterable[Path], *, joined: bool, processes: int) -> Counter[str]:
-    """How often each word of some files occurs; memory grows with the number of different words.
+    """Return the count of each word in some files. Memory grows with the number of distinct words.
 
     Args:
-        texts: files of words, or of byte pairs.
-        joined: they hold byte pairs, which are put together first.
-        processes: worker processes; a single chunk is counted without.
+        texts: files of words, or of byte-pair pieces.
+        joined: whether the files hold byte-pair pieces, to be joined into words first.
+        processes: number of worker processes; a single chunk is counted in this process.
     """
     counts: Counter[str] = Counter()
     for text in texts:

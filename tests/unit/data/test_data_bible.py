@@ -124,7 +124,7 @@ def test_what_the_database_has_not(task, tmp_path, changes, message):
 def test_file_that_is_no_database(tmp_path):
     path = tmp_path / "text"
     path.write_text("no database, but long enough to be looked at by the library that reads databases" * 10)
-    with pytest.raises(InputError, match="text: no Bible database"):
+    with pytest.raises(InputError, match="text: not a Bible database"):
         BibleDatabase(path)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hat.config.tokenisation import Tokenisation
 from hat.data.binary.binarise import count_used, write_split
 from hat.data.binary.indexed import IndexedDataset
-from hat.data.limits import unfit
+from hat.data.limits import drop_reason
 from hat.data.text.dictionary import Dictionary
 
 LIMITS = Tokenisation(max_length=12, max_ratio=2.0)
@@ -25,7 +25,7 @@ def texts(tmp_path_factory):
 
 def used_pairs(texts):
     sides = [[line.split() for line in path.read_text().splitlines()] for path in texts]
-    reasons = [unfit(LIMITS, len(source), len(target)) for source, target in zip(*sides, strict=True)]
+    reasons = [drop_reason(LIMITS, len(source), len(target)) for source, target in zip(*sides, strict=True)]
     return [[line for line, reason in zip(side, reasons, strict=True) if reason is None] for side in sides], reasons
 
 
@@ -49,7 +49,7 @@ def test_several_processes_write_the_same_bytes_as_one(texts, tmp_path):
         lengths = [len(line) + 1 for line in side]
         assert counts == {
             "tokens": sum(lengths),
-            "unknown": sum(dictionary.number(token) == 3 for line in side for token in line),
+            "unknown": sum(dictionary.token_id(token) == 3 for line in side for token in line),
             "mean_length": round(sum(lengths) / len(lengths), 2),
             "longest": max(lengths),
         }

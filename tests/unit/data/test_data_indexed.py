@@ -62,13 +62,13 @@ def damage(tmp_path, name, change):
     ("name", "change", "message"),
     [
         ("x.idx", lambda content: content[:-1], r"x\.idx: 49 bytes for 2 sentences, expected 50"),
-        ("x.idx", lambda content: content[:5], r"x\.idx: no index of a binarised split"),
-        ("x.idx", lambda content: b"X" + content[1:], r"x\.idx: no index of a binarised split"),
-        ("x.idx", lambda content: b"", r"x\.idx: no index of a binarised split"),
+        ("x.idx", lambda content: content[:5], r"x\.idx: not an index of a binarised split"),
+        ("x.idx", lambda content: b"X" + content[1:], r"x\.idx: not an index of a binarised split"),
+        ("x.idx", lambda content: b"", r"x\.idx: not an index of a binarised split"),
         ("x.idx", lambda content: content[:9] + b"\x02" + content[10:], r"x\.idx: version 2"),
-        ("x.idx", lambda content: content[:-8] + b"\x05" + content[-7:], r"x\.idx: names impossible places"),
-        ("x.bin", lambda content: content[:-2], r"x\.bin: 8 bytes, expected 10; it is cut short"),
-        ("x.bin", lambda content: content[:-1], r"x\.bin: 9 bytes are no whole number of tokens"),
+        ("x.idx", lambda content: content[:-8] + b"\x05" + content[-7:], r"x\.idx: has offsets that are impossible"),
+        ("x.bin", lambda content: content[:-2], r"x\.bin: 8 bytes, expected 10; the file is truncated"),
+        ("x.bin", lambda content: content[:-1], r"x\.bin: 9 bytes, expected a multiple of 2"),
     ],
 )
 def test_damaged_files(tmp_path, name, change, message):

@@ -8,7 +8,7 @@ from hat.data.corpora.overlap import Overlap, words
 def overlap(held_out, *training):
     measured = Overlap([held_out])
     for line in training:
-        measured.see(line)
+        measured.add(line)
     return measured.values()[0]
 
 

@@ -83,11 +83,11 @@ def test_lines_are_cleaned_and_empty_ones_dropped(tmp_path):
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [
-        (b"a\nb\n", b"a\n", r"b: ends after line 1, but .*a goes on; they must be aligned"),
-        (b"a\n", b"a\nb\n", r"a: ends after line 1, but .*b goes on"),
+        (b"a\nb\n", b"a\n", r"b: ends after line 1, but .*a continues; they must be aligned"),
+        (b"a\n", b"a\nb\n", r"a: ends after line 1, but .*b continues"),
         (b"a\n\xff\xfe\n", b"a\nb\n", r"a, line 2: not UTF-8 \(invalid start byte at byte 1\)"),
         (None, b"a\n", r"a: no such file"),
-        (b"a\n" * 5, b"b\n" * 5, r"usable pairs are left, expected 10 or more"),
+        (b"a\n" * 5, b"b\n" * 5, r"usable pairs, expected 10 or more"),
     ],
 )
 def test_wrong_files(tmp_path, source, target, message):

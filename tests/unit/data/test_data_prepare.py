@@ -122,7 +122,7 @@ def test_training_pairs_outside_the_limits_are_left_out_and_counted(made, limits
 
 def test_limits_that_leave_nothing(made):
     with pytest.raises(
-        InputError, match=r"tokens/train\.en: min_length, max_length and max_ratio .* leave no training"
+        InputError, match=r"tokens/train\.en: no training pair is within tokenisation.min_length, max_length"
     ):
         run(made[0](max_length=1), made[1])
 

@@ -224,7 +224,7 @@ def test_words_survive_splitting(codes, words):
     [
         ("", "holds no merge operations"),
         ("#version: 0.9\na b\n", "starts with '#version: 0.9', expected '#version: 0.2'"),
-        ("#version: 0.2\na b c\n", "line 2: 'a b c' is no merge of two symbols"),
+        ("#version: 0.2\na b c\n", "line 2: 'a b c' is not a merge of two symbols"),
     ],
 )
 def test_wrong_codes(tmp_path, content, message):
