@@ -1,13 +1,12 @@
-"""A ``--user-dir`` package with which fairseq trains and generates SubTransformers (``--arch hat_subtransformer``).
+"""A ``--user-dir`` package for training SubTransformers and translating with them in fairseq.
 
-fairseq alone imports this; nothing of ``hat`` does. docs/how-to/fairseq.md has the commands.
+The model is ``--arch hat_subtransformer``. Only fairseq imports this package. docs/how-to/fairseq.md has the commands.
 """
 
 import sys
 from pathlib import Path
 
-# fairseq puts the folder above this one first on the path, where modules of `hat` would stand for others of the same
-# name (profile, requests).
+# fairseq puts the folder above this one first on the path, where packages of `hat` would hide others of the same name.
 _folder = str(Path(__file__).resolve().parent.parent)
 sys.path[:] = [entry for entry in sys.path if entry != _folder]
 

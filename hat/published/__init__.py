@@ -1,1 +1,1 @@
-"""Exchange with the research code: its architecture files and its checkpoints."""
+"""Exchange with the research code: published networks, checkpoints and data, and fairseq."""

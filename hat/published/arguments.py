@@ -1,4 +1,4 @@
-"""The research code's ``args``: which network a checkpoint holds, read from them and written as them."""
+"""The ``args`` of the research code's checkpoints: reading the network that they describe, and writing them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from hat.space.architecture import Architecture
 from hat.space.published_form import PUBLISHED_DEPTHS, PUBLISHED_NAMES, PUBLISHED_SPANS, from_published, to_published
 from hat.space.shape import Shape
 
-# Our choices by the names of theirs.
+# Choices of a space, by the names of the research code.
 _CHOICES = {
     "encoder_embed_choice": "encoder_embed_dim",
     "encoder_layer_num_choice": "encoder_layers",
@@ -27,8 +27,8 @@ _CHOICES = {
     "decoder_arbitrary_ende_attn_choice": "decoder_cross_span",
 }
 _SPAN_CHOICE = "decoder_arbitrary_ende_attn_choice"
-# Sizes of the SuperTransformer.
-_SUPER = {
+# Sizes of the SuperTransformer, by the names of the research code.
+_SUPER_SIZES = {
     "encoder_embed_dim": "encoder_embed_dim",
     "encoder_layers": "encoder_layers",
     "encoder_ffn_embed_dim": "encoder_ffn_dim",
@@ -36,7 +36,7 @@ _SUPER = {
     "decoder_layers": "decoder_layers",
     "decoder_ffn_embed_dim": "decoder_ffn_dim",
 }
-# What our networks always are; absent arguments are like this.
+# Properties that every network of this project has. A missing argument means the same.
 _FIXED = {
     "activation_fn": "relu",
     "encoder_learned_pos": False,
@@ -50,10 +50,10 @@ _FIXED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What a published checkpoint is of.
+    """The network in a published checkpoint.
 
-    ``space`` has the SuperTransformer's sizes as its largest choices. For a SubTransformer (``architecture`` is
-    given) its other choices are just that Architecture's.
+    ``space`` has the sizes of the SuperTransformer as its largest choices. ``architecture`` is None for a
+    SuperTransformer. For a SubTransformer, the other choices of ``space`` are just those of its Architecture.
     """
 
     space: Space
@@ -62,15 +62,15 @@ class Subject:
 
 
 def subject_of(args: Mapping[str, Any], vocabularies: tuple[int, int], where: str) -> Subject:
-    """Read what a checkpoint is of.
+    """Return the network that the arguments of a checkpoint describe.
 
     Args:
         args: the checkpoint's arguments.
-        vocabularies: tokens of the source and of the target dictionary.
+        vocabularies: sizes of the source and target dictionary.
         where: the file, for messages.
 
     Raises:
-        InputError: an argument is missing, malformed, or asks for what our networks cannot be.
+        InputError: an argument is missing, malformed, or describes a network that this project does not have.
     """
     fixed = _FIXED | {"decoder_output_dim": args.get("decoder_embed_dim")}
     for name, expected in fixed.items():
@@ -78,22 +78,24 @@ def subject_of(args: Mapping[str, Any], vocabularies: tuple[int, int], where: st
             raise InputError(f"{where}, args.{name}: {value!r}, expected {expected!r}")
     pre_norm = bool(args.get("encoder_normalize_before", False))
     if bool(args.get("decoder_normalize_before", False)) != pre_norm:
-        raise InputError(f"{where}, args.decoder_normalize_before: {not pre_norm}, expected the encoder's, {pre_norm}")
+        raise InputError(
+            f"{where}, args.decoder_normalize_before: {not pre_norm}, expected {pre_norm}, as in the encoder"
+        )
     try:
         architecture = _architecture_of(args)
         space = _space_of(args) if architecture is None else _hull_of(args, architecture)
     except KeyError as error:
-        raise InputError(f"{where}: args lack {error.args[0]}") from None
+        raise InputError(f"{where}: args have no {error.args[0]}") from None
     except ValidationError as error:
         raise InputError("\n".join(describe(error, Space, f"{where}, args"))) from None
     except InputError as error:
         raise InputError(f"{where}, args: {error}") from None
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: args are malformed ({error})") from None
-    for theirs, ours in _SUPER.items():
+    for theirs, ours in _SUPER_SIZES.items():
         largest = max(getattr(space, ours))
         if args[theirs] != largest:
-            raise InputError(f"{where}, args.{theirs}: {args[theirs]}, expected the largest choice, {largest}")
+            raise InputError(f"{where}, args.{theirs}: {args[theirs]}, expected {largest}, the largest choice")
     shape = Shape(
         source_vocabulary=vocabularies[0],
         target_vocabulary=vocabularies[1],
@@ -113,14 +115,14 @@ def subject_of(args: Mapping[str, Any], vocabularies: tuple[int, int], where: st
 
 
 def _architecture_of(args: Mapping[str, Any]) -> Architecture | None:
-    """The SubTransformer that was trained; None where all were."""
+    """Return the Architecture of a trained SubTransformer; None for a SuperTransformer."""
     if not args.get("train_subtransformer"):
         return None
     return from_published({key: args[key.replace("-", "_")] for key in (PUBLISHED_NAMES | PUBLISHED_DEPTHS)})
 
 
 def _qkv_dim(args: Mapping[str, Any]) -> int:
-    """Where it is not given, queries, keys and values are as wide as their input."""
+    """Return the width of queries, keys and values. Default: the width of the encoder."""
     value = args.get("qkv_dim")
     return int(args["encoder_embed_dim"] if value is None else value)
 
@@ -129,24 +131,24 @@ def _space_of(args: Mapping[str, Any]) -> Space:
     choices = {ours: tuple(args[theirs]) for theirs, ours in _CHOICES.items()}
     unknown = [code for code in args[_SPAN_CHOICE] if code not in PUBLISHED_SPANS]
     if unknown:
-        raise InputError(f"{_SPAN_CHOICE}: {unknown[0]!r}, expected of {sorted(PUBLISHED_SPANS)}")
+        raise InputError(f"{_SPAN_CHOICE}: {unknown[0]!r}, expected one of {sorted(PUBLISHED_SPANS)}")
     choices["decoder_cross_span"] = tuple(PUBLISHED_SPANS[code] for code in args[_SPAN_CHOICE])
     return Space(qkv_dim=_qkv_dim(args), **choices)
 
 
 def _hull_of(args: Mapping[str, Any], architecture: Architecture) -> Space:
-    """The SuperTransformer's sizes and those of the Architecture: what its own choices were, the file may not say."""
-    supers = {ours: args[theirs] for theirs, ours in _SUPER.items()}
+    """Return the space of the SuperTransformer's and the Architecture's sizes; a file may not have the other choices."""
+    largest = {ours: args[theirs] for theirs, ours in _SUPER_SIZES.items()}
     choices: dict[str, tuple[int, ...]] = {}
     for name in ("encoder_layers", "decoder_layers", *asdict(architecture)):
         value = getattr(architecture, name)
         entries = list(value) if isinstance(value, tuple) else [value]
-        choices[name] = tuple(sorted({*entries, supers.get(name, max(entries))}, reverse=True))
+        choices[name] = tuple(sorted({*entries, largest.get(name, max(entries))}, reverse=True))
     return Space(qkv_dim=_qkv_dim(args), **choices)
 
 
 def with_architecture(args: Mapping[str, Any], architecture: Architecture | None) -> dict[str, Any]:
-    """Arguments of the SubTransformer ``architecture`` of the same SuperTransformer, or of that one itself."""
+    """Return the arguments for another SubTransformer of the same SuperTransformer; None for the SuperTransformer."""
     keys = {key: key.replace("-", "_") for key in (PUBLISHED_NAMES | PUBLISHED_DEPTHS)}
     values = dict.fromkeys(keys) if architecture is None else to_published(architecture)
     return {
@@ -159,28 +161,30 @@ def with_architecture(args: Mapping[str, Any], architecture: Architecture | None
 def arguments_of(
     subject: Subject, *, task: str, languages: tuple[str, str], training: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
-    """Arguments of a network of ours: all that the research code's loader reads, and how it was trained.
+    """Return the arguments of a network of this project: those that the research code's loader reads, and the training.
 
     Args:
         subject: the network.
         task: name of the task.
         languages: source and target language.
-        training: resolved settings of the run.
-        seed: seed of the run.
+        training: resolved settings of the training run.
+        seed: seed of the training run.
 
     Raises:
-        InputError: the research code has no such network.
-        KeyError: the settings lack a key.
+        InputError: the research code cannot express the network.
+        KeyError: a key of the settings is missing.
     """
     space, shape = subject.space, subject.shape
     if shape.share_embeddings == "all" and shape.super_encoder_dim != shape.super_decoder_dim:
         raise InputError(
-            f"the research code shares embeddings only where encoder and decoder are equally wide,"
+            f"the research code shares embeddings only if encoder and decoder are equally wide,"
             f" got {shape.super_encoder_dim} and {shape.super_decoder_dim}"
         )
     codes = {span: code for code, span in PUBLISHED_SPANS.items()}
     if unknown := sorted(set(space.decoder_cross_span) - set(codes)):
-        raise InputError(f"decoder_cross_span: the research code has no {unknown[0]}, expected of {sorted(codes)}")
+        raise InputError(
+            f"decoder_cross_span: the research code has no span {unknown[0]}, expected one of {sorted(codes)}"
+        )
     choices: dict[str, Any] = {theirs: list(getattr(space, ours)) for theirs, ours in _CHOICES.items()}
     choices[_SPAN_CHOICE] = [codes[span] for span in space.decoder_cross_span]
     pre_norm = shape.norm != "post"
@@ -194,7 +198,7 @@ def arguments_of(
         "left_pad_target": False,
         "max_source_positions": 1024,
         "max_target_positions": 1024,
-        **{theirs: max(getattr(space, ours)) for theirs, ours in _SUPER.items()},
+        **{theirs: max(getattr(space, ours)) for theirs, ours in _SUPER_SIZES.items()},
         "encoder_attention_heads": max(space.encoder_heads),
         "decoder_attention_heads": max(space.decoder_self_heads),
         "qkv_dim": space.qkv_dim,

@@ -1,6 +1,6 @@
-"""The networks that were published with the paper: 44 SubTransformers and the SuperTransformers of the four tasks.
+"""The networks published with the paper: 44 SubTransformers and the SuperTransformers of the four tasks.
 
-``catalogue.json`` beside this file has what is known of them; what is not is null.
+``catalogue.json`` beside this file has their details; unknown ones are null.
 """
 
 import json
@@ -19,11 +19,11 @@ SHOWN = 4
 
 
 class PublishedModel(BaseModel):
-    """One published network; latency and scores are those published with it."""
+    """A published network, with its published latency and scores."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(description="Name of its file, without .pt")
+    name: str = Field(description="Name of the checkpoint file, without .pt")
     kind: Literal["sub", "super"]
     task: str
     url: str
@@ -31,35 +31,35 @@ class PublishedModel(BaseModel):
     size: int | None = None
     hardware: str | None = None
     latency_ms: float | None = None
-    bleu: float | None = Field(None, description="BLEU of words with compounds parted")
+    bleu: float | None = Field(None, description="BLEU of words, with compounds split at hyphens")
     sacrebleu: float | None = Field(None, description="BLEU of detokenised text against detokenised references")
-    params_m: float | None = Field(None, description="Millions of parameters, embeddings not counted")
+    params_m: float | None = Field(None, description="Millions of parameters, without embeddings")
     flops_g: float | None = None
     architecture: dict[str, int | list[int]] | None = None
     space: str | None = None
 
     @property
     def source(self) -> HttpSource:
-        """Where its checkpoint is; its checksum is recorded at the first download where it is not known."""
+        """The source of the checkpoint. An unknown checksum is recorded at the first download."""
         return HttpSource(url=self.url, sha256=self.sha256, size=self.size, name=f"{self.name}.pt")
 
     def parsed_architecture(self) -> Architecture | None:
-        """Its Architecture, where it is known."""
+        """Return the Architecture; None if it is unknown."""
         return None if self.architecture is None else Architecture.from_dict(self.architecture, self.name)
 
 
 @cache
 def catalogue() -> dict[str, PublishedModel]:
-    """All published networks by name."""
+    """Return all published networks, by name."""
     entries = [PublishedModel.model_validate(entry) for entry in json.loads(FILE.read_text(encoding="utf-8"))]
     return {entry.name: entry for entry in entries}
 
 
 def published_model(name: str) -> PublishedModel:
-    """The network of that name.
+    """Return the published network of a name.
 
     Raises:
-        InputError: there is none; names some whose names begin alike.
+        InputError: the name is unknown; the message shows similar names.
     """
     known = catalogue()
     if name not in known:

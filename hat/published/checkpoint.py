@@ -1,4 +1,4 @@
-"""Checkpoint files of the research code, read without running anything that they pickle, and written."""
+"""Reading checkpoint files of the research code without running code that they pickle, and writing them."""
 
 import argparse
 import io
@@ -19,7 +19,7 @@ from hat.artifacts.files import atomic
 from hat.errors import InputError
 from hat.model.published import Weights
 
-# The running statistics that fairseq pickles under `extra_state`, as objects that do nothing.
+# Stand-ins for the running statistics that fairseq pickles under `extra_state`.
 _METERS = [type(name, (), {"__module__": "fairseq.meters"}) for name in ("AverageMeter", "StopwatchMeter", "TimeMeter")]
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 _ALLOWED = "expected tensors, argparse.Namespace and fairseq's meters only"
@@ -27,9 +27,9 @@ _ALLOWED = "expected tensors, argparse.Namespace and fairseq's meters only"
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedCheckpoint:
-    """What a checkpoint of the research code holds, without optimiser state and meters.
+    """The content of a checkpoint of the research code, without optimiser state and meters.
 
-    ``losses`` are the validation losses in nats a token, by our names (``loss``, ``nll``), where the file has them.
+    ``losses`` holds the validation losses ``loss`` and ``nll`` in nats per token, if the file has them.
     """
 
     args: dict[str, Any]
@@ -40,14 +40,14 @@ class PublishedCheckpoint:
 
 
 def load_foreign(path: Path) -> Any:
-    """What a checkpoint of fairseq or of the research code pickles: tensors, plain values, arguments and meters.
+    """Return the content of a checkpoint of fairseq or the research code: tensors, plain values, arguments and meters.
 
     Raises:
-        InputError: the file is missing, cut short, or pickles anything else; nothing of it is run.
+        InputError: the file is missing, truncated, or pickles anything else. No code in it is run.
     """
     try:
         with warnings.catch_warnings(), safe_globals([argparse.Namespace, *_METERS]):
-            # Of other protocols of pickle, which then are refused.
+            # torch warns of other pickle protocols, and then refuses them.
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -56,24 +56,24 @@ def load_foreign(path: Path) -> Any:
         if (refused := _refused_global(error)) is not None:
             raise InputError(f"{path}: refused, because it would load {refused}; {_ALLOWED}") from None
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not a whole checkpoint ({reason})") from None
+        raise InputError(f"{path}: not a complete checkpoint ({reason})") from None
 
 
 def read_checkpoint(path: Path) -> PublishedCheckpoint:
-    """Read a checkpoint in either serialisation of torch.
+    """Read a checkpoint in either serialisation format of torch.
 
     Raises:
-        InputError: it is missing, cut short, no checkpoint, or pickles anything but tensors, plain values, the
-            arguments and the meters; nothing of it is run.
+        InputError: the file is missing, truncated, not such a checkpoint, or pickles anything but tensors, plain
+            values, arguments and meters. No code in it is run.
     """
     state = load_foreign(path)
     if not (isinstance(state, dict) and isinstance(state.get("args"), argparse.Namespace) and _is_weights(state)):
         raise InputError(f"{path}: not a checkpoint of the research code, expected `args` and `model` with weights")
     history, extra_state = state.get("optimizer_history", []), state.get("extra_state", {})
     if not (isinstance(history, list) and all(isinstance(entry, dict) for entry in history)):
-        raise InputError(f"{path}, optimizer_history: expected a list of keys and values")
+        raise InputError(f"{path}, optimizer_history: expected a list of mappings")
     if not isinstance(extra_state, dict):
-        raise InputError(f"{path}, extra_state: holds a {type(extra_state).__name__}, expected keys and values")
+        raise InputError(f"{path}, extra_state: holds a {type(extra_state).__name__}, expected a mapping")
     extra_state = dict(extra_state)
     meters = extra_state.pop("train_meters", {})
     content: dict[str, Any] = {
@@ -87,7 +87,7 @@ def read_checkpoint(path: Path) -> PublishedCheckpoint:
 
 
 def _refused_global(error: Exception) -> str | None:
-    """Name of what torch refused to unpickle; None where that is not what is wrong."""
+    """Return the name of the global that torch refused to unpickle; None if the error is another one."""
     found = _GLOBAL.search(str(error))
     return found[1] if found else None
 
@@ -98,7 +98,7 @@ def _is_weights(state: Mapping[str, Any]) -> bool:
 
 
 def _check_plain(value: Any, where: str) -> None:
-    """Refuse what our own checkpoints cannot hold."""
+    """Raise unless a value consists of types that checkpoints of this project can hold."""
     if isinstance(value, dict):
         for key, inner in value.items():
             _check_plain(inner, f"{where}.{key}")
@@ -110,19 +110,19 @@ def _check_plain(value: Any, where: str) -> None:
 
 
 def _losses(extra_state: Mapping[str, Any], meters: Any) -> dict[str, float]:
-    """Published losses are in bits a token."""
+    """Return the validation losses in nats per token; published losses are in bits."""
     nll = getattr(meters.get("valid_nll_loss"), "avg", None) if isinstance(meters, dict) else None
     found = {"loss": extra_state.get("val_loss"), "nll": nll}
     return {name: value * math.log(2) for name, value in found.items() if isinstance(value, int | float)}
 
 
 def write_checkpoint(path: Path, checkpoint: PublishedCheckpoint) -> None:
-    """Write a checkpoint in the legacy serialisation, which every version of torch reads.
+    """Write a checkpoint in the legacy serialisation format, which every version of torch reads.
 
-    Optimiser state is none and meters are left out: the research code starts them anew.
+    Optimiser state and meters are omitted; the research code initialises them.
 
     Raises:
-        HatError: the disk is full; what was there stays.
+        HatError: the disk is full; an existing file is kept.
         InputError: ``path`` is a folder.
     """
     if path.is_dir():
@@ -134,8 +134,8 @@ def write_checkpoint(path: Path, checkpoint: PublishedCheckpoint) -> None:
         "extra_state": {**checkpoint.extra_state, "train_meters": OrderedDict()},
         "last_optimizer_state": None,
     }
-    # Into memory first: torch would turn a full disk into an error without its cause.
-    whole = io.BytesIO()
-    torch.save(content, whole, _use_new_zipfile_serialization=False)
+    # Serialise in memory first: the error that torch raises for a full disk does not name the cause.
+    buffer = io.BytesIO()
+    torch.save(content, buffer, _use_new_zipfile_serialization=False)
     with atomic(path, "wb") as stream:
-        stream.write(whole.getbuffer())
+        stream.write(buffer.getbuffer())

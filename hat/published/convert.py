@@ -1,4 +1,4 @@
-"""Checkpoints of the research code into folders of ours, and back."""
+"""Converting checkpoints of the research code to this project's format, and back."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -23,30 +23,30 @@ from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 from hat.train import checkpoints
 
-# Types that pass through fp32 and back bit for bit.
+# Types that survive a conversion to fp32 and back bit for bit.
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _PRE_NORM = (
     "the research code normalises only the last of the encoder outputs that a decoder layer attends to;"
-    " this network, trained with norm: pre, was given all of them normalised"
+    " this network was trained with norm: pre, where all of them are normalised"
 )
 
 
 def import_checkpoint(path: Path, out: Path, architecture: Architecture | None = None) -> dict[str, Any]:
     """Write ``out/checkpoint.pt`` and ``out/config.json`` from a checkpoint of the research code.
 
-    A SubTransformer, which the file holds inside tensors of the SuperTransformer's size, is cut out.
+    A SubTransformer is extracted from the tensors of the SuperTransformer's size in which the file stores it.
 
     Args:
         path: the checkpoint.
         out: folder to write.
-        architecture: the SubTransformer to take out of a SuperTransformer's checkpoint.
+        architecture: SubTransformer to extract from a SuperTransformer's checkpoint.
 
     Returns:
-        What ``config.json`` says.
+        The content of ``config.json``.
 
     Raises:
-        InputError: the file is no such checkpoint, is refused, or does not fit its own arguments; or
-            ``architecture`` is not inside it; or ``out`` is a file.
+        InputError: the file is not such a checkpoint, is refused, or does not match its own arguments; or it does not
+            contain ``architecture``; or ``out`` is a file.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file, expected a folder to write")
@@ -55,7 +55,7 @@ def import_checkpoint(path: Path, out: Path, architecture: Architecture | None =
         weights = import_weights(published.model)
         vocabularies = weights["source_embedding.weight"].size(0), weights["target_embedding.weight"].size(0)
     except KeyError as error:
-        raise InputError(f"{path}: the tensor {error.args[0]} is missing, or has no place in our networks") from None
+        raise InputError(f"{path}: the tensor {error.args[0]} is missing, or unknown to this project") from None
     except (ValueError, IndexError, RuntimeError) as error:
         raise InputError(f"{path}: not the tensors of the research code ({error})") from None
     dtype = _dtype_of(weights, path)
@@ -97,27 +97,29 @@ def import_checkpoint(path: Path, out: Path, architecture: Architecture | None =
 
 
 def export_checkpoint(path: Path, out: Path, settings: Callable[[], Settings]) -> dict[str, Any]:
-    """Write a checkpoint that the research code loads.
+    """Write a checkpoint that the research code can load.
 
-    What was imported before is written back with its own arguments; a SubTransformer's weights are put into
-    tensors of the SuperTransformer's size, zero elsewhere.
+    An imported checkpoint is written with its original arguments. The weights of a SubTransformer are stored in tensors
+    of the SuperTransformer's size, padded with zeros.
 
     Args:
-        path: a ``checkpoint.pt`` of ours beside its ``config.json``, or their folder.
-        out: the file to write.
-        settings: reads the configuration, which says the languages and the space of a task.
+        path: a ``checkpoint.pt`` of this project beside its ``config.json``, or their folder.
+        out: file to write.
+        settings: function that reads the configuration, for the languages and the space of a task.
 
     Returns:
-        What was written, for people.
+        A description of the written file, to be printed.
 
     Raises:
-        InputError: the files are missing or do not fit each other, or the research code has no such network.
+        InputError: a file is missing, the files do not match, or the research code cannot express the network.
     """
     file = path / "checkpoint.pt" if path.is_dir() else path
     checkpoint = checkpoints.load(file)
     weights = checkpoint.get("model")
     if not isinstance(weights, dict) or "source_embedding.weight" not in weights:
-        raise InputError(f"{file}: not a checkpoint of this project; {path.name} of the research code is imported")
+        raise InputError(
+            f"{file}: not a checkpoint of this project; `hat convert import` reads those of the research code"
+        )
     vocabularies = weights["source_embedding.weight"].size(0), weights["target_embedding.weight"].size(0)
     if "published" in checkpoint:
         origin = checkpoint["published"]
@@ -143,25 +145,27 @@ def export_checkpoint(path: Path, out: Path, settings: Callable[[], Settings]) -
             args=args, model=_shared(model, subject.shape), optimizer_history=history, extra_state=extra_state
         ),
     )
-    figures: dict[str, Any] = {
+    description: dict[str, Any] = {
         "file": str(out),
         "holds": "a SuperTransformer" if subject.architecture is None else "a SubTransformer",
         "tensors": len(model),
     }
     spans = subject.space if subject.architecture is None else subject.architecture
     if subject.shape.norm == "pre" and max(spans.decoder_cross_span) > 1:
-        figures["note"] = _PRE_NORM
-    return figures
+        description["note"] = _PRE_NORM
+    return description
 
 
 def _chosen(subject: Subject, architecture: Architecture | None, path: Path) -> Architecture | None:
-    """The SubTransformer that is wanted of a file; None for the SuperTransformer."""
+    """Return the Architecture to extract from a file; None for the SuperTransformer."""
     if architecture is None:
         return subject.architecture
     if subject.architecture is None:
         SearchSpace(subject.space).check(architecture, str(path))
     elif architecture != subject.architecture:
-        raise InputError(f"{path}: was trained as another SubTransformer than the one given, expected that or none")
+        raise InputError(
+            f"{path}: contains a SubTransformer of another Architecture than the given one; give that one or none"
+        )
     return architecture
 
 
@@ -169,22 +173,24 @@ def _load(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        # The first line only says that there are errors.
+        # The first line of the message has no details.
         first = str(error).splitlines()[1].strip()
-        raise InputError(f"{path}: the weights do not fit the network that it is said to hold ({first})") from None
+        raise InputError(f"{path}: the weights do not match the network that it describes ({first})") from None
 
 
 def _dtype_of(weights: Weights, path: Path) -> str:
     found = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()})
     if len(found) > 1 or found[0] not in _DTYPES:
-        raise InputError(f"{path}: tensors of type {', '.join(found)}, expected one of {', '.join(_DTYPES)} for all")
+        raise InputError(
+            f"{path}: tensors of type {', '.join(found)}, expected the same type for all, one of {', '.join(_DTYPES)}"
+        )
     return found[0]
 
 
 def _own_subject(
     config: Mapping[str, Any], settings: Settings, vocabularies: tuple[int, int], path: Path
 ) -> tuple[Subject, dict[str, Any]]:
-    """What a checkpoint of the pipeline holds, and its arguments."""
+    """Return the network in a checkpoint that the pipeline trained, and its arguments."""
     try:
         task = settings.task(config["task"])
         space = settings.space_of(config["task"])
@@ -202,12 +208,12 @@ def _own_subject(
             seed=config["seed"],
         )
     except KeyError as error:
-        raise InputError(f"{path}: lacks {error.args[0]!r}, expected what a training run writes") from None
+        raise InputError(f"{path}: has no {error.args[0]!r}, expected the file that a training run writes") from None
     return subject, args
 
 
 def _fresh_state(update: int, loss: float) -> tuple[list[Any], dict[str, Any]]:
-    """What the research code's loader reads beside weights and arguments; ``loss`` in bits a token."""
+    """Return the optimiser history and extra state for the research code's loader; ``loss`` is in bits per token."""
     history = [
         {
             "criterion_name": "LabelSmoothedCrossEntropyCriterion",
@@ -220,24 +226,24 @@ def _fresh_state(update: int, loss: float) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _full_size(subject: Subject, weights: Weights, path: Path) -> SuperTransformer:
-    """The SuperTransformer, or one of zeros that holds the SubTransformer."""
+    """Return the SuperTransformer, or for a SubTransformer one that holds its weights and zeros elsewhere."""
     full = SuperTransformer(SearchSpace(subject.space), subject.shape)
     if subject.architecture is None:
         _load(full, weights, path)
         return full
-    plain = Transformer(subject.architecture, subject.shape)
-    _load(plain, weights, path)
+    extracted = Transformer(subject.architecture, subject.shape)
+    _load(extracted, weights, path)
     full.select(subject.architecture)
     with torch.no_grad():
         for parameter in full.parameters():
             parameter.zero_()
-        for tensor, part in full.parts(plain):
+        for tensor, part in full.parts(extracted):
             part.copy_(tensor)
     return full
 
 
 def _shared(model: Weights, shape: Shape) -> Weights:
-    """Write a table that two names share once."""
+    """Let the two names of a shared embedding table share one tensor, so that it is written once."""
     if shape.share_embeddings == "all":
         model["decoder.embed_tokens.weight"] = model["encoder.embed_tokens.weight"]
     return model

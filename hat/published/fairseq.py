@@ -1,6 +1,6 @@
-"""SubTransformers and data in the form in which fairseq itself, with ``hat/fairseq_plugin``, reads and writes them.
+"""SubTransformers and data in the formats that fairseq with ``hat/fairseq_plugin`` reads and writes.
 
-Nothing of fairseq is imported.
+fairseq itself is not imported.
 """
 
 import argparse
@@ -26,18 +26,18 @@ from hat.space.architecture import Architecture
 from hat.space.shape import Shape
 from hat.train import checkpoints
 
-# Where the model keeps its network.
+# Prefix of the names of weights in fairseq's model.
 PREFIX = "network."
 
 
 def write_data(scope: TaskScope, out: Path) -> list[str]:
-    """Put a task's binarised splits into a folder under fairseq's names, without copying them where that is possible.
+    """Put a task's binarised splits into a folder under fairseq's names, as hard links or copies.
 
     Returns:
-        Names of the files.
+        The names of the files.
 
     Raises:
-        InputError: the data has not been binarised, or a file of another content is in the way.
+        InputError: a dictionary or binarised split is missing or malformed.
     """
     chosen, data = scope.task_settings, scope.data
     languages = (chosen.source_language, chosen.target_language)
@@ -68,16 +68,19 @@ def write_checkpoint(path: Path, out: Path, settings: Settings) -> dict[str, Any
     """Write a trained SubTransformer as a checkpoint of fairseq.
 
     Args:
-        path: folder of ``checkpoint.pt`` and ``config.json`` of ours.
+        path: folder with ``checkpoint.pt`` and ``config.json``.
         out: file to write.
-        settings: the configuration, which says the languages of a task.
+        settings: configuration, for the languages of a task.
+
+    Returns:
+        A description of the written file, to be printed.
 
     Raises:
-        InputError: a file is missing, or is of no SubTransformer.
+        InputError: a file is missing, or the network is not a SubTransformer.
     """
     config, checkpoint = read_json(path / "config.json"), checkpoints.load(path / "checkpoint.pt")
     if "architecture" not in config:
-        raise InputError(f"{path / 'config.json'}: of no SubTransformer; fairseq trains and translates with these only")
+        raise InputError(f"{path / 'config.json'}: not a SubTransformer; fairseq can only use these")
     architecture = Architecture.from_dict(config["architecture"], str(path / "config.json"))
     weights = checkpoint["model"]
     shape = _shape(config, settings, weights, path / "config.json")
@@ -112,7 +115,7 @@ def write_checkpoint(path: Path, out: Path, settings: Settings) -> dict[str, Any
 
 
 def _shape(config: dict[str, Any], settings: Settings, weights: dict[str, Any], path: Path) -> Shape:
-    """That of an imported network, or of one that was trained for a task."""
+    """Return the shape of an imported network, or of one trained for a task."""
     if "shape" in config:
         return Shape(**config["shape"])
     from hat.config.networks import Network
@@ -120,7 +123,7 @@ def _shape(config: dict[str, Any], settings: Settings, weights: dict[str, Any], 
     try:
         space, network = settings.space_of(config["task"]), Network.model_validate(config["network"])
     except KeyError as error:
-        raise InputError(f"{path}: lacks {error.args[0]!r}, expected what a training run writes") from None
+        raise InputError(f"{path}: has no {error.args[0]!r}, expected the file that a training run writes") from None
     vocabularies = weights["source_embedding.weight"].size(0), weights["target_embedding.weight"].size(0)
     return Shape.of(space, network, *vocabularies)
 
@@ -129,10 +132,10 @@ def read_checkpoint(path: Path, out: Path) -> dict[str, Any]:
     """Write ``out/checkpoint.pt`` and ``out/config.json`` from a checkpoint that fairseq trained with the plugin.
 
     Returns:
-        What ``config.json`` says.
+        The content of ``config.json``.
 
     Raises:
-        InputError: the file is missing, refused, or of another model.
+        InputError: the file is missing, refused, or holds another model.
     """
     state = load_foreign(path)
     given = state.get("args") if isinstance(state, dict) else None
@@ -140,7 +143,9 @@ def read_checkpoint(path: Path, out: Path) -> dict[str, Any]:
         given = (state.get("cfg") or {}).get("model")
     args = vars(given) if isinstance(given, argparse.Namespace) else dict(given or {})
     if args.get("arch", args.get("_name")) != ARCH or not args.get("subtransformer"):
-        raise InputError(f"{path}: not of --arch {ARCH}; `hat convert import` reads those of the research code")
+        raise InputError(
+            f"{path}: not a checkpoint of --arch {ARCH}; `hat convert import` reads those of the research code"
+        )
     args = {name: default for name, (default, _, _) in ARGUMENTS.items()} | args
     architecture = Architecture.from_dict(json.loads(args["subtransformer"]), str(path))
     weights = {name.removeprefix(PREFIX): tensor.float() for name, tensor in state["model"].items()}
@@ -151,7 +156,7 @@ def read_checkpoint(path: Path, out: Path) -> dict[str, Any]:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(
-            f"{path}: the weights do not fit its Architecture ({str(error).splitlines()[1].strip()})"
+            f"{path}: the weights do not match its Architecture ({str(error).splitlines()[1].strip()})"
         ) from None
     history = state.get("optimizer_history") or [{}]
     identity = digest({"file": path.name, "architecture": architecture.to_dict(), "updates": history[-1]})

@@ -1,4 +1,4 @@
-"""Arguments of the plugin's model, and what network they mean; this imports nothing of fairseq."""
+"""Arguments of the fairseq plugin's model, and the network that they describe; fairseq is not imported."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,13 +7,13 @@ from hat.space.architecture import Architecture
 from hat.space.shape import Shape
 
 ARCH = "hat_subtransformer"
-# Name: default, type, meaning.
+# By name: default, type, help text.
 ARGUMENTS: dict[str, tuple[Any, type, str]] = {
-    "subtransformer": (None, str, "Architecture: our JSON, an artifact with one, or published YAML"),
+    "subtransformer": (None, str, "file with an Architecture: JSON, an artifact, or published YAML"),
     "qkv_dim": (512, int, "width of queries, keys and values together"),
-    "super_encoder_dim": (None, int, "encoder width of the SuperTransformer; that of the Architecture by default"),
-    "super_decoder_dim": (None, int, "decoder width of the SuperTransformer; that of the Architecture by default"),
-    "super_encoder_layers": (None, int, "encoder layers of the SuperTransformer; those of the Architecture by default"),
+    "super_encoder_dim": (None, int, "encoder width of the SuperTransformer; default: the Architecture's"),
+    "super_decoder_dim": (None, int, "decoder width of the SuperTransformer; default: the Architecture's"),
+    "super_encoder_layers": (None, int, "encoder layers of the SuperTransformer; default: the Architecture's"),
     "layer_norm": ("post", str, "post, pre or pre-published"),
     "share_all_embeddings": (False, bool, "one table for source, target and output"),
     "share_decoder_input_output_embed": (False, bool, "one table for target and output"),
@@ -22,18 +22,18 @@ ARGUMENTS: dict[str, tuple[Any, type, str]] = {
     "attention_dropout": (0.0, float, "dropout on attention weights"),
     "activation_dropout": (0.0, float, "dropout inside the feed-forward network"),
     "dropout_scaling": ("all", str, "all, published or none"),
-    "max_source_positions": (1024, int, "longest source"),
-    "max_target_positions": (1024, int, "longest target"),
+    "max_source_positions": (1024, int, "longest source sentence in tokens"),
+    "max_target_positions": (1024, int, "longest target sentence in tokens"),
 }
 
 
 def shape_of_arguments(args: Mapping[str, Any], architecture: Architecture, vocabularies: tuple[int, int]) -> Shape:
-    """What the network of these arguments has beside its Architecture.
+    """Return the shape of the network that these arguments describe.
 
     Args:
         args: arguments by name.
         architecture: the Architecture.
-        vocabularies: tokens of the source and of the target dictionary.
+        vocabularies: sizes of the source and target dictionary.
     """
     share = "all" if args["share_all_embeddings"] else "decoder" if args["share_decoder_input_output_embed"] else "none"
     return Shape(
@@ -50,7 +50,7 @@ def shape_of_arguments(args: Mapping[str, Any], architecture: Architecture, voca
 
 
 def arguments_of_shape(shape: Shape) -> dict[str, Any]:
-    """Arguments that mean this network; inverse of :func:`shape_of_arguments`."""
+    """Return the arguments that describe a shape; the inverse of :func:`shape_of_arguments`."""
     return {
         "qkv_dim": shape.qkv_dim,
         "super_encoder_dim": shape.super_encoder_dim,

@@ -1,4 +1,4 @@
-"""From a published network to its score and its latency on a device: everything below results/published/NAME."""
+"""Stages from a published network to its latency on a device and its score, below results/published/NAME."""
 
 import sys
 from dataclasses import dataclass
@@ -26,17 +26,17 @@ FOLDER = "published"
 
 
 class _PublishedData(TaskScope):
-    """A task with the splits that the research code published as its data."""
+    """A task whose data are the splits published with the research code."""
 
     @property
     def data(self) -> Path:
-        """The published splits of the task, unpacked."""
+        """Folder of the task's published splits."""
         return self.results.root / FOLDER / "data" / self.task
 
 
 @dataclass(frozen=True)
 class PublishedScope(_PublishedData, BudgetScope):
-    """A published network on a device; all devices share its folder. Its dictionaries are those of the published data.
+    """A published network on a device. All devices share its folder.
 
     Args:
         entry: the network.
@@ -46,15 +46,15 @@ class PublishedScope(_PublishedData, BudgetScope):
 
     @classmethod
     def of_network(cls, settings: Settings, results: Results, name: str, device: str) -> "PublishedScope":
-        """The published SubTransformer of that name.
+        """Return the scope of a published SubTransformer.
 
         Raises:
-            InputError: there is none, or the configuration of its task names no archive of splits.
+            InputError: the name is not a published SubTransformer's, or its task has no archive of splits.
         """
         entry = published_model(name)
         if entry.kind == "super":
             raise InputError(
-                f"{name}: is a SuperTransformer; only SubTransformers are scored. `hat models get` fetches it"
+                f"{name}: is a SuperTransformer, but only SubTransformers are scored; `hat models get` downloads it"
             )
         budget = entry.name.partition("@")[2].partition("_")[0]
         settings = of_published_splits(settings, entry.task)
@@ -62,14 +62,14 @@ class PublishedScope(_PublishedData, BudgetScope):
 
     @property
     def folder(self) -> Path:
-        """Folder of everything of the network."""
+        """Folder of the network."""
         return self.results.root / FOLDER / self.entry.name
 
     def shape(self) -> Shape:
-        """That of the checkpoint.
+        """Return the shape of the network.
 
         Raises:
-            InputError: the dictionaries of the data do not fit it.
+            InputError: the dictionaries of the data do not match it.
         """
         config = folder(self.results, self.entry) / "config.json"
         shape = Shape(**read_json(config)["shape"])
@@ -79,7 +79,7 @@ class PublishedScope(_PublishedData, BudgetScope):
         ):
             path = stages.dictionary_path(self.data, language)
             if (found := len(Dictionary.load(path))) != expected:
-                raise InputError(f"{path}: {found} tokens, but {config} says that the network has {expected}")
+                raise InputError(f"{path}: {found} tokens, expected {expected} as in {config}")
         return shape
 
 
@@ -87,11 +87,11 @@ def get(results: Results, name: str) -> dict[str, Any]:
     """Download a published network and convert it into ``results/published/NAME/subtransformer`` (or supertransformer).
 
     Returns:
-        What its config.json says.
+        The content of its ``config.json``.
 
     Raises:
-        HatError: the download failed; says where a file may be put by hand.
-        InputError: the name is unknown, or the file is no checkpoint of the research code.
+        HatError: the download failed; the message says where the file can be put by hand.
+        InputError: the name is unknown, or the file is not a checkpoint of the research code.
     """
     entry = published_model(name)
     file = fetch(entry.source, results.downloads)
@@ -100,17 +100,17 @@ def get(results: Results, name: str) -> dict[str, Any]:
         config = import_checkpoint(file, out)
         known = entry.parsed_architecture()
         if known is not None and config.get("architecture") != known.to_dict():
-            print(f"{file}: holds another Architecture than was published as {name}", file=sys.stderr)
+            print(f"{file}: contains another Architecture than was published as {name}", file=sys.stderr)
     return config
 
 
 def folder(results: Results, entry: PublishedModel) -> Path:
-    """Where the converted network stands."""
+    """Return the folder of the converted network."""
     return results.root / FOLDER / entry.name / f"{entry.kind}transformer"
 
 
 def of_published_splits(settings: Settings, task: str) -> Settings:
-    """The configuration with the published splits as the task's data, and without a shortlist, which none had.
+    """Return the configuration with the published splits as the task's data, and without a shortlist.
 
     Raises:
         InputError: the task's configuration names no archive of splits.
@@ -125,8 +125,8 @@ def make_data(scope: TaskScope) -> Path:
     """Unpack the published splits of a task into ``results/published/data/TASK``.
 
     Raises:
-        HatError: the download failed; says where a file may be put by hand.
-        InputError: the archive is not of such splits.
+        HatError: the download failed; the message says where the file can be put by hand.
+        InputError: the archive does not hold such splits.
     """
     published = _PublishedData(of_published_splits(scope.settings, scope.task), scope.results, scope.task)
     stages.fetch_sources(published)
@@ -140,7 +140,7 @@ def export(settings: Settings, results: Results, name: str, device: str) -> Path
     """Write ``results/published/NAME/model`` for a device.
 
     Raises:
-        InputError: the network or the data are missing, do not fit each other, or the device cannot execute it.
+        InputError: the network or the data are missing or do not match, or the device cannot run the network.
     """
     scope = PublishedScope.of_network(settings, results, name, device)
     return export_model(scope, shape=scope.shape())
@@ -150,7 +150,7 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
     """Measure the exported network on the device; write ``latency.json``.
 
     Raises:
-        HatError: the device cannot be measured on, or the network has not been exported.
+        HatError: the device cannot be measured, or the network has not been exported.
     """
     scope = PublishedScope.of_network(settings, results, name, device)
     workload = Workload.of(scope.shape(), measured_lengths(scope), scope.device_settings.beam, None)
@@ -168,10 +168,10 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
 
 
 def score_published(settings: Settings, results: Results, name: str, device: str) -> Path:
-    """Translate the published test split and score it; write ``bleu.txt`` and ``score.json`` beside published scores.
+    """Translate and score the published test split; write ``bleu.txt``, and ``score.json`` with the published scores.
 
     Raises:
-        InputError: the network has not been exported, or the data are missing.
+        InputError: the network has not been exported, or data are missing.
     """
     scope = PublishedScope.of_network(settings, results, name, device)
     path = score(scope, losses=False)

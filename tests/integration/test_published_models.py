@@ -96,7 +96,7 @@ def test_a_file_put_by_hand_is_converted_measured_and_scored(tmp_path, capsys, c
     config = get(results, NAME)
     assert config["architecture"]
     # The reference checkpoint is a small one of the same content.
-    assert "holds another Architecture than was published" in capsys.readouterr().err
+    assert "contains another Architecture than was published" in capsys.readouterr().err
     source = {"kind": "file", "path": str(packed_splits(tmp_path, sizes))}
     small = {"latency": {"passes": 1, "repeats": 1, "source_length": 5, "target_length": 5}}
     task = {"data": {"archive": source}, **small, "scoring": {"max_length_extra": 8}}

@@ -312,10 +312,10 @@ def test_own_files_have_the_structure_of_theirs(tmp_path, checkpoint_file):
 
 def test_what_the_research_code_cannot_be(tmp_path):
     settings, *_ = own_run(tmp_path / "run", share="all", norm="post", decoder_dims=[32], sub=False)
-    with pytest.raises(InputError, match="shares embeddings only where encoder and decoder are equally wide"):
+    with pytest.raises(InputError, match="shares embeddings only if encoder and decoder are equally wide"):
         export_checkpoint(tmp_path / "run", tmp_path / "out.pt", lambda: settings)
     (tmp_path / "run" / "config.json").write_text("{}")
-    with pytest.raises(InputError, match=r"config.json: lacks 'task'"):
+    with pytest.raises(InputError, match=r"config.json: has no 'task'"):
         export_checkpoint(tmp_path / "run", tmp_path / "out.pt", lambda: settings)
     with pytest.raises(InputError, match="is a folder, expected the name of a file"):
         write_checkpoint(tmp_path, PublishedCheckpoint(args={}, model={}, optimizer_history=[], extra_state={}))
@@ -391,12 +391,15 @@ def test_what_is_allowed_does_not_leak(tmp_path, checkpoint_file):
     ("change", "sentence"),
     [
         ({"activation_fn": "gelu"}, "args.activation_fn: 'gelu', expected 'relu'"),
-        ({"decoder_normalize_before": True}, "args.decoder_normalize_before: True, expected the encoder's, False"),
-        ({"encoder_embed_dim": 80, "decoder_output_dim": 64}, "args.encoder_embed_dim: 80, expected the largest"),
+        ({"decoder_normalize_before": True}, "args.decoder_normalize_before: True, expected False, as in the encoder"),
+        ({"encoder_embed_dim": 80, "decoder_output_dim": 64}, "args.encoder_embed_dim: 80, expected 64, the largest"),
         ({"encoder_embed_choice": [64, 64]}, "encoder_embed_dim names a choice twice"),
-        ({"decoder_arbitrary_ende_attn_choice": [3]}, "decoder_arbitrary_ende_attn_choice: 3, expected of [-1, 1, 2]"),
+        (
+            {"decoder_arbitrary_ende_attn_choice": [3]},
+            "decoder_arbitrary_ende_attn_choice: 3, expected one of [-1, 1, 2]",
+        ),
         ({"encoder_embed_choice": None}, "args are malformed"),
-        ({"qkv_dim": 48}, "the weights do not fit the network that it is said to hold"),
+        ({"qkv_dim": 48}, "the weights do not match the network that it describes"),
         ({"train_subtransformer": True}, "expected a positive whole number"),
         ({"source_lang": {"a": [torch.ones(1)]}}, "args.source_lang.a: holds a Tensor, expected plain values"),
     ],
@@ -417,9 +420,9 @@ def test_wrong_arguments_are_one_sentence(tmp_path, change, sentence, checkpoint
     ("change", "sentence"),
     [
         (lambda model: model.pop("encoder.layers.0.fc1.weight"), "Missing key(s)"),
-        (lambda model: model.pop("decoder.layers.0.encoder_attn.in_proj_weight"), "is missing, or has no place"),
-        (lambda model: model.pop("encoder.embed_tokens.weight"), "is missing, or has no place"),
-        (lambda model: model.update(extra=torch.ones(1)), "the tensor extra is missing, or has no place"),
+        (lambda model: model.pop("decoder.layers.0.encoder_attn.in_proj_weight"), "is missing, or unknown"),
+        (lambda model: model.pop("encoder.embed_tokens.weight"), "is missing, or unknown"),
+        (lambda model: model.update(extra=torch.ones(1)), "the tensor extra is missing, or unknown"),
         (lambda model: model.update({"encoder.layers.9.fc1.bias": torch.ones(1)}), "Unexpected key(s)"),
         (lambda model: model.update({"encoder.layers.0.fc1.bias": torch.ones(1).half()}), "float16, float32"),
         (lambda model: model.update({"decoder.layers.0.encoder_attn.in_proj_bias": torch.ones(1)}), "not the tensors"),
@@ -451,7 +454,7 @@ def test_architecture_must_be_inside(tmp_path, checkpoint_file):
     sub = Architecture.from_dict(import_checkpoint(checkpoint_file("sub"), tmp_path / "sub")["architecture"])
     with pytest.raises(InputError, match=r"outside the space: encoder_embed_dim is 56, expected of \[64, 48\]"):
         import_checkpoint(checkpoint_file("super"), tmp_path, replace(sub, encoder_embed_dim=56))
-    with pytest.raises(InputError, match="was trained as another SubTransformer"):
+    with pytest.raises(InputError, match="contains a SubTransformer of another Architecture"):
         import_checkpoint(checkpoint_file("sub"), tmp_path, replace(sub, encoder_embed_dim=64))
 
 
