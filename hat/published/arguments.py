@@ -137,7 +137,7 @@ def _space_of(args: Mapping[str, Any]) -> Space:
 
 
 def _hull_of(args: Mapping[str, Any], architecture: Architecture) -> Space:
-    """Return the space of the SuperTransformer's and the Architecture's sizes; a file may not have the other choices."""
+    """Return a space with the sizes of the SuperTransformer and of the Architecture; a file may not have the others."""
     largest = {ours: args[theirs] for theirs, ours in _SUPER_SIZES.items()}
     choices: dict[str, tuple[int, ...]] = {}
     for name in ("encoder_layers", "decoder_layers", *asdict(architecture)):
