@@ -90,10 +90,10 @@ class Results:
         """The deployed folder: `hat translate` needs nothing else."""
         return self.budget(task, device, budget) / "model"
 
-    def place(self, task: str, device: str, budget: str, form: str | None = None) -> Path:
-        """Folder of ``model`` and of its scores: that of the budget, or of another form beside what is deployed."""
+    def place(self, task: str, device: str, budget: str, variant: str | None = None) -> Path:
+        """Return the folder of ``model`` and its scores, for the deployed network (None) or a variant."""
         whole = self.budget(task, device, budget)
-        return whole if form is None else whole / form
+        return whole if variant is None else whole / variant
 
     @property
     def usage(self) -> Path:

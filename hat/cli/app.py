@@ -80,7 +80,7 @@ app.add_typer(models, name="models")
 app.add_typer(fairseq, name="fairseq")
 app.add_typer(artifacts, name="artifacts")
 
-Form = Annotated[
+Variant = Annotated[
     str | None,
     typer.Option("--form", help="Use a variant: fp32, int8, int4, quantized-8bit or quantized-4bit."),
 ]
@@ -269,13 +269,13 @@ def _latency_measure(
     task: TaskName,
     device: DeviceName,
     budget: ModelName,
-    form: Form = None,
+    variant: Variant = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the deployed model, or a variant of it, on the device."""
     from hat.latency.deployed import measure_model
 
-    path = measure_model(budget_scope(context, task, device, budget), form)
+    path = measure_model(budget_scope(context, task, device, budget), variant)
     _show_file(path, f"Latency of {task} on {device} for {budget}", as_json=as_json)
 
 
@@ -337,11 +337,13 @@ def _baseline_train(
 
 
 @app.command("export")
-def _export(context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, form: Form = None) -> None:
+def _export(
+    context: typer.Context, task: TaskName, device: DeviceName, budget: ModelName, variant: Variant = None
+) -> None:
     """Write the folder to deploy for a budget or baseline."""
     from hat.deploy.export import export_model
 
-    export_model(budget_scope(context, task, device, budget), form)
+    export_model(budget_scope(context, task, device, budget), variant)
 
 
 @app.command("export-elastic")
@@ -358,13 +360,13 @@ def _score(
     task: TaskName,
     device: DeviceName,
     budget: ModelName,
-    form: Form = None,
+    variant: Variant = None,
     as_json: AsJson = False,
 ) -> None:
     """Translate the test split and score the translations."""
     from hat.evaluate.stages import score
 
-    path = score(budget_scope(context, task, device, budget), form)
+    path = score(budget_scope(context, task, device, budget), variant)
     _show_file(path, f"Score of {task} on {device} for {budget}", as_json=as_json)
 
 

@@ -9,7 +9,7 @@ from hat.config.device import Device
 from hat.config.networks import Space
 from hat.config.settings import Settings
 from hat.config.task import Task
-from hat.config.variants import in_form
+from hat.config.variants import settings_for_variant
 
 
 @dataclass(frozen=True)
@@ -194,14 +194,14 @@ class BudgetScope(DeviceScope):
         """The deployed folder: `hat translate` needs nothing else."""
         return self.folder / "model"
 
-    def form_folder(self, form: str | None) -> Path:
-        """Folder of ``model`` and its scores: the budget's own, or that of another form of the network."""
-        return self.folder if form is None else self.folder / form
+    def variant_folder(self, variant: str | None) -> Path:
+        """Return the folder of ``model`` and its scores, for the deployed network (None) or a variant."""
+        return self.folder if variant is None else self.folder / variant
 
-    def in_form(self, form: str | None) -> Self:
-        """The same on a device that executes another form of the network; unchanged if ``form`` is None.
+    def as_variant(self, variant: str | None) -> Self:
+        """Return the scope with settings for a variant of the network; unchanged if ``variant`` is None.
 
         Raises:
-            InputError: there is no such form.
+            InputError: the variant is unknown.
         """
-        return self.with_settings(in_form(self.settings, self.task, self.device, form))
+        return self.with_settings(settings_for_variant(self.settings, self.task, self.device, variant))

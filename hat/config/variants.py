@@ -10,10 +10,10 @@ from hat.errors import InputError
 
 # Bits of the variants that k-means quantises.
 KMEANS = {f"quantized-{bits}bit": bits for bits in sorted(BITS, reverse=True)}
-FORMS = (*DEVICE_PRECISIONS, *KMEANS)
+VARIANTS = (*DEVICE_PRECISIONS, *KMEANS)
 
 
-def in_form(settings: Settings, task: str, device: str, form: str | None) -> Settings:
+def settings_for_variant(settings: Settings, task: str, device: str, variant: str | None) -> Settings:
     """Return settings whose device executes a variant of a network.
 
     A precision that the device's Runtime lacks is executed by ONNX Runtime. The k-means variants use the torch Runtime
@@ -23,25 +23,25 @@ def in_form(settings: Settings, task: str, device: str, form: str | None) -> Set
         settings: the configuration.
         task: name of the task.
         device: name of the device.
-        form: one of :data:`FORMS`; None for what is deployed, which returns ``settings``.
+        variant: one of :data:`VARIANTS`; None for what is deployed, which returns ``settings``.
 
     Raises:
         InputError: there is no such variant, task or device.
     """
-    if form is None:
+    if variant is None:
         return settings
     chosen = settings.device(device)
-    if form in KMEANS:
-        kind = quantisation(KMEANS[form], embeddings=settings.task(task).compression.embeddings)
+    if variant in KMEANS:
+        kind = quantisation(KMEANS[variant], embeddings=settings.task(task).compression.embeddings)
         runtime = next(name for name, facts in RUNTIMES.items() if kind.precision in facts.precisions)
         update: dict[str, Any] = {"runtime": runtime, "precision": kind.precision, "shortlist": False}
-    elif form in DEVICE_PRECISIONS:
-        runtime = chosen.runtime if form in RUNTIMES[chosen.runtime].precisions else FALLBACK
-        update = {"runtime": runtime, "precision": form}
+    elif variant in DEVICE_PRECISIONS:
+        runtime = chosen.runtime if variant in RUNTIMES[chosen.runtime].precisions else FALLBACK
+        update = {"runtime": runtime, "precision": variant}
         if not RUNTIMES[runtime].gpu:
             update["accelerator"] = None
     else:
-        raise InputError(f"{form!r} is unknown, expected {', '.join(FORMS[:-1])} or {FORMS[-1]}")
+        raise InputError(f"{variant!r} is unknown, expected {', '.join(VARIANTS[:-1])} or {VARIANTS[-1]}")
     formed = copy.copy(settings)
     formed.devices = {**settings.devices, device: chosen.model_copy(update=update)}
     return formed

@@ -61,7 +61,7 @@ def deployed_decoding(task: Task, device: Device) -> Decoding:
 
 def export_model(
     scope: BudgetScope,
-    form: str | None = None,
+    variant: str | None = None,
     *,
     shape: Shape | None = None,
 ) -> Path:
@@ -69,15 +69,15 @@ def export_model(
 
     Args:
         scope: the task, the device and the budget, or the name of a baseline.
-        form: one of :data:`hat.config.variants.FORMS`, beside what is deployed; what is deployed where absent.
+        variant: one of :data:`hat.config.variants.VARIANTS`. Default: what is deployed.
         shape: that of the network, where it is not the task's.
 
     Raises:
         InputError: the budget is neither a budget nor a baseline, the trained network or the shortlist is missing or
-            malformed, or there is no such form.
+            malformed, or the variant is unknown.
     """
-    scope = scope.in_form(form)
-    target, bits = scope.device_settings, None if form is None else KMEANS.get(form)
+    scope = scope.as_variant(variant)
+    target, bits = scope.device_settings, None if variant is None else KMEANS.get(variant)
     executor = Executor(target.runtime, target.precision)
     baseline = scope.settings.limit_ms(scope.budget) is None
     trained = scope.trained
@@ -96,7 +96,7 @@ def export_model(
 
     export = _Export(
         scope=scope,
-        place=scope.form_folder(form),
+        place=scope.variant_folder(variant),
         executor=executor,
         shortlist=deployed_shortlist(scope),
         architecture=described(training, str(trained / "config.json")),

@@ -1,1 +1,1 @@
-"""Deployed folders, scores and what they are compared with."""
+"""Scores of deployed folders, and the losses to compare them with."""

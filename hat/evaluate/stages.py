@@ -1,4 +1,4 @@
-"""The last stages of a budget or baseline: the deployed folder, and its translations scored."""
+"""The last stage of a budget or baseline: translating the test split with the deployed folder and scoring it."""
 
 import os
 from dataclasses import asdict
@@ -32,22 +32,21 @@ from hat.system.progress import progress
 from hat.train.inherited_loss import untrained_loss
 
 
-def score(
-    scope: BudgetScope,
-    form: str | None = None,
-    *,
-    losses: bool = True,
-) -> Path:
+def score(scope: BudgetScope, variant: str | None = None, *, losses: bool = True) -> Path:
     """Translate the test split with the deployed folder and score it.
 
-    Writes ``bleu.txt`` (score, signature, and a note where the search measured no latency within the budget),
-    ``score.json`` and ``hypotheses.txt`` beside the folder. Detokenised text is compared with the raw reference.
-    Translations made before a kill are kept. Losses are those of the trained network, and not reported of another form.
+    Writes ``bleu.txt`` (score, signature, and a note if the search measured no latency within the budget),
+    ``score.json`` and ``hypotheses.txt`` beside the folder. Detokenised text is compared with the raw reference. An
+    interrupted stage continues from the translations that it has finished.
 
     Args:
         scope: the task, the device and the budget, or the name of a baseline.
-        form: the one of :data:`hat.config.variants.FORMS` that is scored; what is deployed where absent.
-        losses: report the losses of the network too, for which it must have been trained here.
+        variant: one of :data:`hat.config.variants.VARIANTS`. Default: what is deployed.
+        losses: whether to report the losses of the network, which must have been trained here. Losses of variants are
+            never reported.
+
+    Returns:
+        The path of ``score.json``.
 
     Raises:
         InputError: the folder or the test split is missing or malformed.
@@ -56,26 +55,21 @@ def score(
     from sacrebleu.metrics.chrf import CHRF
 
     chosen, scoring = scope.task_settings, scope.task_settings.scoring
-    raw, place = (
-        scope.data / "raw",
-        scope.form_folder(form),
-    )
+    raw, folder = scope.data / "raw", scope.variant_folder(variant)
     pairs = list(read_pairs(raw / f"test.{chosen.source_language}", raw / f"test.{chosen.target_language}"))[
         : scoring.max_sentences
     ]
     sources, references = [source for source, _ in pairs], [reference for _, reference in pairs]
-    with only_one(place, f"Scoring for {scope.budget}"):
-        # Neither threads nor other sentences change a translation.
+    with only_one(folder, f"Scoring for {scope.budget}"):
+        # A translation depends neither on the number of threads nor on the other sentences of its batch.
         translator = Translator.from_folder(
-            place / "model", beam=scoring.beam, threads=1, parallel=len(os.sched_getaffinity(0))
+            folder / "model", beam=scoring.beam, threads=1, parallel=len(os.sched_getaffinity(0))
         )
-        words = _translate(translator, sources, scoring.batch_tokens, place, f"Translating for {scope.budget}")
+        words = _translate(translator, sources, scoring.batch_tokens, folder, f"Translating for {scope.budget}")
         hypotheses = [translator.text(line) for line in words]
         bleu, chrf = BLEU(trg_lang=chosen.target_language), CHRF()
-        bleu_score, chrf_score = (
-            bleu.corpus_score(hypotheses, [references]),
-            chrf.corpus_score(hypotheses, [references]),
-        )
+        bleu_score = bleu.corpus_score(hypotheses, [references])
+        chrf_score = chrf.corpus_score(hypotheses, [references])
         signature = str(bleu.get_signature())
         resolved = {"decoding": asdict(translator.decoding), "model": translator.description["provenance"]}
         content = {
@@ -88,21 +82,21 @@ def score(
             "decoding": asdict(translator.decoding),
             "decoding_as_measured": translator.decoding.beam == translator.description["decoding"]["beam"],
             "parameters": translator.description["parameters"],
-            **(_losses(scope) if losses and form is None else {}),
+            **(_losses(scope) if losses and variant is None else {}),
             "provenance": provenance(seed=scope.settings.seed, settings=resolved),
         }
-        write_text(place / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
-        write_json(place / "score.json", content)
-        words_too = ("bleu_of_words", "bleu_of_words_signature")
-        shown = ("bleu", "bleu_signature", *words_too, "chrf", "chrf_signature", "sentences")
-        add_figures(place / "model", **{key: content[key] for key in shown if key in content})
-        note = _note(scope) if losses and form is None else None
-        write_text(place / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n" + (f"{note}\n" if note else ""))
-    return place / "score.json"
+        write_text(folder / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
+        write_json(folder / "score.json", content)
+        scores = ("bleu", "bleu_of_words", "chrf")
+        shown = (*(key for name in scores for key in (name, f"{name}_signature")), "sentences")
+        add_figures(folder / "model", **{key: content[key] for key in shown if key in content})
+        note = _note(scope) if losses and variant is None else None
+        write_text(folder / "bleu.txt", f"{bleu_score.score:.2f}\n{signature}\n" + (f"{note}\n" if note else ""))
+    return folder / "score.json"
 
 
 def _note(scope: BudgetScope) -> str | None:
-    """What is to be said of a winner that is not known to meet its budget."""
+    """Return a note on a winner that is not known to meet its budget; None if there is nothing to note."""
     if scope.settings.limit_ms(scope.budget) is None:
         return None
     return verdict_note(read_json(scope.folder / "architecture.json"))
@@ -116,35 +110,35 @@ def _tokenised(task: Task, data: Path, words: list[str], references: list[str]) 
     return {"bleu_of_words": score, "bleu_of_words_signature": signature}
 
 
-def _translate(translator: Translator, sources: list[str], batch_tokens: int, place: Path, title: str) -> list[str]:
-    """Words of the translations of all sources; those made by an earlier, killed run are taken from the log."""
+def _translate(translator: Translator, sources: list[str], batch_tokens: int, folder: Path, title: str) -> list[str]:
+    """Return the words of the translations of all sources; those of an interrupted run are read from its log."""
     identity = digest(["words", asdict(translator.decoding), translator.description["provenance"], sources])
-    path = place / "partial" / "hypotheses.jsonl"
+    path = folder / "partial" / "hypotheses.jsonl"
     rows = read_jsonl(path)
     if not rows or rows[0].get("identity") != identity:
         write_text(path, canonical_json({"identity": identity}) + "\n")
         rows = []
     done = {int(row["number"]): str(row["text"]) for row in rows[1:]}
-    left = [number for number in range(len(sources)) if number not in done]
+    remaining = [number for number in range(len(sources)) if number not in done]
     log = JsonLinesLog(path)
     with progress(title, len(sources)) as show:
 
         def keep(batch: dict[int, str]) -> None:
             for position, text in batch.items():
-                done[left[position]] = text
-                log.append({"number": left[position], "text": text})
+                done[remaining[position]] = text
+                log.append({"number": remaining[position], "text": text})
             show(len(done))
 
         show(len(done))
         translator.translate(
-            [sources[number] for number in left], batch_tokens=batch_tokens, translated=keep, as_words=True
+            [sources[number] for number in remaining], batch_tokens=batch_tokens, translated=keep, as_words=True
         )
-    # Empty lines are in no batch.
+    # Empty lines are not translated.
     return [done.get(number, "") for number in range(len(sources))]
 
 
 def _losses(scope: BudgetScope) -> dict[str, float]:
-    """Validation losses, nats a token: trained, inherited (but of a baseline), untrained, unigram model."""
+    """Return validation losses in nats per token: trained, inherited (except baselines), untrained, unigram model."""
     chosen, data = scope.task_settings, scope.data
     baseline = scope.settings.limit_ms(scope.budget) is None
     trained = scope.trained

@@ -1,4 +1,4 @@
-"""The unigram model: what a network that learnt only how frequent tokens are would reach."""
+"""The loss of a unigram model, which a network reaches that learns only token frequencies."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from hat.data.text.dictionary import Dictionary
 
 
 def unigram_loss(train: IndexedDataset, validation: IndexedDataset, dictionary: Dictionary) -> float:
-    """Negative log-likelihood of the validation tokens, end symbols included, nats a token.
+    """Return the negative log-likelihood of the validation tokens, end symbols included, in nats per token.
 
     Probabilities are add-one smoothed relative frequencies of the training tokens.
     """

@@ -94,23 +94,23 @@ def _measure_folder(
     return visits.measurement()
 
 
-def measure_model(scope: BudgetScope, form: str | None = None) -> Path:
+def measure_model(scope: BudgetScope, variant: str | None = None) -> Path:
     """Measure what is deployed for a budget or baseline; write ``latency.json`` beside it.
 
-    A baseline, and a form of the network other than what is deployed, has no budget to meet and no prediction.
+    A baseline or a variant has no budget to meet and no prediction.
 
     Args:
         scope: the task, the device and the budget, or the name of a baseline.
-        form: one of :data:`hat.config.variants.FORMS`; what is deployed if None.
+        variant: one of :data:`hat.config.variants.VARIANTS`. Default: what is deployed.
 
     Raises:
         HatError: the device cannot be measured on.
-        InputError: the budget is neither a budget nor a baseline, there is no such form, or a file is missing.
+        InputError: the budget is neither a budget nor a baseline, the variant is unknown, or a file is missing.
     """
-    scope = scope.in_form(form)
+    scope = scope.as_variant(variant)
     limit_ms = scope.settings.limit_ms(scope.budget)
     check_reachable(scope.settings, scope.device)
-    folder = scope.form_folder(form)
+    folder = scope.variant_folder(variant)
     winner = None if limit_ms is None else read_json(scope.folder / "architecture.json")
     workload = workload_of(scope, scope.budget if winner is None else None)
     title = f"Measuring the model for {scope.budget} on {scope.device}"
@@ -120,7 +120,7 @@ def measure_model(scope: BudgetScope, form: str | None = None) -> Path:
         architecture = architecture_of(scope.settings.baseline(scope.budget).network)
         content = {"baseline": scope.budget, **content, "digest": architecture.digest}
         content |= describe(architecture, workload.shape)
-    elif form is not None:
+    elif variant is not None:
         content |= {"budget": scope.budget, "digest": winner["digest"], "architecture": winner["architecture"]}
     else:
         measured_ms, predicted_ms = found.measured.latency_ms, float(winner["predicted_latency_ms"])
@@ -134,6 +134,6 @@ def measure_model(scope: BudgetScope, form: str | None = None) -> Path:
             "digest": winner["digest"],
             "architecture": winner["architecture"],
         }
-    content |= {**({} if form is None else {"form": form}), **found.made}
+    content |= {**({} if variant is None else {"form": variant}), **found.made}
     write_json(folder / "latency.json", content)
     return folder / "latency.json"

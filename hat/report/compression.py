@@ -7,7 +7,7 @@ from typing import Any
 from hat.artifacts.files import provenance, read_json
 from hat.artifacts.table import reserved
 from hat.config.scope import BudgetScope, DeviceScope, TaskScope
-from hat.config.variants import FORMS
+from hat.config.variants import VARIANTS
 from hat.data.significance import P_VALUE
 from hat.data.task_shape import task_shape
 from hat.deploy.folder import DESCRIPTION, NETWORK
@@ -54,13 +54,13 @@ def write_compression(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, A
 
     Args:
         scope: the task and the device.
-        budgets: budgets and baselines of the table; all that were scored in several forms if empty.
+        budgets: budgets and baselines of the table; if empty, all with scored variants.
 
     Returns:
         The content of the JSON file: ``task``, ``device``, ``reference``, ``rows``, ``provenance``.
 
     Raises:
-        InputError: an artifact is missing, or nothing has been scored in several forms.
+        InputError: an artifact is missing, or no variant has been scored.
     """
     scope.check()
     reference = _reference(scope)
@@ -115,19 +115,19 @@ def _shown(scope: DeviceScope, named: Sequence[str]) -> list[str]:
 
     folder = scope.device_folder
     scored = (path.parent for path in folder.glob("*/*/score.json"))
-    found = {place.parent.name for place in scored if place.name in FORMS} - reserved("TASK", "DEVICE")
+    found = {place.parent.name for place in scored if place.name in VARIANTS} - reserved("TASK", "DEVICE")
     if not named and not found:
         raise InputError(
-            f"{folder}: nothing has been scored in another form yet; run hat export and hat score with --form"
+            f"{folder}: no variant of a model has been scored yet; run hat export and hat score with --form"
         )
     return sorted(set(named) or found, key=order)
 
 
 def _rows(scope: BudgetScope, reference: dict[str, Any]) -> list[Row]:
-    """Return the rows of a budget: the deployed model, then its other forms that have been scored."""
-    forms = [scope.form_folder(form) for form in FORMS]
+    """Return the rows of a budget: the deployed model, then its other variants that have been scored."""
+    folders = [scope.variant_folder(variant) for variant in VARIANTS]
     deployed = scope.folder
-    places = [deployed, *(place for place in forms if (place / "score.json").exists())]
+    places = [deployed, *(place for place in folders if (place / "score.json").exists())]
     # The deployed model comes first; the others are compared with it.
     tested = compared(
         DeviceScope(scope.settings, scope.results, scope.task, scope.device),

@@ -12,7 +12,7 @@ from hat.artifacts.layout import Results
 from hat.artifacts.missing import MissingArtifact
 from hat.config.scope import DeviceScope
 from hat.config.settings import Settings
-from hat.config.variants import FORMS
+from hat.config.variants import VARIANTS
 from hat.data.significance import ALPHA, P_VALUE, verdict
 from hat.deploy.folder import DESCRIPTION
 from hat.report.document import Columns, interval, markdown, shown, signed, text, time, without_empty, write_document
@@ -103,22 +103,22 @@ def _flat(architecture: Architecture) -> dict[str, Any]:
 
 
 def _quantisation(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
-    """Each deployed model and its other forms that were scored, with the change of BLEU."""
+    """Each deployed model and its other variants that were scored, with the change of BLEU."""
     found: list[Row] = []
     for row in rows:
         folder = results.budget(row["task"], row["device"], row["model"])
-        named = (results.place(row["task"], row["device"], row["model"], form) for form in FORMS)
+        named = (results.place(row["task"], row["device"], row["model"], variant) for variant in VARIANTS)
         scored = [place for place in named if (place / "score.json").exists()]
         if not scored or row["bleu"] is None:
             continue
-        forms = (folder, *scored)
+        places = (folder, *scored)
         tested = compared(
             DeviceScope(settings, results, row["task"], row["device"]),
-            {form.name: form for form in forms},
+            {place.name: place for place in places},
             f"{row['model']}-forms",
         )
         chance = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == folder.name}
-        for place in forms:
+        for place in places:
             score, model = read_json(place / "score.json"), read_json(place / "model" / DESCRIPTION)
             files = (path for path in (place / "model").rglob("*") if path.is_file())
             found.append(

@@ -231,7 +231,7 @@ class LatencyFile(Timings, Made):
     budget_ms: Positive | None = Field(None, description="what was promised")
     within_budget: bool | None = Field(None, description="whether that was kept")
     baseline: str | None = Field(None, description="of a baseline: its name")
-    form: str | None = Field(None, description="of another form than what is deployed: which")
+    form: str | None = Field(None, description="variant of the network, if not the deployed one")
     published: str | None = Field(None, description="of a published network: its name")
     published_latency_ms: Positive | None = Field(None, description="what was published, on other hardware")
     published_hardware: str | None = Field(None, description="that hardware")

@@ -1,1 +1,1 @@
-"""The lexical shortlist of a task: made from word alignments, its size chosen by validation."""
+"""The lexical shortlist of a task: built from word alignments, with its size chosen on validation sentences."""

@@ -1,4 +1,4 @@
-"""Which target tokens translate a source token, and how often: counted from links of word alignments."""
+"""The lexicon: which target tokens translate a source token, and how often, counted from word alignments."""
 
 import zipfile
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from hat.artifacts.files import atomic
 from hat.data.text.special_tokens import SPECIALS
 from hat.errors import InputError
 
-# Translations of a source token that are kept; config.yaml may ask for no more.
+# Translations kept per source token. The configuration cannot ask for more.
 KEPT = 200
 _COLUMNS = ("sources", "targets", "counts")
 
@@ -20,13 +20,12 @@ _COLUMNS = ("sources", "targets", "counts")
 class Lexicon:
     """Links of source tokens to target tokens, as three columns of equal length.
 
-    Rows are ordered by source token, then from the most to the least frequent link, then by target token. Special
-    tokens are in none.
+    Rows are ordered by source token, then by falling count, then by target token. Links of special tokens are dropped.
 
     Args:
-        sources: source tokens.
-        targets: target tokens that they were linked to.
-        counts: how often.
+        sources: ids of source tokens, [rows].
+        targets: ids of the target tokens linked to them, [rows].
+        counts: number of times of each link, [rows].
     """
 
     def __init__(self, sources: npt.ArrayLike, targets: npt.ArrayLike, counts: npt.ArrayLike) -> None:
@@ -37,32 +36,32 @@ class Lexicon:
 
     @classmethod
     def merged(cls, parts: Iterable[Self]) -> Self:
-        """The sum of several."""
+        """Return the lexicon with the summed counts of several lexicons."""
         rows = [np.stack([part.sources, part.targets, part.counts]) for part in parts]
         sources, targets, counts = np.concatenate(rows, axis=1) if rows else np.empty((3, 0), np.int64)
         size = int(targets.max(initial=0)) + 1
-        codes, place = np.unique(sources * size + targets, return_inverse=True)
-        total = np.zeros(len(codes), np.int64)
+        keys, place = np.unique(sources * size + targets, return_inverse=True)
+        total = np.zeros(len(keys), np.int64)
         np.add.at(total, place, counts)
-        return cls(codes // size, codes % size, total)
+        return cls(keys // size, keys % size, total)
 
     def best(self, count: int) -> Self:
-        """That many rows of each source token, the first ones."""
+        """Return the lexicon with the ``count`` most frequent translations of each source token."""
         keep = self._ranks() < count
         return type(self)(self.sources[keep], self.targets[keep], self.counts[keep])
 
     def translations(self) -> dict[int, npt.NDArray[np.int64]]:
-        """Target tokens of each source token, best first."""
+        """Return the ids of the target tokens of each source token, most frequent first."""
         tokens, begins = np.unique(self.sources, return_index=True)
         return dict(zip(tokens.tolist(), np.split(self.targets, begins[1:]), strict=True)) if len(tokens) else {}
 
     def _ranks(self) -> npt.NDArray[np.int64]:
-        """Place of each row among those of its source token, from 0."""
+        """Return the rank of each row among the rows of its source token, from 0."""
         _, begins, sizes = np.unique(self.sources, return_index=True, return_counts=True)
         return np.arange(len(self.sources)) - np.repeat(begins, sizes)
 
     def save(self, path: Path) -> None:
-        """Write all columns, atomically."""
+        """Write the columns atomically."""
         with atomic(path, "wb") as stream:
             np.savez_compressed(stream, sources=self.sources, targets=self.targets, counts=self.counts)
 

@@ -1,4 +1,4 @@
-"""Sizes of a shortlist: how many candidates each gives, what they cover, and which is the smallest that does."""
+"""Sizes of a shortlist: the candidates that each size gives, their coverage, and the choice of a size."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,28 +12,28 @@ from hat.runtime.shortlist import Shortlist
 from hat.shortlist.lexicon import Lexicon
 from hat.system.durations import duration
 
-# Sizes that lack more than this of the references, and of the translations made with the whole vocabulary, are not
-# worth translating with. References alone ask for more than a network says, translations for what it should not.
-HOPELESS = 0.1
-# Probability below which a difference is not taken for chance.
+# A size is not tried if its candidates miss more than this fraction both of the references and of the translations made
+# with the whole vocabulary. References contain tokens that a network would not choose, translations contain errors.
+MAX_UNCOVERED = 0.1
+# p-value below which a difference is significant.
 SIGNIFICANCE = 0.05
 SMALLER, LARGER = "smaller than one that loses too much", "larger than needed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """The ``frequent`` most frequent target tokens, and the ``translations`` best ones of each source token."""
+    """The numbers of most frequent target tokens, and of best translations per source token, in a shortlist."""
 
     frequent: int
     translations: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What a size means on some sentences.
+class Coverage:
+    """Numbers of candidates per sentence, and coverage, of a size on some sentences.
 
-    Candidates are counted for each sentence; coverages are the parts of all tokens of the references, and of the
-    translations made with the whole vocabulary, that are candidates of their sentence.
+    A coverage is the fraction of tokens that are candidates of their sentence: of the references, or of the
+    translations made with the whole vocabulary.
     """
 
     size: Size
@@ -44,19 +44,20 @@ class Measured:
 
     @property
     def coverages(self) -> tuple[float, float]:
-        """Both."""
+        """The coverage of references and of translations."""
         return self.reference_coverage, self.translation_coverage
 
-    def covers_no_more_than(self, other: "Measured") -> bool:
-        """Whether neither coverage is above that of another."""
-        return all(own <= its for own, its in zip(self.coverages, other.coverages, strict=True))
+    def covers_no_more_than(self, other: "Coverage") -> bool:
+        """Whether neither coverage is higher than in ``other``."""
+        return all(one <= another for one, another in zip(self.coverages, other.coverages, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Translations with a shortlist: their BLEU, how many are others than with the whole vocabulary, time taken.
+    """Score of translations with a shortlist, compared with those with the whole vocabulary.
 
-    ``p_value`` is that of the paired bootstrap test of the two BLEUs; 1 of the whole vocabulary itself.
+    ``changed`` is the number of translations that differ. ``p_value`` is from the paired bootstrap test of the BLEU
+    difference; it is 1 if no translation differs.
     """
 
     bleu: float
@@ -65,18 +66,22 @@ class Score:
     p_value: float = 1.0
 
     def good_enough(self, whole: float, max_bleu_loss: float) -> bool:
-        """Whether so much BLEU at most is lost against the whole vocabulary, as far as the sentences can tell.
+        """Whether the loss against the whole vocabulary is small or not significant.
 
-        On a few hundred sentences BLEU moves by a few tenths without being better or worse, so a larger loss counts
-        only where it is told from none with ``SIGNIFICANCE``.
+        On a few hundred sentences BLEU varies by a few tenths by chance, so a larger loss counts only if it is
+        significant.
+
+        Args:
+            whole: BLEU with the whole vocabulary.
+            max_bleu_loss: largest loss that is acceptable in any case.
         """
         return whole - self.bleu < max_bleu_loss or self.p_value >= SIGNIFICANCE
 
 
 def most_frequent(tokens: npt.NDArray[np.integer], vocabulary: int) -> npt.NDArray[np.int64]:
-    """Numbers of all tokens but the special ones that occur, the most frequent first, ties by number."""
+    """Return the ids of all tokens that occur, without special tokens, by falling count, then by id."""
     counts = np.zeros(vocabulary, np.int64)
-    # In blocks: counting takes a copy of eight bytes a token.
+    # Count in blocks, because counting makes a copy of eight bytes per token.
     for begin in range(0, len(tokens), 1 << 24):
         counts += np.bincount(tokens[begin : begin + (1 << 24)], minlength=vocabulary)
     counts[: len(SPECIALS)] = 0
@@ -85,12 +90,12 @@ def most_frequent(tokens: npt.NDArray[np.integer], vocabulary: int) -> npt.NDArr
 
 
 def make_shortlist(frequent: npt.NDArray[np.int64], lexicon: Lexicon, size: Size) -> Shortlist:
-    """The shortlist of a size; what every sentence gets is not named again for single source tokens.
+    """Return the shortlist of a size. Candidates of every sentence are not repeated for single source tokens.
 
     Args:
-        frequent: target tokens, the most frequent first.
-        lexicon: what source tokens are translated by.
-        size: how many of both.
+        frequent: ids of target tokens, the most frequent first.
+        lexicon: translations of source tokens.
+        size: numbers of tokens to take from both.
     """
     always = frequent[: size.frequent]
     by_token = {
@@ -105,11 +110,11 @@ def measure_size(
     sources: Sequence[Sequence[int]],
     references: Sequence[Sequence[int]],
     translations: Sequence[Sequence[int]],
-) -> Measured:
-    """Candidates and coverages over sentences, given as token numbers."""
+) -> Coverage:
+    """Return the candidates and coverage of a size over sentences, which are given as token ids."""
     candidates = [shortlist.candidates(source) for source in sources]
     counts = [len(found) for found in candidates]
-    return Measured(
+    return Coverage(
         size=size,
         mean_candidates=round(float(np.mean(counts)), 1),
         max_candidates=max(counts),
@@ -124,31 +129,30 @@ def _coverage(candidates: Sequence[npt.NDArray[np.int32]], texts: Sequence[Seque
 
 
 def choose_size(
-    ladder: Iterable[Measured],
+    ladder: Iterable[Coverage],
     *,
     whole: float,
     vocabulary: int,
     max_bleu_loss: float,
     score: Callable[[Size], Score],
 ) -> tuple[Size | None, list[dict[str, Any]]]:
-    """The smallest size, by mean candidates, that is good enough (:meth:`Score.good_enough`); None where none is.
+    """Choose the size with the fewest mean candidates that is good enough (see :meth:`Score.good_enough`).
 
-    It is found by bisection: a size that is good enough is compared with smaller ones, one that is not with larger
-    ones. Sizes are passed over that cover too little, or no more than a smaller one does, or have as many candidates
-    as there are tokens.
+    Sizes are bisected. Those that cover too little, cover no more than a smaller size, or contain the whole vocabulary
+    are skipped.
 
     Args:
-        ladder: the sizes.
+        ladder: coverage of each size to choose from.
         whole: BLEU with the whole vocabulary.
-        vocabulary: target tokens.
-        max_bleu_loss: what may be lost.
-        score: translates the sentences with a size; called only where needed.
+        vocabulary: number of target tokens.
+        max_bleu_loss: see :meth:`Score.good_enough`.
+        score: translates the sentences with a size and scores them; called for few sizes.
 
     Returns:
-        The size, and a row for each one of the ladder that says what became of it.
+        The chosen size (None if no size is good enough), and a row with the verdict for each size of the ladder.
     """
     ordered = sorted(ladder, key=lambda one: (one.mean_candidates, -sum(one.coverages)))
-    verdicts = [_passed_over(one, ordered[:number], vocabulary) for number, one in enumerate(ordered)]
+    verdicts = [_skipped(one, ordered[:number], vocabulary) for number, one in enumerate(ordered)]
     scores: dict[int, Score] = {}
     left = [number for number, verdict in enumerate(verdicts) if verdict is None]
     chosen: int | None = None
@@ -176,11 +180,11 @@ def choose_size(
     return None if chosen is None else ordered[chosen].size, rows
 
 
-def _passed_over(measured: Measured, smaller: Sequence[Measured], vocabulary: int) -> str | None:
-    """Why a size is not scored, None where it may be."""
+def _skipped(measured: Coverage, smaller: Sequence[Coverage], vocabulary: int) -> str | None:
+    """Return the reason why a size is not scored; None if it can be."""
     if measured.mean_candidates >= vocabulary - 1:
         return "no smaller than the vocabulary"
-    if max(measured.coverages) < 1 - HOPELESS:
+    if max(measured.coverages) < 1 - MAX_UNCOVERED:
         return "covers too little"
     if any(measured.covers_no_more_than(other) for other in smaller):
         return "covers no more than a smaller one"
@@ -188,7 +192,7 @@ def _passed_over(measured: Measured, smaller: Sequence[Measured], vocabulary: in
 
 
 def size_table(content: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the table of sizes, from the content of ``shortlist.json``."""
+    """Return the header and rows of the table of sizes, given the content of ``shortlist.json``."""
     header = [
         "frequent",
         "translations",

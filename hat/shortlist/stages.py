@@ -1,4 +1,4 @@
-"""The stage of the shortlist: words aligned, sizes compared by validation, the chosen one written."""
+"""The shortlist stage: align words, compare sizes on validation sentences, write the chosen shortlist."""
 
 from dataclasses import asdict
 from functools import cache
@@ -20,55 +20,53 @@ from hat.shortlist.trial import Trial
 
 
 def make_task_shortlist(scope: TaskScope) -> Path:
-    """Write ``vmap.txt`` and, last, ``shortlist.json``, which names the chosen size and all that were compared.
+    """Write ``vmap.txt`` and, last, ``shortlist.json``, which describes the chosen size and all sizes compared.
 
-    Without a size that is good enough there is no ``vmap.txt``, and networks are deployed with the whole vocabulary.
-    Alignments and translations are kept in ``partial/`` as they are made; a stage that was interrupted goes on there.
+    If no size is good enough, there is no ``vmap.txt`` and networks are deployed with the whole vocabulary. An
+    interrupted stage continues from the alignments and translations in ``partial/``.
+
+    Returns:
+        The path of ``shortlist.json``.
 
     Raises:
         HatError: the aligner failed, or the disk is full.
-        InputError: the task wants no shortlist, or the data or the SuperTransformer are missing or malformed.
+        InputError: the shortlist is disabled for the task, or the data or the SuperTransformer are missing or
+            malformed.
     """
-    chosen, data, folder = (
-        scope.task_settings,
-        scope.data,
-        scope.shortlist,
-    )
-    wanted = chosen.shortlist
-    if not wanted.enabled:
-        raise InputError(
-            f"{scope.settings.folder}/tasks/{scope.task}.yaml, shortlist.enabled: false, expected true to make one"
-        )
+    chosen, data, folder = scope.task_settings, scope.data, scope.shortlist
+    rules = chosen.shortlist
+    if not rules.enabled:
+        raise InputError(f"{scope.settings.folder}/tasks/{scope.task}.yaml, shortlist.enabled: false, expected true")
     tokens = [
         Dictionary.load(dictionary_path(data, language)).tokens
         for language in (chosen.source_language, chosen.target_language)
     ]
     vocabulary = len(tokens[1])
-    with only_one(folder, f"Making the shortlist of {scope.task}"):
+    with only_one(folder, f"Building the shortlist of {scope.task}"):
         made_from = data_digest(data, chosen)
         trial = Trial(scope, made_from)
         train = PairedSplit(data, chosen, "train")
-        lexicon = make_lexicon(train, wanted.align_sentences, folder / "partial", made_from)
+        lexicon = make_lexicon(train, rules.align_sentences, folder / "partial", made_from)
         frequent = most_frequent(train.target.tokens, vocabulary)
 
         @cache
         def of_size(size: Size) -> Shortlist:
             return make_shortlist(frequent, lexicon, size)
 
-        sizes = [Size(frequent=f, translations=k) for f, k in product(wanted.frequent, wanted.translations)]
+        sizes = [Size(frequent=f, translations=k) for f, k in product(rules.frequent, rules.translations)]
         whole = trial.score(None)
         size, rows = choose_size(
             [measure_size(one, of_size(one), trial.sources, trial.references, trial.whole) for one in sizes],
             whole=whole.bleu,
             vocabulary=vocabulary,
-            max_bleu_loss=wanted.max_bleu_loss,
+            max_bleu_loss=rules.max_bleu_loss,
             score=lambda one: trial.score(of_size(one)),
         )
         for name in (DESCRIPTION, FILE):
             (folder / name).unlink(missing_ok=True)
         if size is None:
             print(
-                f"{scope.task}: every shortlist loses more than {wanted.max_bleu_loss} BLEU, so the output projection"
+                f"{scope.task}: every shortlist loses more than {rules.max_bleu_loss} BLEU, so the output projection"
                 f" covers the whole vocabulary ({vocabulary} tokens)",
                 flush=True,
             )
@@ -83,7 +81,7 @@ def make_task_shortlist(scope: TaskScope) -> Path:
             "decoding": asdict(trial.decoding),
         }
         resolved = {
-            "shortlist": wanted.model_dump(mode="json"),
+            "shortlist": rules.model_dump(mode="json"),
             "decoding": asdict(trial.decoding),
             "weights": trial.weights,
             "data": made_from,

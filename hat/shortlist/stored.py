@@ -1,4 +1,4 @@
-"""Reading the shortlist of a task."""
+"""Reading the stored shortlist of a task."""
 
 from hat.artifacts.files import read_json
 from hat.config.scope import DeviceScope
@@ -11,10 +11,10 @@ DESCRIPTION = "shortlist.json"
 
 
 def deployed_shortlist(scope: DeviceScope) -> Shortlist | None:
-    """The shortlist that a task's networks are deployed with on a device; None where they have the whole vocabulary.
+    """Return the shortlist with which a task's networks are deployed on a device; None for the whole vocabulary.
 
     Raises:
-        InputError: the device and the task want one, and it is not made yet or malformed.
+        InputError: the device uses the shortlist, but it is missing or malformed.
     """
     if not scope.uses_shortlist:
         return None
@@ -27,5 +27,5 @@ def deployed_shortlist(scope: DeviceScope) -> Shortlist | None:
     ]
     shortlist = Shortlist.load(folder / FILE, *tokens)
     if shortlist is None:
-        raise InputError(f"{folder / FILE}: no such file, but {DESCRIPTION} beside it says that there is one")
+        raise InputError(f"{folder / FILE}: no such file, although {DESCRIPTION} beside it describes it")
     return shortlist

@@ -1,4 +1,4 @@
-"""What sizes of a shortlist are compared by: validation sentences, translated by the largest Architecture."""
+"""Comparing shortlists on validation sentences, translated by the largest Architecture."""
 
 import os
 import time
@@ -26,9 +26,10 @@ Sentences = list[list[int]]
 
 
 class Trial:
-    """Translates sentences of the validation split with weights inherited from the SuperTransformer.
+    """Translates validation sentences with the largest Architecture, which inherits the SuperTransformer's weights.
 
-    ``sources`` and ``references`` are token numbers, end symbols last.
+    ``sources`` and ``references`` are lists of token ids, each with the end symbol. Translations are logged, so that an
+    interrupted trial continues.
 
     Args:
         scope: the task.
@@ -58,11 +59,11 @@ class Trial:
 
     @cached_property
     def whole(self) -> Sentences:
-        """Translations with the whole vocabulary, as token numbers."""
+        """Translations with the whole vocabulary, as token ids."""
         return self._translated(None)[0]
 
     def score(self, shortlist: Shortlist | None) -> Score:
-        """Score of the translations with a shortlist, or with the whole vocabulary."""
+        """Score the translations with a shortlist, or with the whole vocabulary (None)."""
         from sacrebleu.metrics.bleu import BLEU
 
         translations, seconds = self._translated(shortlist)
@@ -79,26 +80,26 @@ class Trial:
         return Score(bleu=bleu, changed=changed, seconds=seconds, p_value=pair["p_value"])
 
     def _translated(self, shortlist: Shortlist | None) -> tuple[Sentences, float]:
-        """Translations, and the seconds they took when they were made; they are kept."""
+        """Return the translations, and the seconds that they took when they were first made."""
         candidates = None if shortlist is None else [shortlist.candidates(source) for source in self.sources]
         key = digest([self._context, None if candidates is None else [found.tolist() for found in candidates]])
         if key not in self._known:
             model = TorchModel(self._network, shortlist)
-            made: dict[int, list[int]] = {}
-            place = {int(number): row for row, number in enumerate(self._texts.numbers)}
-            mean = "the whole vocabulary"
+            translated: dict[int, list[int]] = {}
+            rows = {int(number): row for row, number in enumerate(self._texts.numbers)}
+            vocabulary = "the whole vocabulary"
             if candidates is not None:
-                mean = f"{sum(map(len, candidates)) / len(candidates):.0f} candidates"
+                vocabulary = f"{sum(map(len, candidates)) / len(candidates):.0f} candidates"
             started = time.monotonic()
-            with progress(f"Validating {mean}", len(self.sources)) as show:
+            with progress(f"Validating {vocabulary}", len(self.sources)) as show:
                 for batch in length_batches(self._texts.split, BATCH_TOKENS // COMPARISON_BEAM, self._texts.numbers):
-                    found = model.translate([self.sources[place[int(number)]] for number in batch], self.decoding)
-                    made |= {place[int(n)]: list(best.tokens) for n, best in zip(batch, found, strict=True)}
-                    show(len(made))
+                    found = model.translate([self.sources[rows[int(number)]] for number in batch], self.decoding)
+                    translated |= {rows[int(n)]: list(best.tokens) for n, best in zip(batch, found, strict=True)}
+                    show(len(translated))
             row = {
                 "key": key,
                 "seconds": round(time.monotonic() - started, 1),
-                "translations": [made[row] for row in range(len(self.sources))],
+                "translations": [translated[row] for row in range(len(self.sources))],
             }
             self._log.append(row)
             self._known[key] = row

@@ -9,7 +9,7 @@ from hat.artifacts.layout import Results
 from hat.artifacts.table import kind_of, reserved
 from hat.config.runtimes import RUNTIMES
 from hat.config.settings import Settings
-from hat.config.variants import FORMS, in_form
+from hat.config.variants import VARIANTS, settings_for_variant
 from hat.errors import InputError
 from hat.runtime.base import refusal
 from hat.space.kinds import architecture_of
@@ -52,7 +52,7 @@ def requested(target: str, results: Results) -> tuple[str, str | None, str | Non
 
 
 def check_targets(targets: Iterable[str], settings: Settings, results: Results, *, will_run: bool) -> None:
-    """Refuse targets that name an unknown task, device, budget, baseline or form, or an unreachable device.
+    """Refuse targets that name an unknown task, device, budget, baseline or variant, or an unreachable device.
 
     Args:
         targets: paths and rule names that Snakemake is asked for.
@@ -75,11 +75,11 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
                 raise InputError(
                     f"{target}: a baseline is not searched; {settings.folder}/baselines/{budget}.yaml is it"
                 )
-            form = _form(target, results) if budget is not None and device is not None else None
+            variant = _variant_of(target, results) if budget is not None and device is not None else None
             if budget in settings.baselines and device is not None:
-                _check_expressible(in_form(settings, task, device, form), device, budget)
-            # A baseline is trained, and a form of it exported and scored, without the device.
-            if will_run and device is not None and not (form and budget in settings.baselines):
+                _check_expressible(settings_for_variant(settings, task, device, variant), device, budget)
+            # A baseline is trained, and a variant of it exported and scored, without the device.
+            if will_run and device is not None and not (variant and budget in settings.baselines):
                 _check_reachable(settings, results, task, device, budget)
         elif (report := reported(target, settings, results)) is not None and will_run:
             _check_reachable(settings, results, *report)
@@ -132,17 +132,17 @@ def _check_expressible(settings: Settings, device: str, baseline: str) -> None:
         )
 
 
-def _form(target: str, results: Results) -> str | None:
-    """The form of a network that a target is of; None where it is of what is deployed.
+def _variant_of(target: str, results: Results) -> str | None:
+    """Return the variant that a target belongs to; None for the deployed network.
 
     Raises:
-        InputError: there is no such form.
+        InputError: the variant is unknown.
     """
     place = PurePosixPath(target).relative_to(results.root.as_posix()).parts[3:-1]
     if not place or place[0] in reserved("TASK", "DEVICE", "BUDGET"):
         return None
-    if place[0] not in FORMS:
-        raise InputError(f"{target}: {place[0]!r} is unknown, expected {', '.join(FORMS[:-1])} or {FORMS[-1]}")
+    if place[0] not in VARIANTS:
+        raise InputError(f"{target}: {place[0]!r} is unknown, expected {', '.join(VARIANTS[:-1])} or {VARIANTS[-1]}")
     return place[0]
 
 

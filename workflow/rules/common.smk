@@ -14,7 +14,7 @@ from hat.artifacts.files import digest
 from hat.workflow.console import show_stages
 from hat.workflow.dependencies import own_files, stage_digest, wanted_budgets
 from hat.errors import HatError
-from hat.config.variants import FORMS, in_form
+from hat.config.variants import VARIANTS, settings_for_variant
 from hat.artifacts.layout import Results
 from hat.artifacts.table import RANDOM_SEARCH
 from hat.workflow.stale_locks import clear_stale_locks
@@ -83,7 +83,7 @@ wildcard_constraints:
     baseline=pattern(SETTINGS.baselines) or "(?!)",
     shard="[0-9]+",
     split="train|validation|test",
-    form=pattern(FORMS),
+    variant=pattern(VARIANTS),
     name=pattern(catalogue()),
 
 
@@ -164,15 +164,15 @@ def settings_of(stage):
             wildcards.task,
             wildcards.get("device"),
             baseline_of(wildcards),
-            wildcards.get("form"),
+            wildcards.get("variant"),
         )
     )
 
 
 @cache
-def known_digest(stage, task, device, baseline, form):
+def known_digest(stage, task, device, baseline, variant):
     """The digest that all budgets of a task and device have in common."""
-    settings = in_form(SETTINGS, task, device, form)
+    settings = settings_for_variant(SETTINGS, task, device, variant)
     return stage_digest(settings, stage, task, device, baseline)
 
 
@@ -244,8 +244,8 @@ def front_of(wildcards):
 @noted
 def deployed_shortlist(wildcards):
     """The shortlist of a task, where what is deployed for a device has it."""
-    place = wildcards.task, wildcards.device, wildcards.get("form")
-    wanted = in_form(SETTINGS, *place).uses_shortlist(wildcards.task, wildcards.device)
+    place = wildcards.task, wildcards.device, wildcards.get("variant")
+    wanted = settings_for_variant(SETTINGS, *place).uses_shortlist(wildcards.task, wildcards.device)
     return str(RESULTS.shortlist(wildcards.task) / "shortlist.json") if wanted else []
 
 

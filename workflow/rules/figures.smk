@@ -119,8 +119,8 @@ rule compression:
             "score.json",
             "latency.json",
             *(
-                f"{form}/{name}.json"
-                for form in FORMS
+                f"{variant}/{name}.json"
+                for variant in VARIANTS
                 for name in ("score", "latency")
             ),
         ),

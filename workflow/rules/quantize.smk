@@ -1,4 +1,4 @@
-# Other forms of trained networks beside what is deployed: in other precisions, or quantised by k-means.
+# Variants of trained networks besides the deployed one: other precisions, and k-means quantisation.
 
 
 rule export_form:
@@ -8,11 +8,11 @@ rule export_form:
         shortlist=deployed_shortlist,
     # model.json is written last and stands for the whole folder.
     output:
-        model="results/{task}/{device}/{budget}/{form}/model/model.json",
+        model="results/{task}/{device}/{budget}/{variant}/model/model.json",
     log:
-        "results/logs/{task}/{device}/{budget}/export-{form}.log",
+        "results/logs/{task}/{device}/{budget}/export-{variant}.log",
     benchmark:
-        "results/benchmarks/{task}/{device}/{budget}/export-{form}.tsv"
+        "results/benchmarks/{task}/{device}/{budget}/export-{variant}.tsv"
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -20,9 +20,9 @@ rule export_form:
     params:
         settings=settings_of("export_form"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: export it as {wildcards.form}"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: export it as {wildcards.variant}"
     shell:
-        "hat --log {log} export {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.form}"
+        "hat --log {log} export {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.variant}"
 
 
 rule measure_form:
@@ -30,11 +30,11 @@ rule measure_form:
         model=rules.export_form.output.model,
         architecture=of_a_budget("results/{task}/{device}/{budget}/architecture.json"),
     output:
-        latency="results/{task}/{device}/{budget}/{form}/latency.json",
+        latency="results/{task}/{device}/{budget}/{variant}/latency.json",
     log:
-        "results/logs/{task}/{device}/{budget}/measure-{form}.log",
+        "results/logs/{task}/{device}/{budget}/measure-{variant}.log",
     benchmark:
-        "results/benchmarks/{task}/{device}/{budget}/measure-{form}.tsv"
+        "results/benchmarks/{task}/{device}/{budget}/measure-{variant}.tsv"
     threads: measuring_cores
     resources:
         **THE_DEVICE,
@@ -43,9 +43,9 @@ rule measure_form:
     params:
         settings=settings_of("measure"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: measure it as {wildcards.form}"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: measure it as {wildcards.variant}"
     shell:
-        "hat --log {log} latency measure {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.form}"
+        "hat --log {log} latency measure {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.variant}"
 
 
 rule score_form:
@@ -53,13 +53,13 @@ rule score_form:
         model=rules.export_form.output.model,
         data=rules.binarise_corpus.output.counts,
     output:
-        bleu="results/{task}/{device}/{budget}/{form}/bleu.txt",
-        score="results/{task}/{device}/{budget}/{form}/score.json",
-        hypotheses="results/{task}/{device}/{budget}/{form}/hypotheses.txt",
+        bleu="results/{task}/{device}/{budget}/{variant}/bleu.txt",
+        score="results/{task}/{device}/{budget}/{variant}/score.json",
+        hypotheses="results/{task}/{device}/{budget}/{variant}/hypotheses.txt",
     log:
-        "results/logs/{task}/{device}/{budget}/score-{form}.log",
+        "results/logs/{task}/{device}/{budget}/score-{variant}.log",
     benchmark:
-        "results/benchmarks/{task}/{device}/{budget}/score-{form}.tsv"
+        "results/benchmarks/{task}/{device}/{budget}/score-{variant}.tsv"
     threads: all_cores
     resources:
         mem_mb=growing(4000),
@@ -67,6 +67,6 @@ rule score_form:
     params:
         settings=settings_of("score"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: score it as {wildcards.form}"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: score it as {wildcards.variant}"
     shell:
-        "hat --log {log} score {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.form}"
+        "hat --log {log} score {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.variant}"

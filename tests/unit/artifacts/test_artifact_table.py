@@ -9,8 +9,6 @@ from hat.artifacts.table import KINDS, PLACEHOLDER, kind_of, reserved
 from hat.schemas.catalogue import ARTIFACTS
 
 ROOT = Path(__file__).parents[3]
-# Wildcards of the rules, by the placeholder of the table.
-WILDCARDS = {"form": "VARIANT"}
 # Outputs that are no artifacts: logs and benchmarks of jobs, and marks of steps that Snakemake needs.
 INTERNAL = re.compile(r"(logs|benchmarks)/|[^/]+/data(/\.fetched|\.tar)$")
 
@@ -20,7 +18,7 @@ def rule_outputs():
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
         for block in re.findall(r"\n    output:\n((?: {8}.*\n)+)", path.read_text(encoding="utf-8")):
             for literal in re.findall(r'"results/([^"]+)"', block):
-                yield re.sub(r"\{(\w+)\}", lambda word: WILDCARDS.get(word[1], word[1].upper()), literal)
+                yield re.sub(r"\{(\w+)\}", lambda word: word[1].upper(), literal)
 
 
 # Named without their endings, which `multiext` adds.

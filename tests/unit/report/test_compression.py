@@ -59,16 +59,16 @@ def trained(project):
 def test_a_trained_network_is_quantised_scored_and_compared(trained):
     settings, results = trained
     place = results.budget("toy", "local", "50ms")
-    with pytest.raises(InputError, match="nothing has been scored in another form yet"):
+    with pytest.raises(InputError, match="no variant of a model has been scored yet"):
         write_compression(DeviceScope(settings, results, "toy", "local"), [])
     export_model(BudgetScope(settings, results, "toy", "local", "50ms"))
     fp32 = {"bleu": 1.0, "chrf": 2.0, "sentences": 2, "bleu_signature": "a", "chrf_signature": "b"}
     (place / "score.json").write_text(json.dumps(fp32))
     (place / "latency.json").write_text('{"latency_ms": 5.0}')
-    for form in ("quantized-4bit", "quantized-8bit", "int8"):
-        folder = export_model(BudgetScope(settings, results, "toy", "local", "50ms"), form)
-        assert folder == place / form / "model"
-        assert score(BudgetScope(settings, results, "toy", "local", "50ms"), form) == folder.parent / "score.json"
+    for variant in ("quantized-4bit", "quantized-8bit", "int8"):
+        folder = export_model(BudgetScope(settings, results, "toy", "local", "50ms"), variant)
+        assert folder == place / variant / "model"
+        assert score(BudgetScope(settings, results, "toy", "local", "50ms"), variant) == folder.parent / "score.json"
         assert {path.name for path in folder.parent.iterdir()} >= {"bleu.txt", "score.json", "hypotheses.txt"}
         assert len((folder.parent / "hypotheses.txt").read_text().splitlines()) == 2
     table = write_compression(DeviceScope(settings, results, "toy", "local"), [])

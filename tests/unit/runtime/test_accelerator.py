@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from hat.cli.app import app
 from hat.config.settings import Settings
-from hat.config.variants import in_form
+from hat.config.variants import settings_for_variant
 from hat.data.text.special_tokens import END
 from hat.deploy.translator import Translator
 from hat.device.connection import connect
@@ -129,7 +129,8 @@ def test_only_torch_executes_on_a_gpu(tmp_path: Path) -> None:
         assert Settings(folder=CONFIGURATION).device(name).accelerator == "cuda"
     # Forms that torch does not execute are the processor's.
     formed = {
-        form: in_form(Settings(folder=CONFIGURATION), "demo", "titanxp", form) for form in ("int8", "quantized-4bit")
+        variant: settings_for_variant(Settings(folder=CONFIGURATION), "demo", "titanxp", variant)
+        for variant in ("int8", "quantized-4bit")
     }
     assert formed["int8"].device("titanxp").accelerator is None
     assert formed["quantized-4bit"].device("titanxp").accelerator == "cuda"

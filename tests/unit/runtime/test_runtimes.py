@@ -15,7 +15,7 @@ from hat.config.kmeans import PRECISIONS as QUANTISED
 from hat.config.networks import Space
 from hat.config.runtimes import DEVICE_PRECISIONS, FALLBACK, RUNTIMES
 from hat.config.settings import Settings
-from hat.config.variants import in_form
+from hat.config.variants import settings_for_variant
 from hat.deploy.card import card
 from hat.device.requirements import pins, runtime_version
 from hat.measure.fingerprint import PACKAGES
@@ -74,7 +74,7 @@ def test_the_documentation_has_the_rows():
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_a_form_keeps_the_runtime_that_has_it(name, precision):
     settings = Settings({"devices": {"local": {"runtime": name, "precision": "fp32"}}}, ROOT / "config")
-    chosen = in_form(settings, "demo", "local", precision).device("local")
+    chosen = settings_for_variant(settings, "demo", "local", precision).device("local")
     assert chosen.runtime == (name if precision in RUNTIMES[name].precisions else FALLBACK)
     assert chosen.precision in RUNTIMES[chosen.runtime].precisions
 

@@ -8,7 +8,7 @@ import pytest
 from hat.errors import InputError
 from hat.shortlist.lexicon import Lexicon
 from hat.shortlist.sizes import (
-    Measured,
+    Coverage,
     Score,
     Size,
     choose_size,
@@ -95,7 +95,7 @@ def test_what_a_size_covers():
 
 
 def measured(frequent, candidates, covered):
-    return Measured(
+    return Coverage(
         size=Size(frequent=frequent, translations=1),
         mean_candidates=candidates,
         max_candidates=int(candidates) + 1,
