@@ -207,7 +207,7 @@ def test_what_is_deployed_and_measured_has_it(project):
     made = made_sentence(measured.shape.source_vocabulary, measured.source_length)
     assert measured.candidates == len(shortlist.candidates(made)) < 4 + WORDS
     (results.shortlist("toy") / "vmap.txt").unlink()
-    with pytest.raises(InputError, match=r"vmap\.txt: no such file, but shortlist\.json beside it"):
+    with pytest.raises(InputError, match=r"vmap\.txt: no such file, although shortlist\.json beside it"):
         deployed_shortlist(DeviceScope(settings, results, "toy", "here"))
 
 
