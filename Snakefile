@@ -1,13 +1,13 @@
 # From a task, a device and a latency budget to a measured, scored translation model.
 #
 #   snakemake                                       the default target: three budgets on this machine
-#   snakemake results/bibleende/local/60ms/bleu.txt one budget of any task and device
+#   snakemake results/bibleende/local/60ms/bleu.txt one budget of a task and device
 #   snakemake results/bibleende/local/transformer-base/bleu.txt
-#                                                   a baseline (config/baselines/) in place of a budget
-#   snakemake figures                               all figures and tables, from the artifacts that there are
-#   snakemake results/report.html                   one page with everything that was found
+#                                                   a baseline (config/baselines/) instead of a budget
+#   snakemake figures                               all figures and tables whose inputs exist
+#   snakemake results/report.html                   one page with all results
 #
-# Settings: config/README.md. Rules hold no logic; every one of them calls a verb of `hat`.
+# Settings: config/README.md. Rules contain no logic; each calls a verb of `hat`.
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -34,7 +34,7 @@ rule demo:
         DEFAULT_TARGETS,
         lambda wildcards: artifacts(DEMO.task, DEMO.device, "bleu.txt", "latency.json"),
     message:
-        "{DEMO.task}, {DEMO.device}: everything is made"
+        "{DEMO.task}, {DEMO.device}: all budgets are done"
 
 
 if CACHED:

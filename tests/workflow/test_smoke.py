@@ -104,7 +104,7 @@ def test_a_run_shows_a_line_for_each_stage_and_a_share_that_only_grows(finished)
     assert shares[0] < 20
     assert shares[-1] == 100
     assert len(set(shares)) > 0.9 * len(shares)
-    assert shown[-1][3] == "smoke, local: everything is made"
+    assert shown[-1][3] == "smoke, local: all budgets are done"
     assert sum("train the SubTransformer" in match[3] for match in shown) == 2
     log = re.fullmatch(r"Done, after .*; Snakemake's own log: (\S+)", lines[-1])[1]
     assert (finished.folder / log).read_text().count("Finished jobid") == len(shown)

@@ -1,4 +1,4 @@
-# A network that SubTransformers are compared with: no device and no budget changes it, so it is trained once.
+# A baseline that SubTransformers are compared with. It does not depend on device or budget, so it is trained once.
 
 
 rule train_baseline:

@@ -1,4 +1,4 @@
-# Configuration, wildcards, devices, and what several rules share.
+# Configuration, wildcards, devices, and functions that several rules share.
 import inspect
 import json
 import os
@@ -34,7 +34,7 @@ from hat.workflow.targets import (
 from hat.config.settings import SUPERTRANSFORMER, Settings
 
 RESULTS = Results("results")
-# Data and SuperTransformers are shared with other workflows.
+# Whether data and SuperTransformers are shared with other workflows.
 CACHED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 
 try:
@@ -50,7 +50,7 @@ try:
         f"results/tables/{DEMO.task}-{DEMO.device}.md",
         f"results/figures/{DEMO.task}-{DEMO.device}/trade-off.png",
     ]
-    # Jobs of a cluster read this file too, but what they are to make has been checked.
+    # Jobs on a cluster read this file too, but their targets have been checked already.
     TARGETS = command_line_targets() or DEFAULT_TARGETS
     if workflow.is_main_process:
         will_run = not workflow.output_settings.dryrun
@@ -61,11 +61,11 @@ except HatError as error:
 if workflow.is_main_process and not workflow.output_settings.dryrun:
     RUN_LOCK = clear_stale_locks(Path(".snakemake"))
 
-# Verbs print to their logs alone where a line for each stage is shown.
+# If the console shows one line per stage, verbs print to their logs only.
 QUIET = "1" if show_stages(workflow, DEMO.count) else ""
 
-# Jobs find the `hat` that stands beside this Snakemake, and the overrides that Snakemake was given.
-# Snakemake fills in the braces of a prefix as those of a command.
+# Jobs use the `hat` that is installed beside this Snakemake, and the overrides that Snakemake was given.
+# Braces are doubled because Snakemake formats the prefix like a command.
 shell.prefix(
     (
         f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
@@ -87,50 +87,50 @@ wildcard_constraints:
     name=pattern(catalogue()),
 
 
-# A device is measured by one job at a time. The limit stands here and not in a profile, where another
-# profile or --resources would lose it.
+# One job at a time measures a device. The limit is set here because a profile can be replaced, and --resources
+# would override it there.
 for _device in SETTINGS.devices:
     workflow.global_resources[f"device_{_device}"] = Resource(f"device_{_device}", 1)
 
 
-def noted(function):
-    """The function with its parameters written on it: Snakemake looks for them several times for every job."""
+def with_signature(function):
+    """Cache the signature of a function, which Snakemake inspects several times for each job."""
     function.__signature__ = inspect.signature(function)
     return function
 
 
 def exclusive(device):
-    """The resource of a device: 1 for a job that measures this device, 0 for others."""
-    return noted(lambda wildcards: int(wildcards.device == device))
+    """Return the resource of a device: 1 for a job that measures this device, 0 for others."""
+    return with_signature(lambda wildcards: int(wildcards.device == device))
 
 
 THE_DEVICE = {f"device_{device}": exclusive(device) for device in SETTINGS.devices}
 
 
-@noted
+@with_signature
 def all_cores(wildcards):
-    """The cores of this machine; on a cluster, where `cores` are those of all jobs, `max-threads` of the profile."""
+    """Return the cores of this machine. On a cluster, `max-threads` of the profile limits them for each job."""
     return workflow.cores
 
 
-@noted
+@with_signature
 def measuring_cores(wildcards):
-    """Nothing else of the workflow runs on this machine while it is measured."""
+    """Return all cores if this machine is measured, so that no other job of the workflow runs meanwhile."""
     local = SETTINGS.device(wildcards.device).connection == "local"
     return workflow.cores if local else 1
 
 
 def growing(mem_mb):
-    """Memory of a job: a job that is tried again, as those of clusters are that took too much, gets more."""
-    return noted(lambda wildcards, attempt: mem_mb * attempt)
+    """Return the memory of a job; each retry gets more, since jobs on clusters are killed for using too much."""
+    return with_signature(lambda wildcards, attempt: mem_mb * attempt)
 
 
 _chosen = SETTINGS.configuration
 
 
-# A job with GPUs gets the cores of its `threads` for all of them together, and not for each.
+# `threads` are the cores of a job with GPUs in total, not per GPU.
 def training_on(nodes):
-    """Resources of a job that trains, or translates with what was trained, on so many machines."""
+    """Return the resources of a job that trains, or translates the training set, on a number of machines."""
     return training_resources(_chosen.gpus, nodes, _chosen.gpu_type) | (
         {"cpus_per_task": lambda wildcards, threads: threads} if _chosen.gpus else {}
     )
@@ -139,27 +139,27 @@ def training_on(nodes):
 TRAINING = training_on(_chosen.nodes)
 
 
-@noted
+@with_signature
 def evaluating_gpus(wildcards):
-    """GPUs that a search evaluates on."""
+    """Return the number of GPUs that a search evaluates on."""
     return SETTINGS.task(wildcards.task).search.gpus
 
 
 EVALUATING = {
     "gpus": evaluating_gpus,
     "gpu": evaluating_gpus,
-    "gpu_model": noted(
+    "gpu_model": with_signature(
         lambda wildcards: _chosen.gpu_type if evaluating_gpus(wildcards) else ""
     ),
-    "cpus_per_task": noted(lambda wildcards, threads: threads),
+    "cpus_per_task": with_signature(lambda wildcards, threads: threads),
 }
 LAUNCHER = launcher(_chosen.nodes)
 
 
 def settings_of(stage):
-    """Digest of the settings that a stage depends on: its rule re-runs when it changes."""
-    return noted(
-        lambda wildcards: known_digest(
+    """Return the digest of the settings that a stage depends on; the rule re-runs when it changes."""
+    return with_signature(
+        lambda wildcards: shared_digest(
             stage,
             wildcards.task,
             wildcards.get("device"),
@@ -170,39 +170,39 @@ def settings_of(stage):
 
 
 @cache
-def known_digest(stage, task, device, baseline, variant):
-    """The digest that all budgets of a task and device have in common."""
+def shared_digest(stage, task, device, baseline, variant):
+    """Return the digest, which all budgets of a task and device share."""
     settings = settings_for_variant(SETTINGS, task, device, variant)
     return stage_digest(settings, stage, task, device, baseline)
 
 
 def settings_of_published(stage):
-    """Digest of the settings that a stage of a published network depends on."""
+    """Return the digest of the settings that a stage of a published network depends on."""
     return lambda wildcards: stage_digest(
         SETTINGS, stage, catalogue()[wildcards.name].task, DEMO.device
     )
 
 
 def baseline_of(wildcards):
-    """The baseline that a job is about; None where it is about none."""
+    """Return the baseline of a job; None if the job belongs to a budget."""
     name = wildcards.get("baseline", wildcards.get("budget"))
     return name if name in SETTINGS.baselines else None
 
 
 def trained(name):
-    """A file of the trained network that is deployed for a budget, or as a baseline."""
+    """Return a file of the trained network that is deployed for a budget or as a baseline."""
 
     def path(wildcards):
         baseline = baseline_of(wildcards) is not None
         place = (wildcards.task, wildcards.device, wildcards.budget)
         return str(RESULTS.trained(*place, baseline=baseline) / name)
 
-    return noted(path)
+    return with_signature(path)
 
 
-@noted
+@with_signature
 def inherited(wildcards):
-    """The SuperTransformer, where a SubTransformer starts from its weights or learns from it."""
+    """Return the SuperTransformer if SubTransformers start from its weights or learn from it."""
     training = SETTINGS.task(wildcards.task).subtransformer
     parent = RESULTS.supertransformer(wildcards.task) / "checkpoint.pt"
     needed = (
@@ -211,9 +211,9 @@ def inherited(wildcards):
     return str(parent) if needed else []
 
 
-@noted
+@with_signature
 def teacher(wildcards):
-    """The weights of a task's teacher, where SubTransformers have one."""
+    """Return the weights of the teacher if SubTransformers have one."""
     name = SETTINGS.task(wildcards.task).subtransformer.teacher
     if name is None:
         return []
@@ -225,73 +225,76 @@ def teacher(wildcards):
     return str(folder / "checkpoint.pt")
 
 
-@noted
+@with_signature
 def translated(wildcards):
-    """The teacher's translations of the training set, where they are learnt from."""
+    """Return the teacher's translations of the training set if SubTransformers learn from them."""
     training = SETTINGS.task(wildcards.task).subtransformer
     if training.teacher is None or training.distillation == "word":
         return []
     return str(RESULTS.translated(wildcards.task, training.teacher) / "translated.json")
 
 
-@noted
+@with_signature
 def front_of(wildcards):
-    """The search for all budgets, where the task's algorithm searches so."""
+    """Return the search for all budgets if the task's algorithm searches for all at once."""
     front = RESULTS.search(wildcards.task, wildcards.device) / "candidates.parquet"
     return str(front) if SETTINGS.task(wildcards.task).search.all_budgets else []
 
 
-@noted
+@with_signature
 def deployed_shortlist(wildcards):
-    """The shortlist of a task, where what is deployed for a device has it."""
+    """Return the shortlist of a task if the model deployed for a device uses it."""
     place = wildcards.task, wildcards.device, wildcards.get("variant")
-    wanted = settings_for_variant(SETTINGS, *place).uses_shortlist(wildcards.task, wildcards.device)
+    wanted = settings_for_variant(SETTINGS, *place).uses_shortlist(
+        wildcards.task, wildcards.device
+    )
     return str(RESULTS.shortlist(wildcards.task) / "shortlist.json") if wanted else []
 
 
 def of_a_budget(path):
-    """A file that there is for a budget, and not for a baseline."""
-    return noted(
+    """Return a file that exists for a budget but not for a baseline."""
+    return with_signature(
         lambda wildcards: [] if baseline_of(wildcards) else path.format(**wildcards)
     )
 
 
 def of_a_baseline(path):
-    """A file that is made with the score of a baseline, however old it is."""
-    return noted(
+    """Return a file that the score of a baseline also needs, whatever its age."""
+    return with_signature(
         lambda wildcards: (
             ancient(path.format(**wildcards)) if baseline_of(wildcards) else []
         )
     )
 
 
-@noted
+@with_signature
 def measurements(wildcards):
-    """The samples of a device, or the file of latencies that it has in place of a host."""
-    brought = SETTINGS.device(wildcards.device).latency
-    if brought is not None:
-        return [brought]
+    """Return the samples of a device, or the file of latencies that it has instead of a host."""
+    external = SETTINGS.device(wildcards.device).latency
+    if external is not None:
+        return [external]
     return [
         f"results/{wildcards.task}/{wildcards.device}/latency/samples/{shard}.jsonl"
         for shard in range(SETTINGS.task(wildcards.task).latency.shards)
     ]
 
 
-@noted
+@with_signature
 def chosen_architectures(wildcards):
-    """Which Architectures were measured, and why; a file of latencies does not say."""
+    """Return the list of Architectures that were chosen to be measured, unless latencies come from a file."""
     if SETTINGS.device(wildcards.device).latency is not None:
         return []
     return "results/{task}/{device}/latency/architectures.jsonl".format(**wildcards)
 
 
 def budgets(task, device):
-    """The budgets chosen from the measured range, and those that the configuration asks for beside them."""
+    """Return the budgets chosen from the predicted range, and those that the configuration adds."""
     chosen = checkpoints.choose_budgets.get(task=task, device=device)
     return wanted_budgets(SETTINGS, task, device, Path(chosen.output.budgets))
 
 
 def artifacts(task, device, *names):
+    """Return files of all budgets, by their names below the folder of a budget."""
     return [
         f"results/{task}/{device}/{budget}/{name}"
         for budget in budgets(task, device)
@@ -300,21 +303,22 @@ def artifacts(task, device, *names):
 
 
 def for_each_budget(*names):
+    """Return an input function for files of all budgets of the wildcards' task and device."""
     return lambda wildcards: artifacts(wildcards.task, wildcards.device, *names)
 
 
 def print_tables():
-    """Print the summaries that were asked for."""
+    """Print the summary tables that were requested."""
     for table in [name for name in TARGETS if name.startswith("results/tables/")]:
         if is_cost(table):
-            print_by("cost")
+            print_verb("cost")
             continue
         task, device = reported(table, SETTINGS, RESULTS)
-        print_by("compression" if is_compression(table) else "table", task, device)
+        print_verb("compression" if is_compression(table) else "table", task, device)
 
 
-def print_by(*words):
-    """Print what a verb of `hat` prints; it names `hat` as whoever started Snakemake has to call it."""
+def print_verb(*words):
+    """Run a verb of `hat` that prints a table, with its full path so that it suggests commands that work."""
     program = Path(sys.executable).with_name("hat")
     environment = os.environ | {"HAT_OVERRIDES": json.dumps(OVERRIDES)}
     subprocess.run([program, *words], check=True, env=environment)

@@ -1,4 +1,4 @@
-# What searches cost, from what stages noted of their use of the machine.
+# The cost of searches, from the machine use that stages recorded.
 
 
 rule cost:
@@ -19,6 +19,6 @@ rule cost:
     params:
         settings=digest(SETTINGS.configuration.cost.model_dump(mode="json")),
     message:
-        "write the table of what searches cost"
+        "write the table of the cost of searches"
     shell:
         "hat --log {log} cost > /dev/null"

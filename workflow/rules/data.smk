@@ -1,7 +1,7 @@
 # Text: download, extract, tokenise, binarise.
 #
-# Files whose names end with the task's languages cannot be declared, since an output holds no more than
-# the rule's wildcards; the file that a verb writes last stands for all of them.
+# Files whose names end with a language cannot be declared, since outputs contain only the rule's wildcards.
+# The file that a verb writes last stands for all of them.
 
 
 rule fetch_sources:
@@ -40,7 +40,7 @@ rule extract_corpus:
     params:
         settings=settings_of("extract"),
     message:
-        "{wildcards.task}: extract the text of each split, measure its overlap"
+        "{wildcards.task}: extract the text of each split, measure the overlap"
     shell:
         "hat --log {log} data extract {wildcards.task}"
 
@@ -82,6 +82,6 @@ rule binarise_corpus:
     params:
         settings=settings_of("binarise"),
     message:
-        "{wildcards.task}: make the dictionary and the binarised splits"
+        "{wildcards.task}: build the dictionary, binarise the splits"
     shell:
         "hat --log {log} data binarise {wildcards.task}"

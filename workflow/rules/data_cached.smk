@@ -1,5 +1,5 @@
-# Text, where the environment variable SNAKEMAKE_OUTPUT_CACHE names a folder that workflows share: all of a task's
-# data is one file there, by the digest of its settings, and is unpacked.
+# Text, if the environment variable SNAKEMAKE_OUTPUT_CACHE names a folder that workflows share. All data of a task is
+# one archive there, found by the digest of its settings, and is unpacked here.
 
 
 rule pack_data:
@@ -15,13 +15,13 @@ rule pack_data:
         mem_mb=growing(4000),
         runtime=1440,
     params:
-        # What the archive is found by, beside the text of files of this machine.
+        # The archive is found by this, and by the content of text files on this machine.
         settings=lambda wildcards: [
             settings_of(stage)(wildcards)
             for stage in ("fetch", "extract", "tokenise", "binarise")
         ],
     message:
-        "{wildcards.task}: make the data, for all workflows that share the cache"
+        "{wildcards.task}: prepare the data for all workflows that share the cache"
     shell:
         "for step in fetch extract tokenise binarise; do hat --log {log} data $step {wildcards.task}; done;"
         " tar -C results/{wildcards.task} --exclude=partial -cf {output.archive} data"
@@ -42,6 +42,6 @@ rule binarise_corpus:
         runtime=60,
     message:
         "{wildcards.task}: unpack the data"
-    # With the time of unpacking, which is later than that of the archive.
+    # Files get the time of unpacking (-m), so that they are newer than the archive.
     shell:
         "tar -C results/{wildcards.task} -xmf {input.archive} > {log} 2>&1"

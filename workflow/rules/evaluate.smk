@@ -1,4 +1,4 @@
-# What is deployed, and how well it translates.
+# The deployed model, and its score.
 
 
 rule export_model:
@@ -21,7 +21,7 @@ rule export_model:
     params:
         settings=settings_of("export"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: export what is deployed"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: export the deployed model"
     shell:
         "hat --log {log} export {wildcards.task} {wildcards.device} {wildcards.budget}"
 
@@ -56,7 +56,7 @@ rule score:
         model=rules.export_model.output.model,
         checkpoint=trained("checkpoint.pt"),
         supertransformer=of_a_budget(rules.train_supertransformer.output.checkpoint),
-        # No table asks for the latency of a baseline. Another one changes no translation.
+        # No table requests the latency of a baseline, so its score does. A new latency does not change translations.
         latency=of_a_baseline(rules.measure_model.output.latency),
         data=rules.binarise_corpus.output.counts,
     output:

@@ -2,7 +2,7 @@
 
 
 def drawn(name, ending):
-    """A file of a figure; a picture is part of Snakemake's report."""
+    """Return a file of a figure; PNG files become part of Snakemake's report."""
     path = f"results/figures/{{task}}-{{device}}/{name}.{ending}"
     if ending != "png":
         return path
@@ -25,7 +25,7 @@ rule draw_figures:
             "search.parquet",
             "subtransformer/metrics.jsonl",
         ),
-        # Where somebody asked for it; the caption says what makes it.
+        # Only if it exists; the caption names the target that makes it.
         random=lambda wildcards: [
             path
             for path in artifacts(wildcards.task, wildcards.device, RANDOM_SEARCH)
@@ -49,7 +49,7 @@ rule draw_figures:
         "hat --log {log} figures {wildcards.task} {wildcards.device} {params.budgets}"
 
 
-# What there are artifacts for, and nothing made: of what is lacking it says which target makes it.
+# Draws figures from existing artifacts only; for missing ones it names the target that makes them.
 rule figures:
     log:
         "results/logs/figures/all.log",
@@ -58,7 +58,7 @@ rule figures:
         mem_mb=growing(2000),
         runtime=60,
     message:
-        "Draw all figures and write all tables that there are artifacts for"
+        "draw all figures and write all tables whose inputs exist"
     shell:
         "export HAT_QUIET=; hat --log {log} figures && hat --log {log} tables"
 
@@ -75,7 +75,7 @@ rule report:
     params:
         made=lambda wildcards: artifact_state(RESULTS),
     message:
-        "Write one page with everything that was found"
+        "write one page with all results"
     shell:
         "hat --log {log} report"
 

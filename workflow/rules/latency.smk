@@ -1,4 +1,4 @@
-# Measure a device, predict its latencies, choose budgets.
+# Measuring a device, predicting its latencies, choosing budgets.
 
 
 rule choose_architectures:

@@ -1,4 +1,4 @@
-# The networks that were published with the paper, measured on the default target's device and scored:
+# The networks published with the paper, measured on the device of the default target, and scored:
 # results/published/NAME/bleu.txt.
 
 
@@ -33,7 +33,7 @@ rule published_network:
         mem_mb=growing(4000),
         runtime=60,
     message:
-        "{wildcards.name}: download it and convert it"
+        "{wildcards.name}: download and convert the network"
     shell:
         "hat --log {log} models get {wildcards.name}"
 
@@ -58,7 +58,7 @@ rule published_model:
         device=DEMO.device,
         settings=settings_of_published("export"),
     message:
-        "{wildcards.name}: export what is deployed"
+        "{wildcards.name}: export the deployed model"
     shell:
         "hat --log {log} models export {wildcards.name} {params.device}"
 
@@ -81,7 +81,7 @@ rule published_latency:
         device=DEMO.device,
         settings=settings_of_published("measure"),
     message:
-        "{wildcards.name}: measure it on {params.device}"
+        "{wildcards.name}: measure the deployed model on {params.device}"
     shell:
         "hat --log {log} models measure {wildcards.name} {params.device}"
 

@@ -20,7 +20,7 @@ rule export_form:
     params:
         settings=settings_of("export_form"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: export it as {wildcards.variant}"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: export the variant {wildcards.variant}"
     shell:
         "hat --log {log} export {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.variant}"
 
@@ -43,7 +43,7 @@ rule measure_form:
     params:
         settings=settings_of("measure"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: measure it as {wildcards.variant}"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: measure the variant {wildcards.variant}"
     shell:
         "hat --log {log} latency measure {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.variant}"
 
@@ -67,6 +67,6 @@ rule score_form:
     params:
         settings=settings_of("score"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: score it as {wildcards.variant}"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: score the variant {wildcards.variant}"
     shell:
         "hat --log {log} score {wildcards.task} {wildcards.device} {wildcards.budget} --form {wildcards.variant}"

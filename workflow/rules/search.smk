@@ -1,4 +1,4 @@
-# The best Architecture under a budget.
+# The best Architecture within a budget.
 
 
 rule search_front:
@@ -27,7 +27,7 @@ rule search_front:
         "hat --log {log} search-front {wildcards.task} {wildcards.device}"
 
 
-# The best few are measured, so the device is its own.
+# The best few Architectures are measured, so this job needs the device for itself.
 rule search:
     input:
         predictor=rules.fit_predictor.output.predictor,
@@ -53,12 +53,12 @@ rule search:
     params:
         settings=settings_of("search"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: search the best Architecture and measure it"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: search for the best Architecture and measure it"
     shell:
         "hat --log {log} search {wildcards.task} {wildcards.device} {wildcards.budget}"
 
 
-# What the search is compared with, only where it is asked for.
+# Random search, to compare the search with; runs only on request.
 rule random_search:
     input:
         searched=rules.search.output.candidates,
@@ -81,6 +81,6 @@ rule random_search:
     params:
         settings=settings_of("random_search"),
     message:
-        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: draw at random what the search is compared with"
+        "{wildcards.task}, {wildcards.device}, {wildcards.budget}: random search, to compare the search with"
     shell:
         "hat --log {log} search-random {wildcards.task} {wildcards.device} {wildcards.budget}"

@@ -1,11 +1,11 @@
-# The target tokens that translations are looked for among.
+# The lexical shortlist.
 
 
 rule make_shortlist:
     input:
         data=rules.binarise_corpus.output.counts,
         supertransformer=rules.train_supertransformer.output.checkpoint,
-    # Beside it stands vmap.txt, but where no size is good enough.
+    # vmap.txt is beside it, unless no size is good enough.
     output:
         shortlist="results/{task}/shortlist/shortlist.json",
     log:

@@ -1,4 +1,4 @@
-# Copies of what was made for a budget, at a remote place: `storage` in the configuration.
+# Copies of the results of budgets in remote storage; see `storage` in the configuration.
 
 STORAGE = SETTINGS.configuration.storage
 
@@ -21,7 +21,7 @@ if STORAGE.prefix:
             mem_mb=growing(500),
             runtime=60,
         message:
-            "{wildcards.task}, {wildcards.device}, {wildcards.budget}: copy it to the storage"
+            "{wildcards.task}, {wildcards.device}, {wildcards.budget}: copy the results to the storage"
         shell:
             "tar -C results --exclude=partial -czf {output} {wildcards.task}/{wildcards.device}/{wildcards.budget}"
             " > {log} 2>&1"
@@ -55,4 +55,4 @@ if STORAGE.prefix:
             ),
         localrule: True
         message:
-            "{DEMO.task}, {DEMO.device}: everything is stored"
+            "{DEMO.task}, {DEMO.device}: all results are stored"

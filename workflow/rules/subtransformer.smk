@@ -1,4 +1,4 @@
-# The network found for a budget, trained.
+# Training the Architecture found for a budget.
 
 
 rule translate_training:

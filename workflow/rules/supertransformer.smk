@@ -12,7 +12,7 @@ rule train_supertransformer:
         "results/logs/{task}/supertransformer.log",
     benchmark:
         "results/benchmarks/{task}/supertransformer.tsv"
-    # With `--cache`, between workflows: docs/how-to/cluster.md.
+    # Shared between workflows with `--cache`: docs/how-to/cluster.md.
     cache: CACHED
     threads: all_cores
     resources:
@@ -28,6 +28,6 @@ rule train_supertransformer:
         " --threads {threads} --gpus {resources.gpus}"
 
 
-# Snakemake refuses to measure what may come from a cache, and a rule can leave no directive out.
+# Snakemake forbids benchmarks of cached rules, and a directive cannot be conditional.
 if CACHED:
     workflow.get_rule("train_supertransformer")._benchmark = None

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What became of a Kubernetes job: running, success or failed, as Snakemake's cluster-generic asks.
+# Print the state of a Kubernetes job for Snakemake's cluster-generic: running, success or failed.
 if state=$(kubectl get job "$1" -o 'jsonpath={.status.conditions[?(@.status=="True")].type}' 2>&1); then
     case "$state" in
         *Complete*) echo success ;;
@@ -7,7 +7,7 @@ if state=$(kubectl get job "$1" -o 'jsonpath={.status.conditions[?(@.status=="Tr
         *) echo running ;;
     esac
 else
-    # Deleted by somebody; whatever else goes wrong with asking says nothing of the job.
+    # The job was deleted. Other errors of kubectl say nothing about the job.
     case "$state" in
         *NotFound*) echo failed ;;
         *) echo running ;;
