@@ -90,6 +90,11 @@ class Task(Section):
     shortlist: ShortlistSettings = Field(default_factory=ShortlistSettings, description="Lexical shortlist")
     compression: Compression = Field(default_factory=Compression, description="K-means quantisation")
 
+    @property
+    def languages(self) -> tuple[str, str]:
+        """The source and target language."""
+        return self.source_language, self.target_language
+
     @model_validator(mode="after")
     def _shared(self) -> Self:
         if self.network.share_embeddings == "all" and not self.tokenisation.joint_dictionary:

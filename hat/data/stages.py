@@ -67,7 +67,7 @@ def fetch_sources(scope: TaskScope) -> list[Path]:
     chosen = scope.task_settings
     found = configured_sources(chosen)
     if isinstance(chosen.corpus, ArchiveCorpus) and not chosen.data.preprocessed:
-        found += official_sources(chosen.corpus, (chosen.source_language, chosen.target_language)).values()
+        found += official_sources(chosen.corpus, chosen.languages).values()
     return [fetch(source, scope.results.downloads) for source in found]
 
 
@@ -119,7 +119,7 @@ def tokenise_corpus(scope: TaskScope, *, processes: int | None = None) -> None:
 
 
 def _sides(task: Task) -> list[tuple[str, str]]:
-    return [(split, language) for split in PREPARED_SPLITS for language in (task.source_language, task.target_language)]
+    return [(split, language) for split in PREPARED_SPLITS for language in task.languages]
 
 
 def _is_training(task: Task, split: str) -> bool:
@@ -145,7 +145,7 @@ def _write_codes(task: Task, data: Path, text: str, processes: int) -> None:
         write_text(codes, given.read_text(encoding="utf-8"))
         return
     place = tokens_path if text == "pieces" else words_path
-    texts = [place(data, "train", language) for language in (task.source_language, task.target_language)]
+    texts = [place(data, "train", language) for language in task.languages]
     stamps = Stamps(codes.parent)
     stamp = Stamps.stamp(texts, [task.tokenisation.bpe_merges, text == "pieces"])
     if stamps.holds(codes, stamp):
@@ -171,7 +171,7 @@ def binarise_corpus(scope: TaskScope, *, processes: int | None = None) -> dict[s
     """
     processes = processes or len(os.sched_getaffinity(0))
     chosen, data = scope.task_settings, scope.data
-    languages = (chosen.source_language, chosen.target_language)
+    languages = chosen.languages
     # Splits published in binarised form are clean already, and limits on words were applied during extraction.
     limited = chosen.tokenisation.limits == "tokens" and not chosen.data.preprocessed
     limits = chosen.tokenisation if limited else None
@@ -217,10 +217,7 @@ def _build_dictionaries(task: Task, used: UsedTokens) -> tuple[Dictionary, Dicti
 def _given_dictionaries(task: Task, downloads: Path, data: Path) -> tuple[Dictionary, Dictionary] | None:
     """Return the dictionaries that come with the corpus; None if they are built from counted tokens."""
     if task.data.preprocessed:
-        source, target = (
-            Dictionary.load(given_path(data, f"dict.{language}.txt"))
-            for language in (task.source_language, task.target_language)
-        )
+        source, target = (Dictionary.load(given_path(data, f"dict.{language}.txt")) for language in task.languages)
         return source, target
     if isinstance(task.corpus, ArchiveCorpus) and task.corpus.dictionary is not None:
         joint = Dictionary.load(fetch(task.corpus.dictionary, downloads))

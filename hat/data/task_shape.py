@@ -19,7 +19,7 @@ def task_shape(scope: TaskScope, baseline: str | None = None, *, missing: int | 
         InputError: a dictionary is missing, and ``missing`` is None.
     """
     chosen = scope.task_settings
-    paths = [dictionary_path(scope.data, name) for name in (chosen.source_language, chosen.target_language)]
+    paths = [dictionary_path(scope.data, name) for name in chosen.languages]
     sizes = [missing if missing is not None and not path.exists() else len(Dictionary.load(path)) for path in paths]
     if baseline is not None:
         return shape_of(scope.settings.baseline(baseline).network, chosen.network, *sizes)

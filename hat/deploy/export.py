@@ -79,7 +79,6 @@ def export_model(
     scope = scope.as_variant(variant)
     target, bits = scope.device_settings, None if variant is None else KMEANS.get(variant)
     executor = Executor(target.runtime, target.precision)
-    baseline = scope.settings.limit_ms(scope.budget) is None
     trained = scope.trained
     checkpoint = checkpoints.load(trained / "checkpoint.pt")
     training = read_json(trained / "config.json")
@@ -100,10 +99,10 @@ def export_model(
         executor=executor,
         shortlist=deployed_shortlist(scope),
         architecture=described(training, str(trained / "config.json")),
-        shape=shape or task_shape(scope, scope.budget if baseline else None),
+        shape=shape or task_shape(scope, scope.budget if scope.is_baseline else None),
     )
     own = {
-        "baseline" if baseline else "budget": scope.budget,
+        "baseline" if scope.is_baseline else "budget": scope.budget,
         "parameters": training["parameters"],
         "training": training["identity"],
     }
@@ -187,7 +186,7 @@ def _write_folder(
         (folder / NETWORK).mkdir(parents=True)
         shutil.copyfile(codes_path(data), folder / "codes")
         tokens = []
-        for language in (chosen.source_language, chosen.target_language):
+        for language in chosen.languages:
             path = dictionary_path(data, language)
             shutil.copyfile(path, folder / dictionary_file(language))
             tokens.append(Dictionary.load(path).tokens)

@@ -97,7 +97,7 @@ def score(scope: BudgetScope, variant: str | None = None, *, losses: bool = True
 
 def _note(scope: BudgetScope) -> str | None:
     """Return a note on a winner that is not known to meet its budget; None if there is nothing to note."""
-    if scope.settings.limit_ms(scope.budget) is None:
+    if scope.is_baseline:
         return None
     return verdict_note(read_json(scope.folder / "architecture.json"))
 
@@ -140,17 +140,15 @@ def _translate(translator: Translator, sources: list[str], batch_tokens: int, fo
 def _losses(scope: BudgetScope) -> dict[str, float]:
     """Return validation losses in nats per token: trained, inherited (except baselines), untrained, unigram model."""
     chosen, data = scope.task_settings, scope.data
-    baseline = scope.settings.limit_ms(scope.budget) is None
-    trained = scope.trained
-    config = trained / "config.json"
+    config = scope.trained / "config.json"
     architecture = described(read_json(config), str(config))
     train, validation = (
         IndexedDataset(binary_prefix(data, split, chosen, chosen.target_language)) for split in ("train", "validation")
     )
     dictionary = Dictionary.load(dictionary_path(data, chosen.target_language))
     found = {"validation_loss": read_json(config)["validation"]["nll"]}
-    if not baseline:
+    if not scope.is_baseline:
         winner = read_json(scope.folder / "architecture.json")
         found["inherited_loss"] = winner["validation_loss"]
-    untrained = untrained_loss(scope, architecture, scope.budget if baseline else None)
+    untrained = untrained_loss(scope, architecture, scope.budget if scope.is_baseline else None)
     return found | {"untrained_loss": untrained, "unigram_loss": unigram_loss(train, validation, dictionary)}

@@ -38,8 +38,7 @@ def _validation(scope: TaskScope) -> list[LengthPair]:
     """
     chosen = scope.task_settings
     source, target = (
-        IndexedDataset(binary_prefix(scope.data, "validation", chosen, language)).sizes
-        for language in (chosen.source_language, chosen.target_language)
+        IndexedDataset(binary_prefix(scope.data, "validation", chosen, language)).sizes for language in chosen.languages
     )
     if not len(source):
         raise InputError(f"task {scope.task!r}: latency.lengths is 'validation', but its validation split is empty")

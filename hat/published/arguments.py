@@ -92,10 +92,10 @@ def subject_of(args: Mapping[str, Any], vocabularies: tuple[int, int], where: st
         raise InputError(f"{where}, args: {error}") from None
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: args are malformed ({error})") from None
-    for theirs, ours in _SUPER_SIZES.items():
-        largest = max(getattr(space, ours))
-        if args[theirs] != largest:
-            raise InputError(f"{where}, args.{theirs}: {args[theirs]}, expected {largest}, the largest choice")
+    for argument, field in _SUPER_SIZES.items():
+        largest = max(getattr(space, field))
+        if args[argument] != largest:
+            raise InputError(f"{where}, args.{argument}: {args[argument]}, expected {largest}, the largest choice")
     shape = Shape(
         source_vocabulary=vocabularies[0],
         target_vocabulary=vocabularies[1],
@@ -128,7 +128,7 @@ def _qkv_dim(args: Mapping[str, Any]) -> int:
 
 
 def _space_of(args: Mapping[str, Any]) -> Space:
-    choices = {ours: tuple(args[theirs]) for theirs, ours in _CHOICES.items()}
+    choices = {field: tuple(args[argument]) for argument, field in _CHOICES.items()}
     unknown = [code for code in args[_SPAN_CHOICE] if code not in PUBLISHED_SPANS]
     if unknown:
         raise InputError(f"{_SPAN_CHOICE}: {unknown[0]!r}, expected one of {sorted(PUBLISHED_SPANS)}")
@@ -138,7 +138,7 @@ def _space_of(args: Mapping[str, Any]) -> Space:
 
 def _hull_of(args: Mapping[str, Any], architecture: Architecture) -> Space:
     """Return a space with the sizes of the SuperTransformer and of the Architecture; a file may not have the others."""
-    largest = {ours: args[theirs] for theirs, ours in _SUPER_SIZES.items()}
+    largest = {field: args[argument] for argument, field in _SUPER_SIZES.items()}
     choices: dict[str, tuple[int, ...]] = {}
     for name in ("encoder_layers", "decoder_layers", *asdict(architecture)):
         value = getattr(architecture, name)
@@ -154,7 +154,7 @@ def with_architecture(args: Mapping[str, Any], architecture: Architecture | None
     return {
         **args,
         "train_subtransformer": architecture is not None,
-        **{theirs: values[key] for key, theirs in keys.items()},
+        **{argument: values[key] for key, argument in keys.items()},
     }
 
 
@@ -185,7 +185,7 @@ def arguments_of(
         raise InputError(
             f"decoder_cross_span: the research code has no span {unknown[0]}, expected one of {sorted(codes)}"
         )
-    choices: dict[str, Any] = {theirs: list(getattr(space, ours)) for theirs, ours in _CHOICES.items()}
+    choices: dict[str, Any] = {argument: list(getattr(space, field)) for argument, field in _CHOICES.items()}
     choices[_SPAN_CHOICE] = [codes[span] for span in space.decoder_cross_span]
     pre_norm = shape.norm != "post"
     args = {
@@ -198,7 +198,7 @@ def arguments_of(
         "left_pad_target": False,
         "max_source_positions": 1024,
         "max_target_positions": 1024,
-        **{theirs: max(getattr(space, ours)) for theirs, ours in _SUPER_SIZES.items()},
+        **{argument: max(getattr(space, field)) for argument, field in _SUPER_SIZES.items()},
         "encoder_attention_heads": max(space.encoder_heads),
         "decoder_attention_heads": max(space.decoder_self_heads),
         "qkv_dim": space.qkv_dim,

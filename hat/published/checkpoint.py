@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.serialization import safe_globals
 
 from hat.artifacts.files import atomic
@@ -84,6 +84,30 @@ def read_checkpoint(path: Path) -> PublishedCheckpoint:
     for name, value in content.items():
         _check_plain(value, f"{path}, {name}")
     return PublishedCheckpoint(model=dict(state["model"]), losses=_losses(extra_state, meters), **content)
+
+
+def vocabularies_of(weights: Weights) -> tuple[int, int]:
+    """Return the sizes of the source and target vocabulary of a network, given its weights."""
+    return weights["source_embedding.weight"].size(0), weights["target_embedding.weight"].size(0)
+
+
+def load_weights(network: nn.Module, weights: Weights, path: Path) -> None:
+    """Load weights into a network.
+
+    Args:
+        network: the network that ``path`` describes.
+        weights: state dict.
+        path: the checkpoint, for messages.
+
+    Raises:
+        InputError: the names or sizes of the weights do not match the network.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        # The first line of the message has no details.
+        first = str(error).splitlines()[1].strip()
+        raise InputError(f"{path}: the weights do not match the network that it describes ({first})") from None
 
 
 def _refused_global(error: Exception) -> str | None:

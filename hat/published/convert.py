@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from hat.artifacts.files import digest, file_digest, provenance, read_json, write_json
 from hat.config.networks import Network
@@ -17,7 +16,13 @@ from hat.model.published import Weights, buffers_of, export_weights, import_weig
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
 from hat.published.arguments import Subject, arguments_of, subject_of, with_architecture
-from hat.published.checkpoint import PublishedCheckpoint, read_checkpoint, write_checkpoint
+from hat.published.checkpoint import (
+    PublishedCheckpoint,
+    load_weights,
+    read_checkpoint,
+    vocabularies_of,
+    write_checkpoint,
+)
 from hat.space.architecture import Architecture
 from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
@@ -53,7 +58,7 @@ def import_checkpoint(path: Path, out: Path, architecture: Architecture | None =
     published = read_checkpoint(path)
     try:
         weights = import_weights(published.model)
-        vocabularies = weights["source_embedding.weight"].size(0), weights["target_embedding.weight"].size(0)
+        vocabularies = vocabularies_of(weights)
     except KeyError as error:
         raise InputError(f"{path}: the tensor {error.args[0]} is missing, or unknown to this project") from None
     except (ValueError, IndexError, RuntimeError) as error:
@@ -62,7 +67,7 @@ def import_checkpoint(path: Path, out: Path, architecture: Architecture | None =
     subject = subject_of(published.args, vocabularies, str(path))
     chosen = _chosen(subject, architecture, path)
     full = SuperTransformer(SearchSpace(subject.space), subject.shape)
-    _load(full, weights, path)
+    load_weights(full, weights, path)
     model: Transformer = full if chosen is None else full.extract(chosen)
     what = {"space": subject.space.model_dump(mode="json")} if chosen is None else {"architecture": chosen.to_dict()}
     args = published.args if chosen == subject.architecture else with_architecture(published.args, chosen)
@@ -120,7 +125,7 @@ def export_checkpoint(path: Path, out: Path, settings: Callable[[], Settings]) -
         raise InputError(
             f"{file}: not a checkpoint of this project; `hat convert import` reads those of the research code"
         )
-    vocabularies = weights["source_embedding.weight"].size(0), weights["target_embedding.weight"].size(0)
+    vocabularies = vocabularies_of(weights)
     if "published" in checkpoint:
         origin = checkpoint["published"]
         args, dtype, buffers = origin["args"], _DTYPES[origin["dtype"]], origin["buffers"]
@@ -169,15 +174,6 @@ def _chosen(subject: Subject, architecture: Architecture | None, path: Path) -> 
     return architecture
 
 
-def _load(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        # The first line of the message has no details.
-        first = str(error).splitlines()[1].strip()
-        raise InputError(f"{path}: the weights do not match the network that it describes ({first})") from None
-
-
 def _dtype_of(weights: Weights, path: Path) -> str:
     found = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()})
     if len(found) > 1 or found[0] not in _DTYPES:
@@ -203,7 +199,7 @@ def _own_subject(
         args = arguments_of(
             subject,
             task=config["task"],
-            languages=(task.source_language, task.target_language),
+            languages=task.languages,
             training=config["training"],
             seed=config["seed"],
         )
@@ -229,10 +225,10 @@ def _full_size(subject: Subject, weights: Weights, path: Path) -> SuperTransform
     """Return the SuperTransformer, or for a SubTransformer one that holds its weights and zeros elsewhere."""
     full = SuperTransformer(SearchSpace(subject.space), subject.shape)
     if subject.architecture is None:
-        _load(full, weights, path)
+        load_weights(full, weights, path)
         return full
     extracted = Transformer(subject.architecture, subject.shape)
-    _load(extracted, weights, path)
+    load_weights(extracted, weights, path)
     full.select(subject.architecture)
     with torch.no_grad():
         for parameter in full.parameters():

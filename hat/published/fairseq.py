@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import digest, disk_error, provenance, read_json, write_json
+from hat.config.networks import Network
 from hat.config.scope import TaskScope
 from hat.config.settings import Settings
 from hat.data.binary.indexed import IndexedDataset
@@ -20,7 +21,7 @@ from hat.data.stages import PREPARED_SPLITS, binary_prefix, dictionary_path
 from hat.data.text.dictionary import Dictionary
 from hat.errors import InputError
 from hat.model.transformer import Transformer
-from hat.published.checkpoint import load_foreign
+from hat.published.checkpoint import load_foreign, load_weights, vocabularies_of
 from hat.published.fairseq_arguments import ARCH, ARGUMENTS, arguments_of_shape, shape_of_arguments
 from hat.space.architecture import Architecture
 from hat.space.shape import Shape
@@ -40,7 +41,7 @@ def write_data(scope: TaskScope, out: Path) -> list[str]:
         InputError: a dictionary or binarised split is missing or malformed.
     """
     chosen, data = scope.task_settings, scope.data
-    languages = (chosen.source_language, chosen.target_language)
+    languages = chosen.languages
     files = {f"dict.{language}.txt": dictionary_path(data, language) for language in languages}
     for split in PREPARED_SPLITS:
         for language in languages:
@@ -118,14 +119,11 @@ def _shape(config: dict[str, Any], settings: Settings, weights: dict[str, Any], 
     """Return the shape of an imported network, or of one trained for a task."""
     if "shape" in config:
         return Shape(**config["shape"])
-    from hat.config.networks import Network
-
     try:
         space, network = settings.space_of(config["task"]), Network.model_validate(config["network"])
     except KeyError as error:
         raise InputError(f"{path}: has no {error.args[0]!r}, expected the file that a training run writes") from None
-    vocabularies = weights["source_embedding.weight"].size(0), weights["target_embedding.weight"].size(0)
-    return Shape.of(space, network, *vocabularies)
+    return Shape.of(space, network, *vocabularies_of(weights))
 
 
 def read_checkpoint(path: Path, out: Path) -> dict[str, Any]:
@@ -149,15 +147,9 @@ def read_checkpoint(path: Path, out: Path) -> dict[str, Any]:
     args = {name: default for name, (default, _, _) in ARGUMENTS.items()} | args
     architecture = Architecture.from_dict(json.loads(args["subtransformer"]), str(path))
     weights = {name.removeprefix(PREFIX): tensor.float() for name, tensor in state["model"].items()}
-    vocabularies = weights["source_embedding.weight"].size(0), weights["target_embedding.weight"].size(0)
-    shape = shape_of_arguments(args, architecture, vocabularies)
+    shape = shape_of_arguments(args, architecture, vocabularies_of(weights))
     network = Transformer(architecture, shape)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(
-            f"{path}: the weights do not match its Architecture ({str(error).splitlines()[1].strip()})"
-        ) from None
+    load_weights(network, weights, path)
     history = state.get("optimizer_history") or [{}]
     identity = digest({"file": path.name, "architecture": architecture.to_dict(), "updates": history[-1]})
     origin = provenance(seed=args.get("seed"), settings={"identity": identity})

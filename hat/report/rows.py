@@ -168,7 +168,7 @@ def compared(place: DeviceScope, folders: Mapping[str, Path], what: str) -> dict
     """
     chosen = place.task_settings
     raw = place.data / "raw"
-    files = [raw / f"test.{language}" for language in (chosen.source_language, chosen.target_language)]
+    files = [raw / f"test.{language}" for language in chosen.languages]
     texts: dict[str, list[str]] = {}
     for name, folder in folders.items():
         path = folder / "hypotheses.txt"

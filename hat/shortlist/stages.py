@@ -37,10 +37,7 @@ def make_task_shortlist(scope: TaskScope) -> Path:
     rules = chosen.shortlist
     if not rules.enabled:
         raise InputError(f"{scope.settings.folder}/tasks/{scope.task}.yaml, shortlist.enabled: false, expected true")
-    tokens = [
-        Dictionary.load(dictionary_path(data, language)).tokens
-        for language in (chosen.source_language, chosen.target_language)
-    ]
+    tokens = [Dictionary.load(dictionary_path(data, language)).tokens for language in chosen.languages]
     vocabulary = len(tokens[1])
     with only_one(folder, f"Building the shortlist of {scope.task}"):
         made_from = data_digest(data, chosen)

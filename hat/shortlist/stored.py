@@ -21,10 +21,7 @@ def deployed_shortlist(scope: DeviceScope) -> Shortlist | None:
     chosen, folder = scope.task_settings, scope.shortlist
     if read_json(folder / DESCRIPTION).get("chosen") is None:
         return None
-    tokens = [
-        Dictionary.load(dictionary_path(scope.data, language)).tokens
-        for language in (chosen.source_language, chosen.target_language)
-    ]
+    tokens = [Dictionary.load(dictionary_path(scope.data, language)).tokens for language in chosen.languages]
     shortlist = Shortlist.load(folder / FILE, *tokens)
     if shortlist is None:
         raise InputError(f"{folder / FILE}: no such file, although {DESCRIPTION} beside it describes it")

@@ -230,7 +230,7 @@ def spread_numbers(length: int, sentences: int | None = None) -> Indices:
 def data_digest(data: Path, task: Task) -> str:
     """Return a digest of the dictionaries and binarised splits that training reads."""
     hasher = hashlib.sha256()
-    languages = (task.source_language, task.target_language)
+    languages = task.languages
     pair = "-".join(languages)
     paths = [data / f"dict.{language}.txt" for language in languages]
     paths += [

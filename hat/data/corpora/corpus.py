@@ -43,7 +43,7 @@ def extract_corpus(task: Task, downloads: Path, data: Path) -> dict[str, Any]:
         HatError: a download failed or the disk is full.
         InputError: the text does not match the configuration of the task.
     """
-    languages = (task.source_language, task.target_language)
+    languages = task.languages
     if languages[0] == languages[1]:
         raise InputError(f"source_language and target_language are both {languages[0]!r}, expected two languages")
     with only_one(data, "Extracting text"):
@@ -63,7 +63,8 @@ def extract_corpus(task: Task, downloads: Path, data: Path) -> dict[str, Any]:
             if splits.pairs[split] < FEWEST_PAIRS:
                 where = PLACES["raw" if split == "test" else details.get("text", "raw")](data, split, languages[0])
                 raise InputError(f"{where}: {splits.pairs[split]} usable pairs, expected {FEWEST_PAIRS} or more")
-        counts["provenance"] = provenance(seed=None, settings=_origin(task))
+        origin = task.data if task.data.preprocessed else task.corpus
+        counts["provenance"] = provenance(seed=None, settings=origin.model_dump(mode="json"))
         write_json(data / "counts.json", counts)
         return counts
 
@@ -127,10 +128,6 @@ def _parallel(corpus: ParallelCorpus, downloads: Path, splits: Splits) -> dict[s
     return {"overlap": _write(splits, rest, held_out, empty, corpus.max_overlap)}
 
 
-def _origin(task: Task) -> Any:
-    return (task.data if task.data.preprocessed else task.corpus).model_dump(mode="json")
-
-
 def _archives(task: Task, corpus: ArchiveCorpus, downloads: Path, splits: Splits) -> dict[str, Any]:
     data, languages = splits.data, splits.languages
     reader = ArchiveReader(corpus, languages, downloads, data / "unpacked")
@@ -183,7 +180,7 @@ def _without(pairs: Iterable[Pair], every: int, held_out: list[Pair]) -> Iterato
 
 def _detokenise(task: Task, data: Path, split: str, text: str) -> None:
     """Write the raw text of a split that is given as words or pieces, and its words if it is given as pieces."""
-    languages = (task.source_language, task.target_language)
+    languages = task.languages
     for language in languages:
         # Joining words does not depend on the settings of the tokenisation.
         moses = Moses(language, Tokenisation())
