@@ -32,7 +32,7 @@ def within_limits(
         pairs: raw pairs.
         tokenisation: settings of the task.
         languages: source and target language.
-        dropped: to which the other pairs are added, by reason.
+        dropped: counter of dropped pairs by reason, which is updated.
     """
     splitters = [MosesLines(language, tokenisation, training=True) for language in languages]
     for chunk in in_chunks(pairs):

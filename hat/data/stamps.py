@@ -10,7 +10,7 @@ from hat.errors import InputError
 
 
 class Stamps:
-    """Record, in ``.made.json`` of a folder, of what its files were made from.
+    """A record in ``.made.json`` of a folder, which tells what each of its files was made from.
 
     Args:
         folder: the folder.

@@ -36,7 +36,7 @@ class ArchiveReader:
     """
 
     def __init__(self, corpus: ArchiveCorpus, languages: tuple[str, str], downloads: Path, folder: Path) -> None:
-        self._corpus, self._languages = corpus, languages
+        self._languages = languages
         self._sources: dict[str, Source] = {**corpus.archives, **official_sources(corpus, languages)}
         self._downloads, self._folder = downloads, folder
         self.damaged = 0

@@ -188,10 +188,8 @@ def _receive(reply: Any, part: Path, offset: int, total: int | None) -> int:
                     chunk = reply.read1(CHUNK_BYTES)
                 except (http.client.HTTPException, OSError) as error:
                     stream.flush()
-                    message = str(error) or type(error).__name__
-                    raise TransferError(
-                        f"interrupted after {stream.tell()} bytes ({message})", transient=True
-                    ) from None
+                    message = f"interrupted after {stream.tell()} bytes ({str(error) or type(error).__name__})"
+                    raise TransferError(message, transient=True) from None
                 if not chunk:
                     return stream.tell()
                 stream.write(chunk)
