@@ -38,25 +38,17 @@ class EncodedSide(NamedTuple):
     unknown: int
 
 
-class _PairFilter:
-    """Splits pairs of lines into tokens, and drops the pairs outside the limits."""
-
-    def __init__(self, limits: Tokenisation | None) -> None:
-        self._limits = limits
-
-    def __call__(self, lines: list[tuple[str, str]]) -> tuple[list[TokenPair], Counter[str]]:
-        pairs = [(source.split(), target.split()) for source, target in lines]
-        dropped: Counter[str] = Counter()
-        if self._limits is None:
-            return pairs, dropped
-        used = []
-        for pair in pairs:
-            reason = drop_reason(self._limits, len(pair[0]), len(pair[1]))
-            if reason is None:
-                used.append(pair)
-            else:
-                dropped[reason] += 1
-        return used, dropped
+def _tokens_within(limits: Tokenisation | None, lines: list[tuple[str, str]]) -> tuple[list[TokenPair], Counter[str]]:
+    """Split pairs of lines into tokens; return the pairs within the limits, and counts of the others by reason."""
+    used, dropped = [], Counter[str]()
+    for source, target in lines:
+        pair = source.split(), target.split()
+        reason = None if limits is None else drop_reason(limits, len(pair[0]), len(pair[1]))
+        if reason is None:
+            used.append(pair)
+        else:
+            dropped[reason] += 1
+    return used, dropped
 
 
 class PairCounter:
@@ -67,11 +59,11 @@ class PairCounter:
     """
 
     def __init__(self, limits: Tokenisation | None) -> None:
-        self._filter = _PairFilter(limits)
+        self._limits = limits
 
     def __call__(self, lines: list[tuple[str, str]]) -> UsedTokens:
         """Return the counts of a chunk of pairs."""
-        pairs, dropped = self._filter(lines)
+        pairs, dropped = _tokens_within(self._limits, lines)
         found = UsedTokens(Counter(), Counter(), dropped)
         for source, target in pairs:
             found.source.update(source)
@@ -89,11 +81,11 @@ class PairEncoder:
 
     def __init__(self, dictionaries: tuple[Dictionary, Dictionary], limits: Tokenisation | None) -> None:
         self._dictionaries = dictionaries
-        self._filter = _PairFilter(limits)
+        self._limits = limits
 
     def __call__(self, lines: list[tuple[str, str]]) -> list[EncodedSide]:
         """Return the two sides of the pairs that are used."""
-        pairs, _ = self._filter(lines)
+        pairs, _ = _tokens_within(self._limits, lines)
         found = []
         for side, dictionary in enumerate(self._dictionaries):
             token_ids, sizes = dictionary.encode_all(pair[side] for pair in pairs)

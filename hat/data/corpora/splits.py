@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, NamedTuple
@@ -144,23 +145,21 @@ class HeldOut:
             begin += len(pairs)
             near = [max(value) > self.max_overlap for value in own]
             kept[split] = [pair for pair, is_near in zip(pairs, near, strict=True) if not is_near]
-            parts = sorted({pair.part for pair in pairs})
             report[split] = {
                 "near_duplicates": sum(near),
                 "source": self._before_and_after([source for source, _ in own], near),
                 "target": self._before_and_after([target for _, target in own], near),
-                "parts": {
-                    part: {
-                        "pairs": sum(pair.part == part for pair in pairs),
-                        "near_duplicates": sum(
-                            is_near for pair, is_near in zip(pairs, near, strict=True) if pair.part == part
-                        ),
-                        "source_mean": _mean([v[0] for pair, v in zip(pairs, own, strict=True) if pair.part == part]),
-                        "target_mean": _mean([v[1] for pair, v in zip(pairs, own, strict=True) if pair.part == part]),
-                    }
-                    for part in parts
-                },
+                "parts": {},
             }
+            for part in sorted({pair.part for pair in pairs}):
+                chosen = [pair.part == part for pair in pairs]
+                sources, targets = zip(*compress(own, chosen), strict=True)
+                report[split]["parts"][part] = {
+                    "pairs": len(sources),
+                    "near_duplicates": sum(compress(near, chosen)),
+                    "source_mean": _mean(sources),
+                    "target_mean": _mean(targets),
+                }
         return kept, report
 
     def _before_and_after(self, values: list[float], near: list[bool]) -> dict[str, dict[str, float]]:
