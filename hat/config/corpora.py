@@ -76,8 +76,7 @@ class ArchiveText(Section):
     form: Literal["lines", "columns", "sgml", "ted"] = Field(
         "lines",
         description="One sentence a line (`lines`); both languages in tab-separated columns; `<seg>` elements of SGML"
-        " or XML;"
-        " or TED talks with lines of metadata, which keep titles and descriptions",
+        " or XML; or TED talks with lines of metadata, which keep titles and descriptions",
     )
     columns: tuple[Positive, Positive] = Field((1, 2), description="Columns of source and target, from 1")
     test_set: str | None = Field(None, description="sacreBLEU's name of an official test set, such as wmt14/full")

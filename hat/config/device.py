@@ -64,8 +64,7 @@ class Device(Section):
     latency: str | None = Field(
         None,
         description="File of latencies measured elsewhere, for a device that cannot be reached: our dataset as"
-        " Parquet or CSV,"
-        " or the research code's CSV",
+        " Parquet or CSV, or the research code's CSV",
     )
     runtime: RuntimeName = Field("torch", description="Runtime that executes the model")
     precision: DevicePrecision = Field("fp32", description="Precision of the deployed model")

@@ -16,8 +16,7 @@ class Network(Section):
     norm: Literal["post", "pre", "pre-published"] = Field(
         "post",
         description="Layer norm after (published) or before each sub-layer. With `pre-published`, as in the research"
-        " code, only"
-        " the last encoder output that a decoder layer attends to passes the final norm",
+        " code, only the last encoder output that a decoder layer attends to passes the final norm",
     )
     share_embeddings: Literal["all", "decoder", "none"] = Field(
         "all", description="Which of source embedding, target embedding and output projection share weights"

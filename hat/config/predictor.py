@@ -20,8 +20,7 @@ class PredictorSettings(Section):
     target_error: Percentage | None = Field(
         None,
         description="Stop measuring early once the predictor's held-out error is at most this, such as 2%, or more"
-        " samples"
-        " would hardly lower it; needs one shard",
+        " samples would hardly lower it; needs one shard",
     )
     models: tuple[Literal["linear", "boosting", "mlp"], ...] = Field(
         ("linear", "boosting", "mlp"),

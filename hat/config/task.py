@@ -31,8 +31,7 @@ class Scoring(Section):
     tokenised: Literal["none", "words", "compounds"] = Field(
         "none",
         description="Also compute BLEU of Moses words: no, yes (`words`), or with compounds split at hyphens"
-        " (`compounds`,"
-        " published)",
+        " (`compounds`, published)",
     )
 
 
@@ -54,8 +53,7 @@ class ShortlistSettings(Section):
         0.1,
         gt=0,
         description="Take the smallest size that loses less BLEU than this against the whole vocabulary, or whose"
-        " loss is"
-        " not significant",
+        " loss is not significant",
     )
 
 

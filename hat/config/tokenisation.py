@@ -43,8 +43,7 @@ class Tokenisation(Section):
     limits: Literal["tokens", "words"] = Field(
         "tokens",
         description="Unit of the three limits below: tokens of the network, or Moses words (corpora of kind"
-        " `archives` only;"
-        " validation pairs are then taken from the remaining pairs)",
+        " `archives` only; validation pairs are then taken from the remaining pairs)",
     )
     min_length: Positive = Field(1, description="Shortest training sentence")
     max_length: Positive = Field(250, description="Longest training sentence")

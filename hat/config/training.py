@@ -35,8 +35,7 @@ class Training(Section):
     dropout_scaling: Literal["all", "published", "none"] = Field(
         "all",
         description="Which dropout rates are multiplied by sampled width / super width; `published` leaves out the"
-        " residual of"
-        " the encoder's self-attention",
+        " residual of the encoder's self-attention",
     )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32",
@@ -46,8 +45,7 @@ class Training(Section):
         0,
         ge=0,
         description="CPU threads per training process: with 16, a rule with 64 cores runs 4 processes. 0: one process"
-        " with all"
-        " cores",
+        " with all cores",
     )
     validate_every: Positive = Field(1000, description="Updates between validations")
     save_every: Positive = Field(500, description="Updates between checkpoints")
@@ -76,8 +74,7 @@ class SubTraining(Training):
     distillation: Literal["word", "sequence", "both"] = Field(
         "word",
         description="What the network learns from the teacher: its distribution for each token (`word`), its"
-        " translations of"
-        " the training set instead of the targets (`sequence`), or both",
+        " translations of the training set instead of the targets (`sequence`), or both",
     )
     teacher_share: float = Field(
         0.5,
@@ -93,19 +90,16 @@ class SuperTraining(Training):
     sampling: Literal["uniform", "sandwich"] = Field(
         "uniform",
         description="Architectures trained in an update: one drawn uniformly (published), or the largest, the"
-        " smallest and"
-        " some random ones, which learn from the largest (`sandwich`)",
+        " smallest and some random ones, which learn from the largest (`sandwich`)",
     )
     sandwich_random: int = Field(2, ge=0, description="With `sandwich`: random Architectures per update")
     sample_for: Literal["update", "batch"] = Field(
         "update",
         description="Draw Architectures once per update, the same in all its batches and processes (published), or"
-        " for each"
-        " batch",
+        " for each batch",
     )
     sampling_seed: Literal["run", "none"] = Field(
         "run",
         description="Seed the drawn Architectures with the run's seed and the number of the update, or (published)"
-        " with the number"
-        " alone",
+        " with the number alone",
     )
