@@ -18,7 +18,7 @@ from hat.measure.measurement import Measurement, measure
 from hat.measure.power import Unreadable, energy_j, idle_watts, meter_name
 from hat.measure.stopwatch import stopwatch
 from hat.measure.workload import Workload
-from hat.runtime.base import Decoding, LoadedModel, made_sentence
+from hat.runtime.base import Decoding, LoadedModel, synthetic_sentence
 from hat.runtime.random_network import build
 from hat.space.architecture import Architecture
 from hat.space.kinds import AnyArchitecture
@@ -185,7 +185,7 @@ class Bench:
             raise HatError(f"its power meter cannot be read: {error}") from None
 
     def _check_tokens(self, model: LoadedModel, beam: int) -> None:
-        sentence = made_sentence(CHECKED_SHAPE.source_vocabulary, CHECKED_LENGTH)
+        sentence = synthetic_sentence(CHECKED_SHAPE.source_vocabulary, CHECKED_LENGTH)
         decoding = Decoding(beam=beam, max_length_ratio=0, max_length_extra=CHECKED_LENGTH)
         first, second = (model.translate([sentence, sentence[5:]], decoding) for _ in range(2))
         if [one.tokens for one in first] != [one.tokens for one in second]:

@@ -10,7 +10,7 @@ from hat.config.scope import DeviceScope
 from hat.data.task_shape import task_shape
 from hat.errors import InputError
 from hat.measure.lengths import measured_lengths
-from hat.runtime.base import made_sentence
+from hat.runtime.base import synthetic_sentence
 from hat.runtime.shortlist import Shortlist
 from hat.shortlist.stored import deployed_shortlist
 from hat.space.shape import Shape
@@ -62,7 +62,7 @@ class Workload:
         candidates = None
         if shortlist is not None:
             sizes = [
-                len(shortlist.candidates(made_sentence(shape.source_vocabulary, source))) for source, _, _ in pairs
+                len(shortlist.candidates(synthetic_sentence(shape.source_vocabulary, source))) for source, _, _ in pairs
             ]
             candidates = mean(sizes, [target * share for _, target, share in pairs])
         return cls(

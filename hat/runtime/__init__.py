@@ -1,4 +1,4 @@
-"""What executes a model on a device: one interface, an implementation for each Runtime."""
+"""Runtimes, which execute models on devices: one interface and an implementation for each Runtime."""
 
 from importlib import import_module
 from typing import cast
@@ -10,18 +10,18 @@ from hat.system.extras import needs_package
 
 
 def runtime(name: str, precision: str, threads: int, *, parallel: int = 1, accelerator: str | None = None) -> Runtime:
-    """The Runtime of that name.
+    """Make a Runtime by its name.
 
     Args:
         name: one of ``RUNTIMES``.
         precision: one of its precisions.
-        threads: CPU threads of a sentence.
-        parallel: sentences translated side by side, where many are wanted and latency does not count.
-        accelerator: GPU that it executes on, such as ``cuda``; the processor where absent.
+        threads: CPU threads per sentence.
+        parallel: sentences translated side by side, for throughput when latency does not matter.
+        accelerator: GPU to execute on, such as ``cuda``; default: the CPU.
 
     Raises:
-        InputError: there is none of that name and precision, it is not installed, or does not execute on GPUs.
-        HatError: there is no such GPU.
+        InputError: the name or the precision is unknown, the Runtime is not installed, or it does not execute on GPUs.
+        HatError: this machine does not have the GPU.
     """
     facts = RUNTIMES.get(name)
     if facts is None or precision not in facts.precisions:

@@ -1,6 +1,6 @@
-"""What every Runtime offers: write or load a network, translate, run one sentence for measuring.
+"""The interface of a Runtime: write or load a network, translate, run one sentence to measure it.
 
-This module and those of the Runtimes, but that of torch, need NumPy and the Runtime alone: devices have no more.
+Devices have only NumPy, pydantic and a Runtime, so this module and the Runtimes other than torch import nothing else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ from hat.space.shape import Shape
 if TYPE_CHECKING:
     from hat.space.kinds import AnyArchitecture
 
-# Tensors of a network, by the names that hat.model gives them.
+# Tensors of a network by their names in hat.model.
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One translation: token numbers without the end symbol, and its length-normalised log-probability."""
+    """One translation: token ids without the end symbol, and the length-normalised log-probability."""
 
     tokens: tuple[int, ...]
     score: float
@@ -36,8 +36,8 @@ class Hypothesis:
 class Decoding:
     """Beam search settings.
 
-    The longest output is ``max_length_ratio`` x source length + ``max_length_extra`` tokens, end symbol
-    included; scores are divided by output length to the power of ``length_penalty``.
+    The longest output has ``max_length_ratio`` x source length + ``max_length_extra`` tokens before the end symbol.
+    A hypothesis's sum of log-probabilities is divided by its length to the power of ``length_penalty``.
 
     Raises:
         ValueError: a setting is impossible.
@@ -60,7 +60,7 @@ class Decoding:
 
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
-    """What a network is, apart from its weights: dimensions, and the tokens that its numbers stand for."""
+    """Everything that describes a network except its weights: its dimensions, and the tokens by their ids."""
 
     architecture: "AnyArchitecture"
     shape: Shape
@@ -72,17 +72,17 @@ class LoadedModel(Protocol):
     """A network ready to translate on this machine."""
 
     def translate(self, sources: list[list[int]], decoding: Decoding) -> list[Hypothesis]:
-        """Best hypothesis of each source (token numbers, end symbol last).
+        """Return the best hypothesis of each source (token ids, end symbol last).
 
-        A sentence's result does not depend on the others.
+        The result for a sentence does not depend on the other sentences.
         """
 
     def run_sentence(self, source_length: int, target_length: int, beam: int) -> None:
-        """Translate :func:`made_sentence`, with exactly that many decoding steps: for measuring."""
+        """Translate :func:`synthetic_sentence` in exactly ``target_length`` decoding steps, to measure the latency."""
 
 
 class Runtime(Protocol):
-    """What executes a model on a device, in one precision, with ``threads`` threads for a sentence.
+    """Executes models on a device in one precision, with ``threads`` threads per sentence.
 
     ``facts`` is its row in :data:`hat.config.runtimes.RUNTIMES`.
     """
@@ -92,13 +92,13 @@ class Runtime(Protocol):
     threads: int
 
     def write(self, folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None) -> None:
-        """Put a network into an existing folder, the shortlist as ``vmap.txt``.
+        """Write a network into an existing folder, and the shortlist as ``vmap.txt``.
 
-        What it is asked to write has passed :func:`check_expressed`.
+        The caller has checked the network with :func:`check_expressed`.
         """
 
     def load(self, folder: Path, blueprint: Blueprint) -> LoadedModel:
-        """The network of a folder, with the shortlist that was written with it.
+        """Load the network of a folder, with its shortlist if it has one.
 
         Raises:
             InputError: a file is missing, malformed, or does not fit the blueprint.
@@ -106,22 +106,22 @@ class Runtime(Protocol):
 
 
 def refusal(facts: RuntimeFacts, architecture: "AnyArchitecture") -> str | None:
-    """Why a Runtime cannot express a network, in half a sentence; None where it can."""
+    """Return why a Runtime cannot express a network, as a clause for an error; None if it can."""
     if architecture.kind not in facts.kinds:
         return (
-            f"it executes networks of kind {' or '.join(facts.kinds)} only, and this one's kind is {architecture.kind}"
+            f"it only executes networks of kind {' or '.join(facts.kinds)}, and this one is of kind {architecture.kind}"
         )
     for dimension, expressed in facts.expresses.items():
         value = getattr(architecture, dimension)
         values = (value,) if isinstance(value, int) else value
         if not set(values) <= set(expressed):
-            allowed, found = (", ".join(map(str, numbers)) for numbers in (expressed, values))
-            return f"it expresses {dimension} {allowed} only, and {dimension} is {found}"
+            allowed, found = (", ".join(map(str, some)) for some in (expressed, values))
+            return f"it only supports {dimension} {allowed}, and {dimension} is {found}"
     return None
 
 
 def check_expressed(facts: RuntimeFacts, architecture: "AnyArchitecture") -> None:
-    """Refuse a network that a Runtime cannot express.
+    """Raise an error if a Runtime cannot express a network.
 
     Raises:
         InputError: it cannot; the message says why.
@@ -131,15 +131,15 @@ def check_expressed(facts: RuntimeFacts, architecture: "AnyArchitecture") -> Non
 
 
 def max_lengths(source_lengths: list[int], decoding: Decoding) -> list[int]:
-    """Position, from 0, at which the end symbol is forced: ratio x source length + extra, end symbol not counted."""
+    """Return the step, counted from 0, at which the end symbol is forced: ratio x source length + extra."""
     return [int(decoding.max_length_ratio * length + decoding.max_length_extra) for length in source_lengths]
 
 
-def made_sentence(source_vocabulary: int, length: int) -> list[int]:
-    """A sentence for measuring: different frequent tokens, the end symbol last."""
+def synthetic_sentence(source_vocabulary: int, length: int) -> list[int]:
+    """Return the token ids of a sentence for measurements: different frequent tokens, then the end symbol."""
     return [len(SPECIALS) + 7 * i % (source_vocabulary - len(SPECIALS)) for i in range(length - 1)] + [END]
 
 
-def made_decoding(target_length: int, beam: int) -> Decoding:
-    """Settings that decode exactly ``target_length`` tokens, the end symbol included."""
+def fixed_length_decoding(target_length: int, beam: int) -> Decoding:
+    """Return settings that decode exactly ``target_length`` tokens, including the end symbol."""
     return Decoding(beam=beam, max_length_ratio=0, max_length_extra=target_length - 1, min_length=target_length - 1)

@@ -1,4 +1,4 @@
-"""How the stages decode: from a task's configuration to the settings of beam search."""
+"""How the stages decode: the beam search settings that follow from a task's configuration."""
 
 from typing import TYPE_CHECKING
 
@@ -7,17 +7,17 @@ from hat.runtime.base import Decoding
 if TYPE_CHECKING:
     from hat.config.task import Scoring
 
-# Comparisons of shortlists, objectives and teachers always use this beam, so that they hold for every device.
+# Stages that compare shortlists, objectives and teachers use this beam for every device, so that devices share results.
 COMPARISON_BEAM = 5
-# Tokens of a batch, beams included: enough to make the matrix products worth their while.
+# Tokens per batch over all beams: enough for efficient matrix products.
 BATCH_TOKENS = 4096
 
 
 def configured_decoding(scoring: "Scoring", beam: int = COMPARISON_BEAM) -> Decoding:
-    """Beam search with the length penalty and the length limits of a task.
+    """Return beam search settings with the length penalty and the length limits of a task.
 
     Args:
-        scoring: configuration of the task.
+        scoring: the section ``scoring`` of the task's configuration.
         beam: beam size.
     """
     return Decoding(

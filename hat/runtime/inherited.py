@@ -1,4 +1,4 @@
-"""SubTransformers from the weights of a SuperTransformer, with NumPy alone: all of them are leading slices."""
+"""Inherited weights: a SubTransformer's tensors are leading slices of the SuperTransformer's. Needs only NumPy."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def inherited_weights(weights: Weights, architecture: "Architecture", shape: Shape) -> Weights:
-    """Weights of an Architecture: views of the leading rows and columns of larger ones.
+    """Return the weights of an Architecture: views of the leading rows and columns of larger ones.
 
     Raises:
         InputError: a tensor is missing or too small.
@@ -32,7 +32,7 @@ def inherited_weights(weights: Weights, architecture: "Architecture", shape: Sha
 
 
 def envelope(architectures: Sequence["Architecture"]) -> "Architecture":
-    """The smallest Architecture whose weights hold those of all."""
+    """Return the smallest Architecture whose weights contain the weights of all the given ones."""
     first = architectures[0]
     largest: dict[str, Any] = {}
     for name, value in vars(first).items():

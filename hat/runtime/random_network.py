@@ -1,4 +1,4 @@
-"""Networks with random weights, for measuring: made in a moment, with NumPy alone."""
+"""Random-weight networks for measurements: quick to make, with NumPy alone."""
 
 import tempfile
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def random_weights(architecture: "AnyArchitecture", shape: Shape, seed: int) -> Weights:
-    """Xavier-uniform matrices, embeddings of variance 1 / width, zero biases, norms of one."""
+    """Return Xavier-uniform matrices, embeddings of variance 1 / width, zero biases, and norm weights of one."""
     rng = np.random.default_rng(seed)
     shared, weights = shared_names(shape), dict[str, npt.NDArray[np.float32]]()
     for name, size in weight_shapes(architecture, shape):
@@ -41,21 +41,21 @@ def random_weights(architecture: "AnyArchitecture", shape: Shape, seed: int) -> 
 def build(
     runtime: Runtime, architecture: "AnyArchitecture", shape: Shape, *, seed: int, candidates: int | None = None
 ) -> LoadedModel:
-    """A network with random weights, for measuring.
+    """Load a random-weight network for measurements.
 
     Args:
-        runtime: what it is built for.
+        runtime: the Runtime that executes it.
         architecture: its dimensions.
-        shape: what it shares with others of its task.
-        seed: of the weights.
-        candidates: target tokens of every sentence's shortlist; no shortlist where absent.
+        shape: hyperparameters that it shares with the other networks of its task.
+        seed: seed of the weights.
+        candidates: size of the shortlist that every sentence gets; default: no shortlist.
 
     Raises:
         InputError: the Runtime cannot express it.
     """
     check_expressed(runtime.facts, architecture)
     blueprint = blueprint_of(architecture, shape)
-    # Padding, one of the first tokens, is no candidate.
+    # One more than asked for: a Shortlist leaves out padding, which is among the first tokens.
     shortlist = None if candidates is None else Shortlist(range(min(candidates + 1, shape.target_vocabulary)), {})
     with tempfile.TemporaryDirectory() as folder:
         runtime.write(Path(folder), blueprint, random_weights(architecture, shape, seed), shortlist)
@@ -63,10 +63,10 @@ def build(
 
 
 def blueprint_of(architecture: "AnyArchitecture", shape: Shape) -> Blueprint:
-    """A blueprint with made tokens."""
-    source, target = (_made_tokens(count) for count in (shape.source_vocabulary, shape.target_vocabulary))
+    """Return a blueprint with synthetic tokens."""
+    source, target = (_synthetic_tokens(count) for count in (shape.source_vocabulary, shape.target_vocabulary))
     return Blueprint(architecture=architecture, shape=shape, source_tokens=source, target_tokens=target)
 
 
-def _made_tokens(count: int) -> list[str]:
+def _synthetic_tokens(count: int) -> list[str]:
     return [*SPECIALS, *(f"token{number}" for number in range(len(SPECIALS), count))]

@@ -1,7 +1,8 @@
-"""Lexical shortlist: the target tokens that the output projection is computed for, chosen by the source tokens.
+"""Lexical shortlist: the target tokens that a sentence may use, chosen by its source tokens.
 
-The file is CTranslate2's vocabulary map, ``vmap.txt``: a line holds a source token, a tab, and target tokens separated
-by spaces; the line whose source token is empty holds those that every sentence gets.
+The output projection is computed for these tokens only. The file is CTranslate2's vocabulary map, ``vmap.txt``: each
+line holds a source token, a tab, and target tokens separated by spaces. The line with an empty source token holds the
+target tokens that every sentence gets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,18 +16,18 @@ from hat.data.text.special_tokens import OUTPUT, PAD
 from hat.errors import InputError
 
 FILE = "vmap.txt"
-# What separates tokens and lines there; CTranslate2 also takes a carriage return from the end of a line.
+# Characters that separate tokens and lines there; CTranslate2 also strips a carriage return from the end of a line.
 SEPARATORS = " \t\n\r"
 
 
 class Shortlist:
-    """Candidates of each source token.
+    """Target token ids that a translation may use, by source token id.
+
+    Padding is left out, since no translation contains it.
 
     Args:
-        always: target tokens that every sentence gets; the special ones are added.
-        by_token: further ones, by source token.
-
-    Padding, which no translation holds, is left out of both.
+        always: target tokens that every sentence gets; the special tokens are added.
+        by_token: further target tokens by source token.
     """
 
     def __init__(self, always: Sequence[int], by_token: Mapping[int, Sequence[int]]) -> None:
@@ -34,27 +35,32 @@ class Shortlist:
         self.by_token = {token: _without_padding(found) for token, found in by_token.items()}
 
     def candidates(self, source: Sequence[int]) -> npt.NDArray[np.int32]:
-        """Target tokens of a sentence, ascending."""
-        own = [self.by_token[token] for token in source if token in self.by_token]
-        return np.unique(np.concatenate([self.always, *own]))
+        """Return the target tokens of a sentence, ascending."""
+        further = [self.by_token[token] for token in source if token in self.by_token]
+        return np.unique(np.concatenate([self.always, *further]))
 
     def save(self, path: Path, source_tokens: Sequence[str], target_tokens: Sequence[str]) -> None:
-        """Write ``vmap.txt``; tokens are given by their numbers.
+        """Write ``vmap.txt``.
+
+        Args:
+            path: the file.
+            source_tokens: text of the source tokens by id.
+            target_tokens: text of the target tokens by id.
 
         Raises:
-            InputError: a token holds a character that separates tokens there, or is empty.
+            InputError: a token is empty or contains a character that separates tokens there.
         """
         for token in (*source_tokens, *target_tokens):
             if not token or any(separator in token for separator in SEPARATORS):
                 raise InputError(f"{path}: cannot hold the token {token!r}, expected none of {SEPARATORS!r} in it")
-        own = ((source_tokens[token], found) for token, found in sorted(self.by_token.items()) if len(found))
-        rows = [("", self.always), *own]
-        lines = (f"{source}\t{' '.join(target_tokens[number] for number in found)}\n" for source, found in rows)
+        further = ((source_tokens[token], found) for token, found in sorted(self.by_token.items()) if len(found))
+        rows = [("", self.always), *further]
+        lines = (f"{source}\t{' '.join(target_tokens[token] for token in found)}\n" for source, found in rows)
         path.write_text("".join(lines), encoding="utf-8", newline="\n")
 
     @classmethod
     def load(cls, path: Path, source_tokens: Sequence[str], target_tokens: Sequence[str]) -> Self | None:
-        """Read ``vmap.txt``; None where there is no such file.
+        """Read ``vmap.txt``; return None if the file does not exist.
 
         Raises:
             InputError: the file is malformed, or names padding or an unknown token.
@@ -69,15 +75,15 @@ class Shortlist:
 
     @classmethod
     def parse(cls, content: bytes, path: Path, source_tokens: Sequence[str], target_tokens: Sequence[str]) -> Self:
-        """What :meth:`load` does, of a file's content.
+        """Parse the content of ``vmap.txt``; ``path`` is named in errors.
 
         Raises:
             InputError: the content is malformed, or names padding or an unknown token.
         """
         sources, targets = (
-            {token: number for number, token in enumerate(tokens)} for tokens in (source_tokens, target_tokens)
+            {token: token_id for token_id, token in enumerate(tokens)} for tokens in (source_tokens, target_tokens)
         )
-        # CTranslate2 relies on the special tokens having the same places among any sentence's candidates.
+        # CTranslate2 relies on the special tokens having the same places among the candidates of every sentence.
         del targets[target_tokens[PAD]]
         always: list[int] | None = None
         by_token: dict[int, list[int]] = {}

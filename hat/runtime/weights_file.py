@@ -1,4 +1,4 @@
-"""Weights of a network in one file, a NumPy archive; a table that several names share is stored once."""
+"""Weights of a network in one NumPy archive; a tensor that several names share is stored once."""
 
 import zipfile
 from pathlib import Path
@@ -23,16 +23,16 @@ def save_weights(path: Path, weights: Weights, shape: Shape) -> None:
         HatError: the disk is full.
     """
     shared = shared_names(shape)
-    own: dict[str, Any] = {name: tensor for name, tensor in weights.items() if name not in shared}
+    stored: dict[str, Any] = {name: tensor for name, tensor in weights.items() if name not in shared}
     with atomic(path, "wb") as stream:
-        np.savez(stream, **own)
+        np.savez(stream, **stored)
 
 
 def load_weights(path: Path, shape: Shape) -> Weights:
-    """Read ``weights.npz``, quantised or not; what was stored once is there by all its names again.
+    """Read ``weights.npz``, quantised or not; a shared tensor is returned under all its names.
 
     Raises:
-        InputError: the file is missing, cut short, or holds anything but arrays.
+        InputError: the file is missing or cut short, or contains something other than arrays.
     """
     try:
         weights = read_weights(path)
@@ -40,4 +40,4 @@ def load_weights(path: Path, shape: Shape) -> Weights:
     except FileNotFoundError:
         raise missing_file(path) from None
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
-        raise InputError(f"{path}: not a whole file of weights ({error})") from None
+        raise InputError(f"{path}: not a complete weights file ({error})") from None

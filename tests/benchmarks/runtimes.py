@@ -22,7 +22,7 @@ from pathlib import Path
 from hat.config.runtimes import RUNTIMES
 from hat.config.settings import Settings
 from hat.runtime import runtime
-from hat.runtime.base import Blueprint, LoadedModel, made_sentence, refusal
+from hat.runtime.base import Blueprint, LoadedModel, refusal, synthetic_sentence
 from hat.runtime.random_network import blueprint_of, random_weights
 from hat.runtime.shortlist import Shortlist
 from hat.space.architecture import Architecture
@@ -89,7 +89,7 @@ def direct(folder: Path, blueprint: Blueprint, threads: int) -> Callable[[], obj
     import ctranslate2
 
     translator = ctranslate2.Translator(str(folder), compute_type="int8", inter_threads=1, intra_threads=threads)
-    source = [blueprint.source_tokens[number] for number in made_sentence(VOCABULARY, LENGTH)]
+    source = [blueprint.source_tokens[number] for number in synthetic_sentence(VOCABULARY, LENGTH)]
 
     def translate() -> object:
         return translator.translate_batch(

@@ -1,8 +1,8 @@
-"""CTranslate2's files: how our tensors become its variables, and the vocabularies and settings beside them.
+"""CTranslate2's files: the mapping from our tensors to its variables, the vocabularies and the settings.
 
-A side of a network (encoder or decoder) has one number of heads there. A layer with fewer of them gets heads of zeros
-at the end: their keys and queries are zero, so are their values, and the columns of the output projection that would
-read them. Each attention keeps its own features per head, and says its softmax scale itself.
+CTranslate2 has one number of heads per side (encoder or decoder). A layer with fewer heads gets zero heads at the end:
+their queries, keys and values are zero, and so are the columns of the output projection that read them. Each attention
+keeps its own features per head and states its softmax scale.
 """
 
 import json
@@ -42,49 +42,50 @@ Tensor = npt.NDArray[np.float32]
 def write_files(
     folder: Path, blueprint: Blueprint, weights: Weights, shortlist: Shortlist | None, compute_type: str
 ) -> None:
-    """Put a network into an existing folder, in place of one that is there; weights are stored as ``compute_type``."""
-    made = specification(blueprint, weights)
-    made.validate()
-    made.optimize(quantization=compute_type)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        made.save(place)
+    """Write a network into an existing folder, replacing an earlier one; weights are stored as ``compute_type``."""
+    spec = specification(blueprint, weights)
+    spec.validate()
+    spec.optimize(quantization=compute_type)
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        temporary = Path(name)
+        spec.save(name)
         checked = [WEIGHTS]
         if shortlist is not None:
-            shortlist.save(Path(place) / FILE, blueprint.source_tokens, blueprint.target_tokens)
+            shortlist.save(temporary / FILE, blueprint.source_tokens, blueprint.target_tokens)
             checked.append(FILE)
-        config = read_json(Path(place) / CONFIG)
+        config = read_json(temporary / CONFIG)
         config |= {
             "network": _network(blueprint),
-            "checksums": {name: _checksum(Path(place) / name) for name in checked},
+            "checksums": {name: _checksum(temporary / name) for name in checked},
             "fewest_candidates": len(blueprint.target_tokens if shortlist is None else shortlist.always),
         }
-        write_json(Path(place) / CONFIG, config)
+        write_json(temporary / CONFIG, config)
         for name in FILES:
-            if (Path(place) / name).exists():
-                (Path(place) / name).replace(folder / name)
+            if (temporary / name).exists():
+                (temporary / name).replace(folder / name)
             else:
                 (folder / name).unlink(missing_ok=True)
 
 
 def check_files(folder: Path, blueprint: Blueprint) -> int:
-    """Compare the files with the blueprint and their checksums: CTranslate2 crashes on damaged ones.
+    """Compare the files with the blueprint and their checksums, since CTranslate2 crashes on damaged files.
 
     Returns:
-        How many target tokens are looked at for any sentence, whatever its shortlist adds.
+        The number of target tokens that every sentence may use; its shortlist may add more.
 
     Raises:
-        InputError: a file is missing, malformed, or of another network.
+        InputError: a file is missing, malformed, or belongs to another network.
     """
     config = read_json(folder / CONFIG)
     fewest_candidates = config.get("fewest_candidates")
     if config.get("network") != _network(blueprint) or not isinstance(fewest_candidates, int):
-        raise InputError(f"{folder / CONFIG}: of another network than model.json describes")
+        raise InputError(f"{folder / CONFIG}: belongs to another network than model.json describes")
     found = {name: _checksum(folder / name) for name in (WEIGHTS, FILE) if (folder / name).is_file()}
     checksums = config.get("checksums")
     if found != checksums:
         expected = checksums if isinstance(checksums, dict) else {}
         name = next((name for name in (WEIGHTS, FILE) if found.get(name) != expected.get(name)), WEIGHTS)
-        raise InputError(f"{folder / name}: not the file that was written ({folder / CONFIG} has its checksum)")
+        raise InputError(f"{folder / name}: differs from the file that was written (checksum in {folder / CONFIG})")
     shared = (folder / SHARED_VOCABULARY).exists()
     for name, tokens in ((SOURCE_VOCABULARY, blueprint.source_tokens), (TARGET_VOCABULARY, blueprint.target_tokens)):
         path = folder / (SHARED_VOCABULARY if shared else name)
@@ -93,12 +94,12 @@ def check_files(folder: Path, blueprint: Blueprint) -> int:
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a vocabulary ({error})") from None
         if found != list(tokens):
-            raise InputError(f"{path}: holds other tokens than the dictionary")
+            raise InputError(f"{path}: does not have the tokens of the dictionary")
     return fewest_candidates
 
 
 def _checksum(path: Path) -> str:
-    """CRC-32, and the size: against damage, not against malice."""
+    """Return the CRC-32 and the size: they detect damage, not manipulation."""
     checksum, size = 0, 0
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -107,67 +108,67 @@ def _checksum(path: Path) -> str:
 
 
 def _network(blueprint: Blueprint) -> dict[str, Any]:
-    """What config.json says of the network."""
+    """Return what identifies the network in ``config.json``."""
     return {"architecture": blueprint.architecture.to_dict(), "shape": asdict(blueprint.shape)}
 
 
 def specification(blueprint: Blueprint, weights: Weights) -> "TransformerSpec":
-    """A network as CTranslate2 describes it; nothing in it is shared with ``weights``."""
-    # Imports torch where that is installed: who only translates should not wait for it.
+    """Return CTranslate2's specification of a network; it shares no memory with ``weights``."""
+    # This module imports torch if it is installed, which would delay everybody who only translates.
     from ctranslate2.specs import TransformerSpec
 
     architecture, shape = cast("Architecture", blueprint.architecture), blueprint.shape
     encoder_heads = max(architecture.encoder_heads)
     decoder_heads = max(*architecture.decoder_self_heads, *architecture.decoder_cross_heads)
-    made = TransformerSpec.from_config(
+    spec = TransformerSpec.from_config(
         (architecture.encoder_layers, architecture.decoder_layers), encoder_heads, pre_norm=shape.norm != "post"
     )
-    made.decoder.num_heads = np.int16(decoder_heads)
+    spec.decoder.num_heads = np.int16(decoder_heads)
     encoder_dim, decoder_dim = architecture.encoder_embed_dim, architecture.decoder_embed_dim
-    _set_tables(made, weights, shape, encoder_dim, decoder_dim)
-    for number, (layer, heads) in enumerate(zip(made.encoder.layer, architecture.encoder_heads, strict=True)):
+    _set_tables(spec, weights, shape, encoder_dim, decoder_dim)
+    for number, (layer, heads) in enumerate(zip(spec.encoder.layer, architecture.encoder_heads, strict=True)):
         _set_self_attention(layer.self_attention, weights, f"encoder.{number}", heads, encoder_heads)
         _set_feed_forward(layer.ffn, weights, f"encoder.{number}")
     for number, (layer, self_heads, cross_heads) in enumerate(
-        zip(made.decoder.layer, architecture.decoder_self_heads, architecture.decoder_cross_heads, strict=True)
+        zip(spec.decoder.layer, architecture.decoder_self_heads, architecture.decoder_cross_heads, strict=True)
     ):
         name = f"decoder.{number}"
         _set_self_attention(layer.self_attention, weights, name, self_heads, decoder_heads)
         _set_cross_attention(layer.attention, weights, name, cross_heads, decoder_heads)
         _set_feed_forward(layer.ffn, weights, name)
     if shape.norm != "post":
-        _set_norm(made.encoder.layer_norm, weights, "encoder_norm")
-        _set_norm(made.decoder.layer_norm, weights, "decoder_norm")
-    made.register_source_vocabulary(list(blueprint.source_tokens))
-    made.register_target_vocabulary(list(blueprint.target_tokens))
-    made.config.unk_token, made.config.bos_token, made.config.eos_token = (
-        SPECIALS[number] for number in (UNKNOWN, BEGIN, END)
+        _set_norm(spec.encoder.layer_norm, weights, "encoder_norm")
+        _set_norm(spec.decoder.layer_norm, weights, "decoder_norm")
+    spec.register_source_vocabulary(list(blueprint.source_tokens))
+    spec.register_target_vocabulary(list(blueprint.target_tokens))
+    spec.config.unk_token, spec.config.bos_token, spec.config.eos_token = (
+        SPECIALS[token_id] for token_id in (UNKNOWN, BEGIN, END)
     )
-    made.config.decoder_start_token = SPECIALS[END]
-    return made
+    spec.config.decoder_start_token = SPECIALS[END]
+    return spec
 
 
-def _set_tables(made: "TransformerSpec", weights: Weights, shape: Shape, encoder_dim: int, decoder_dim: int) -> None:
-    """Embeddings, projection, position tables."""
+def _set_tables(spec: "TransformerSpec", weights: Weights, shape: Shape, encoder_dim: int, decoder_dim: int) -> None:
+    """Set embeddings, output projection and position tables."""
     source, target, projection = (
         weights[f"{name}.weight"] for name in ("source_embedding", "target_embedding", "projection")
     )
-    made.encoder.embeddings[0].weight = _copied(source[:, :encoder_dim])
+    spec.encoder.embeddings[0].weight = _copied(source[:, :encoder_dim])
     shared = shape.share_embeddings == "all" and encoder_dim == decoder_dim
-    made.decoder.embeddings.weight = made.encoder.embeddings[0].weight if shared else _copied(target[:, :decoder_dim])
-    made.decoder.projection.weight = (
-        made.decoder.embeddings.weight if shape.share_embeddings != "none" else _copied(projection[:, :decoder_dim])
+    spec.decoder.embeddings.weight = spec.encoder.embeddings[0].weight if shared else _copied(target[:, :decoder_dim])
+    spec.decoder.projection.weight = (
+        spec.decoder.embeddings.weight if shape.share_embeddings != "none" else _copied(projection[:, :decoder_dim])
     )
     for side, dim, super_dim, rows in (
-        (made.encoder, encoder_dim, shape.super_encoder_dim, SOURCE_POSITIONS),
-        (made.decoder, decoder_dim, shape.super_decoder_dim, TARGET_POSITIONS),
+        (spec.encoder, encoder_dim, shape.super_encoder_dim, SOURCE_POSITIONS),
+        (spec.decoder, decoder_dim, shape.super_decoder_dim, TARGET_POSITIONS),
     ):
         side.scale_embeddings = np.float32(math.sqrt(super_dim if shape.vocab_original_scaling else dim))
         side.position_encodings.encodings = positions(super_dim, rows)[:, :dim]
 
 
 def positions(super_dim: int, rows: int) -> Tensor:
-    """Position vectors of :class:`hat.model.embedding.SinusoidalPositions` from the first on, [rows, super]."""
+    """Return the first rows of :class:`hat.model.embedding.SinusoidalPositions`, [rows, super_dim]."""
     half = super_dim // 2
     step = np.log(np.float32(10000.0)) / np.float32(max(half - 1, 1))
     frequency = np.exp(np.arange(half, dtype=np.float32) * -step)
@@ -197,7 +198,7 @@ def _set_cross_attention(attention: Any, weights: Weights, layer: str, heads: in
 
 
 def _set_attention(attention: Any, weights: Weights, name: str, heads: int, all_heads: int) -> None:
-    """Output projection, norm, and the softmax scale of the features that a head has."""
+    """Set the output projection, the norm, and the softmax scale, which follows from the features per head."""
     out = weights[f"{name}.out.weight"]
     dim, qkv_dim = out.shape
     padded = np.zeros((dim, all_heads * qkv_dim // heads), np.float32)
@@ -208,7 +209,7 @@ def _set_attention(attention: Any, weights: Weights, name: str, heads: int, all_
 
 
 def _heads_padded(weight: Tensor, bias: Tensor, heads: int, all_heads: int) -> tuple[Tensor, Tensor]:
-    """A map to queries, keys or values, [Q, D] and [Q], with heads of zeros after its own."""
+    """Append zero heads to a map to queries, keys or values, [Q, D] and [Q]."""
     more = weight.shape[0] // heads * (all_heads - heads)
     return np.pad(weight, ((0, more), (0, 0))), np.pad(bias, (0, more))
 
@@ -232,5 +233,5 @@ def _set_norm(norm: Any, weights: Weights, name: str) -> None:
 
 
 def _copied(tensor: Tensor) -> Tensor:
-    """Quantisation works in place."""
+    """Copy a tensor, since CTranslate2 quantises in place."""
     return np.array(tensor, np.float32, order="C")

@@ -1,1 +1,1 @@
-"""Weights clustered by k-means."""
+"""K-means quantisation of weights."""

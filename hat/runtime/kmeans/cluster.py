@@ -1,13 +1,13 @@
-"""K-means of single numbers: the code book of a tensor, and which of its entries stands for each weight.
+"""One-dimensional k-means: a code book for a tensor, and the index of the entry that replaces each weight.
 
-Numbers have an order, and the cells of a code book are stretches of it. So the weights are sorted once; an iteration
-then looks up where cells end and takes their means from prefix sums, without touching the weights again. A table of
-30 million weights takes seconds.
+In one dimension, the cell of an entry is an interval. So the weights are sorted once; each iteration then looks up the
+cell borders and takes the means from prefix sums, without touching the weights again. A table of 30 million weights
+takes seconds.
 
-The start spreads the entries by the cube root of the weights' density, the spacing that is best for many entries
-(Panter and Dite 1951). The research code starts from equal distances. With 16 entries both end in the same error; with
-256 equal distances leave 1.3 to 1.9 times the error of this start on trained weights, and need several times the
-iterations. An entry without weights moves to the weight that is farthest from its own entry.
+The initial entries follow the cube root of the weights' density, which is the best spacing for many entries (Panter and
+Dite 1951). The research code starts from equal distances. With 16 entries both starts reach the same error; with 256,
+equal distances leave 1.3 to 1.9 times the error on trained weights and need several times the iterations. An entry
+without weights moves to the weight that is farthest from its entry.
 """
 
 from collections.abc import Callable
@@ -17,59 +17,59 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-# Means of cells, from where each begins and ends among the sorted weights.
+# Returns the means of cells, given the begin and end of each among the sorted weights.
 Means = Callable[[npt.NDArray[np.intp], npt.NDArray[np.intp]], Floats]
 
-# Trained weights settle after some hundred; whether 30 million normal numbers do changes their error by 1 in 10,000.
+# Trained weights converge within some hundred; for 30 million normal values more would change the error by 1 in 10,000.
 MAX_ITERATIONS = 2000
-# Passes over all weights, which only mend rounding errors; one or two suffice.
+# Final passes over all weights, which only remove rounding errors; one or two suffice.
 MAX_PASSES = 20
-# Bins of the density, and about how many weights it is taken from.
+# Bins of the density, and the approximate number of weights it is estimated from.
 BINS = 4096
 SAMPLED = 1 << 20
-# Weights that are looked up together, so that the 8 bytes of a position are not needed for all of them at once.
+# Weights looked up at once: each needs 8 bytes for its position.
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """A code book, ascending, and for every weight the number of its nearest entry, in the tensor's shape."""
+    """A code book, ascending, and the index of each weight's nearest entry, in the tensor's shape."""
 
     codebook: Floats
     indices: npt.NDArray[np.uint8]
 
     @property
     def values(self) -> Floats:
-        """The weights as they are after quantisation."""
+        """The weights after quantisation."""
         return self.codebook[self.indices]
 
 
 def cluster(weights: Floats, entries: int) -> Clusters:
     """Quantise a tensor; equal tensors give equal results.
 
-    Every weight belongs to the nearest entry of the code book, the lower one of two. Every entry is the mean of its
-    weights, rounded to fp32, or close to it where that is not reached in ``MAX_ITERATIONS``. A tensor of no more
-    different weights than entries is kept exactly.
+    Every weight belongs to the nearest entry of the code book, in a tie to the lower one. Every entry is the mean of
+    its weights, rounded to fp32, or close to it if ``MAX_ITERATIONS`` do not suffice. A tensor with no more distinct
+    values than entries is kept exactly.
 
     Args:
-        weights: finite numbers, any shape.
+        weights: finite values, any shape.
         entries: largest size of the code book, at most 256.
 
     Raises:
-        ValueError: a weight is not finite, there are none, or there are too many entries.
+        ValueError: a weight is not finite, the tensor is empty, or ``entries`` is not from 1 to 256.
     """
     if not 1 <= entries <= 256:
         raise ValueError(f"{entries} code book entries, expected 1 to 256")
     if not weights.size or not np.isfinite(weights).all():
         raise ValueError("weights are not all finite" if weights.size else "there are no weights")
     ordered = np.sort(weights, axis=None)
-    different = ordered[np.flatnonzero(np.diff(ordered, prepend=np.float32(np.nan)))]
-    codebook = different if len(different) <= entries else _settled(ordered, entries)
+    distinct = ordered[np.flatnonzero(np.diff(ordered, prepend=np.float32(np.nan)))]
+    codebook = distinct if len(distinct) <= entries else _converged(ordered, entries)
     return Clusters(codebook, nearest(weights, codebook))
 
 
 def nearest(weights: Floats, codebook: Floats) -> npt.NDArray[np.uint8]:
-    """Numbers of the entries nearest to weights, the lower one of two; ``codebook`` is ascending."""
+    """Return the indices of the entries nearest to weights, in a tie the lower one; ``codebook`` is ascending."""
     borders, flat = _borders(codebook), weights.reshape(-1)
     indices = np.empty(flat.shape, np.uint8)
     for start in range(0, len(flat), CHUNK):
@@ -78,12 +78,12 @@ def nearest(weights: Floats, codebook: Floats) -> npt.NDArray[np.uint8]:
 
 
 def refine(ordered: Floats, codebook: Floats, means: Means) -> Floats:
-    """One iteration: the means of the cells of a code book; it is returned itself where it is a fixed point.
+    """Do one iteration: return the means of a code book's cells, or the code book itself if it is a fixed point.
 
     Args:
         ordered: the weights, ascending.
-        codebook: the entries before, ascending.
-        means: as of :func:`quick_means` or :func:`exact_means`.
+        codebook: the current entries, ascending.
+        means: a result of :func:`quick_means` or :func:`exact_means`.
     """
     begins, ends = cells(ordered, codebook)
     filled = begins < ends
@@ -100,19 +100,19 @@ def refine(ordered: Floats, codebook: Floats, means: Means) -> Floats:
 
 
 def cells(ordered: Floats, codebook: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Where the cell of each entry begins and ends among the sorted weights."""
+    """Return the begin and the end of each entry's cell among the sorted weights."""
     borders = np.searchsorted(ordered, _borders(codebook), side="right")
     return np.concatenate([[0], borders]), np.concatenate([borders, [len(ordered)]])
 
 
 def quick_means(ordered: Floats) -> Means:
-    """Means from prefix sums, with their rounding errors."""
+    """Take means from prefix sums; they have rounding errors."""
     sums = np.concatenate([[0.0], np.cumsum(ordered, dtype=np.float64)])
     return lambda begins, ends: ((sums[ends] - sums[begins]) / (ends - begins)).astype(np.float32)
 
 
 def exact_means(ordered: Floats) -> Means:
-    """Means from the weights themselves; those of equal weights are these weights."""
+    """Take means from the weights themselves; the mean of equal weights is exact."""
 
     def means(begins: npt.NDArray[np.intp], ends: npt.NDArray[np.intp]) -> Floats:
         pairs = zip(begins, ends, strict=True)
@@ -121,8 +121,8 @@ def exact_means(ordered: Floats) -> Means:
     return means
 
 
-def _settled(ordered: Floats, entries: int) -> Floats:
-    """The fixed point of :func:`refine` that is reached from the best spacing of many entries."""
+def _converged(ordered: Floats, entries: int) -> Floats:
+    """Iterate :func:`refine` from the initial spacing until the code book no longer changes."""
     codebook = _spread(ordered, entries)
     for means, limit in ((quick_means(ordered), MAX_ITERATIONS), (exact_means(ordered), MAX_PASSES)):
         for _ in range(limit):
@@ -133,17 +133,17 @@ def _settled(ordered: Floats, entries: int) -> Floats:
 
 
 def _spread(ordered: Floats, entries: int) -> Floats:
-    """Entries between which the cube root of the density has equal integrals."""
-    some = ordered[:: max(1, len(ordered) // SAMPLED)].astype(np.float64)
-    counts, edges = np.histogram(some, BINS, (float(ordered[0]), float(ordered[-1])))
+    """Place entries so that the cube root of the density has equal integrals between them."""
+    sample = ordered[:: max(1, len(ordered) // SAMPLED)].astype(np.float64)
+    counts, edges = np.histogram(sample, BINS, (float(ordered[0]), float(ordered[-1])))
     integral = np.concatenate([[0.0], np.cumsum(np.cbrt(counts))])
     places = (np.arange(entries) + 0.5) / entries * integral[-1]
     return np.asarray(np.interp(places, integral, edges), np.float32)
 
 
 def _borders(codebook: Floats) -> Floats:
-    """The largest fp32 number that belongs to each entry but the last."""
-    # The middle of two fp32 numbers is exact in fp64; rounded up to fp32 it would belong to the next entry.
+    """Return the largest fp32 number that belongs to each entry except the last."""
+    # The midpoint of two fp32 numbers is exact in fp64; rounded up to fp32 it would belong to the next entry.
     middle = (codebook[:-1].astype(np.float64) + codebook[1:]) / 2
     borders = middle.astype(np.float32)
     np.nextafter(borders, np.float32(-np.inf), out=borders, where=borders > middle)

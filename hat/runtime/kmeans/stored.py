@@ -1,12 +1,12 @@
-"""The stored form of a quantised network: indices, code books, and what stays in fp32, in one ``.npz`` file.
+"""Files of quantised networks: indices, code books and the tensors that stay in fp32, in one ``.npz`` file.
 
 As in the published experiment (section "Quantization Friendly" of the paper; the code in issue 3 of its repository),
-every weight matrix has a code book of its own, of 2^bits fp32 entries; biases and norms stay as they are, and nothing
-is trained afterwards. There the embedding tables and the output projection stay in fp32 too, and the published sizes
-leave them out. A folder that is to be small cannot: here they are quantised as the other matrices are, unless
-``Quantisation.embeddings`` is false.
+every weight matrix has its own code book of 2^bits fp32 entries. Biases and norms stay in fp32, and nothing is trained
+afterwards. The published experiment also keeps the embeddings and the output projection in fp32 and leaves them out of
+its sizes. A small deployed folder cannot do that, so here they are quantised too, unless ``Quantisation.embeddings`` is
+false.
 
-Convolutions of the Evolved Transformer are weight matrices here. A table that several names share is one tensor.
+Convolutions of the Evolved Transformer count as weight matrices. A tensor that several names share is stored once.
 """
 
 import math
@@ -31,7 +31,7 @@ CODEBOOK, INDICES, SHAPE = ":codebook", ":indices", ":shape"
 
 @dataclass(frozen=True, kw_only=True)
 class CountedSize:
-    """Bytes of a network's weights, without names and headers: indices, code books, and what stays in fp32."""
+    """Bytes of a network's weights without names and headers: indices, code books, and tensors in fp32."""
 
     index_bytes: int
     codebook_bytes: int
@@ -43,18 +43,18 @@ class CountedSize:
         return self.index_bytes + self.codebook_bytes + self.fp32_bytes
 
     def to_dict(self) -> dict[str, int]:
-        """The three and their sum."""
+        """Return the three sizes and their sum."""
         return {**asdict(self), "total_bytes": self.total_bytes}
 
 
 def write_quantised(path: Path, weights: Weights, shape: Shape, quantisation: Quantisation) -> None:
-    """Quantise the matrices of a network and write all its tensors atomically, each once.
+    """Quantise the matrices of a network and write all tensors atomically, shared ones once.
 
     Args:
         path: the ``.npz`` file.
         weights: tensors by name.
-        shape: says which tensors are one.
-        quantisation: what is quantised, and to how many bits.
+        shape: says which names share a tensor.
+        quantisation: number of bits, and whether embeddings are quantised.
 
     Raises:
         InputError: a weight is not finite.
@@ -78,26 +78,26 @@ def write_quantised(path: Path, weights: Weights, shape: Shape, quantisation: Qu
 
 
 def read_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:
-    """Tensors of an ``.npz`` file, in fp32: those that have a code book with its values, others as they are.
+    """Read the tensors of an ``.npz`` file; quantised ones become fp32 with the values of their code books.
 
     Raises:
-        FileNotFoundError, OSError, EOFError, zipfile.BadZipFile: the file is missing or not whole.
+        FileNotFoundError, OSError, EOFError, zipfile.BadZipFile: the file is missing or incomplete.
         ValueError: its parts do not fit together.
     """
     arrays, tensors = _arrays(path), {}
     for name, array in arrays.items():
         if name.endswith(CODEBOOK):
-            own = name.removesuffix(CODEBOOK)
-            if own + INDICES not in arrays or own + SHAPE not in arrays:
-                raise ValueError(f"{own} has a code book, but no indices or no shape")
-            tensors[own] = _clusters(own, array, arrays[own + INDICES], arrays[own + SHAPE]).values
+            tensor = name.removesuffix(CODEBOOK)
+            if tensor + INDICES not in arrays or tensor + SHAPE not in arrays:
+                raise ValueError(f"{tensor} has a code book, but no indices or no shape")
+            tensors[tensor] = _clusters(tensor, array, arrays[tensor + INDICES], arrays[tensor + SHAPE]).values
         elif not name.endswith((INDICES, SHAPE)):
             tensors[name] = array
     return tensors
 
 
 def counted_size(path: Path) -> CountedSize:
-    """Bytes of what :func:`write_quantised` wrote."""
+    """Count the bytes of a file that :func:`write_quantised` wrote."""
     arrays = _arrays(path)
 
     def total(suffix: str) -> int:
@@ -108,7 +108,7 @@ def counted_size(path: Path) -> CountedSize:
 
 
 def pack(indices: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint8]:
-    """Indices in bytes, one after the other: with 4 bits two a byte, the first in the lower half."""
+    """Pack indices into bytes in order: with 4 bits two per byte, the first in the lower half."""
     flat = indices.reshape(-1)
     if bits == 8:
         return flat
@@ -118,7 +118,7 @@ def pack(indices: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint8]:
 
 
 def unpack(packed: npt.NDArray[np.uint8], count: int, bits: int) -> npt.NDArray[np.uint8]:
-    """The first ``count`` indices: the inverse of :func:`pack`."""
+    """Return the first ``count`` indices: the inverse of :func:`pack`."""
     if bits == 8:
         return packed[:count]
     indices = np.empty(2 * len(packed), np.uint8)
@@ -128,10 +128,10 @@ def unpack(packed: npt.NDArray[np.uint8], count: int, bits: int) -> npt.NDArray[
 
 def _clusters(name: str, codebook: npt.NDArray[Any], packed: npt.NDArray[Any], shape: npt.NDArray[Any]) -> Clusters:
     if codebook.dtype != np.float32 or packed.dtype != np.uint8 or any(x.ndim != 1 for x in (codebook, packed, shape)):
-        raise ValueError(f"{name} has no code book of fp32 numbers with indices in bytes")
+        raise ValueError(f"{name}: expected a code book in fp32 and indices in bytes")
     sizes = [int(size) for size in shape]
     count = math.prod(sizes)
-    # A code book of 16 entries or fewer may belong to 8 bits too; how many bytes there are says which.
+    # A code book of 16 entries or fewer may belong to 4 or 8 bits; the number of bytes tells which.
     bits = next((bits for bits in reversed(BITS) if len(packed) == -(-count * bits // 8)), None)
     if bits is None or min(sizes, default=0) < 1:
         raise ValueError(f"{name} has {len(packed)} bytes of indices for the shape {sizes}")

@@ -1,8 +1,8 @@
 """The Evolved Transformer (:mod:`hat.model.evolved`) as ONNX graphs: the encoder, and a step of the decoder.
 
-What is said in :mod:`hat.runtime.onnx.network` holds here as well. A decoder cell has two attentions to its own past
-and two to the encoder: those of cell i are numbered 2 i and 2 i + 1. Of what its convolutions see, it is given the
-positions before (:mod:`hat.runtime.onnx.windows`) and computes the new one.
+Conventions are those of :mod:`hat.runtime.onnx.network`. A decoder cell has two self-attentions and two
+cross-attentions; those of cell i are numbered 2 i and 2 i + 1. A step computes its convolutions for the new position
+only; :mod:`hat.runtime.onnx.windows` supplies the earlier positions.
 """
 
 from functools import partial
@@ -12,7 +12,7 @@ import numpy as np
 
 from hat.runtime.base import Weights
 from hat.runtime.onnx.graph import CONTRIB, Graph
-from hat.runtime.onnx.layers import Layers, Past
+from hat.runtime.onnx.layers import CacheInputs, Layers
 from hat.runtime.onnx.network import add_candidates
 from hat.runtime.onnx.tables import Table
 from hat.runtime.onnx.windows import Window
@@ -26,61 +26,61 @@ from hat.space.evolved import (
 )
 from hat.space.shape import Shape
 
-# The end of a slice that has none.
+# The end of an open-ended slice.
 _END = np.iinfo(np.int64).max
 
 
-def past_heads(architecture: EvolvedArchitecture) -> list[int]:
-    """Heads of the decoder's attentions to its own past."""
+def self_attention_heads(architecture: EvolvedArchitecture) -> list[int]:
+    """Return the number of heads of each decoder self-attention."""
     return [architecture.wide_heads, architecture.heads] * architecture.decoder_cells
 
 
 def windows(architecture: EvolvedArchitecture) -> list[Window]:
-    """What the decoder's convolutions see of positions before."""
+    """Return the inputs of the decoder's convolutions whose earlier positions are cached."""
     return [window for cell in range(architecture.decoder_cells) for window in _windows(cell, architecture.width)]
 
 
 def _windows(cell: int, dim: int) -> tuple[Window, Window]:
-    """What both branches of a cell see, and what the convolution of their sum sees."""
+    """Return the input of both branches of a cell, and the input of the convolution of their sum."""
     return Window(f"inputs.{cell}", DECODER_LEFT - 1, dim), Window(f"joined.{cell}", DECODER_FINAL - 1, 2 * dim)
 
 
 class _Cells(Layers):
-    """Layers of the cells.
+    """Adds the layers of encoder and decoder cells to a graph.
 
     Args:
-        graph: the graph that grows.
-        shape: what the task's networks share.
-        weights: the network's.
+        graph: the graph to extend.
+        shape: hyperparameters that the task's networks share.
+        weights: the network's tensors.
     """
 
     def __init__(self, graph: Graph, shape: Shape, weights: Weights) -> None:
         super().__init__(graph, shape, weights, epsilon=1e-6, attention_bias=False)
 
     def gated_unit(self, x: str, name: str) -> str:
-        """A linear map times the sigmoid of another, [1, S, D] -> [1, S, D]."""
+        """Add a linear map times the sigmoid of another, [1, S, D] -> [1, S, D]."""
         gates = self.graph.node("Sigmoid", self.linear(x, f"{name}.gates"))
         return self.graph.node("Mul", self.linear(x, f"{name}.values"), gates)
 
     def cut(self, x: str, first: int, end: int) -> str:
-        """What is from ``first`` up to ``end``, not included, along dimension 1."""
+        """Slice dimension 1 from ``first`` up to, but not including, ``end``."""
         bounds = (self.graph.constant(np.array([bound])) for bound in (first, end, 1))
         return self.graph.node("Slice", x, *bounds)
 
     def widened(self, x: str, more: int) -> str:
-        """[1, n, D] with so many zero features at the end."""
+        """Append ``more`` zero features, [1, n, D] -> [1, n, D + more]."""
         return self.graph.node("Pad", x, self.graph.constant(np.array([0, 0, 0, 0, 0, more])))
 
     def convolution(self, x: str, name: str) -> str:
-        """The encoder's convolution, as one product with the features of all positions that it sees, [1, S, O]."""
+        """Add the encoder's convolution as one product with the features of all positions in its window, [1, S, O]."""
         graph, side = self.graph, ENCODER_CONVOLUTION // 2
         padded = graph.node("Pad", x, graph.constant(np.array([0, side, 0, 0, side, 0])))
         ends = [*range(1 - ENCODER_CONVOLUTION, 0), _END]
-        seen = [self.cut(padded, first, end) for first, end in enumerate(ends)]
-        return self.linear(graph.node("Concat", *seen, axis=2), f"{name}.linear")
+        shifted = [self.cut(padded, first, end) for first, end in enumerate(ends)]
+        return self.linear(graph.node("Concat", *shifted, axis=2), f"{name}.linear")
 
     def separable(self, x: str, name: str) -> str:
-        """The encoder's separable convolution, [1, S, D] -> [1, S, O]."""
+        """Add the encoder's separable convolution, [1, S, D] -> [1, S, O]."""
         graph, filters = self.graph, self.weights[f"{name}.filters"]
         dim, kernel = filters.shape
         inputs = graph.node("Transpose", x, perm=[0, 2, 1]), graph.constant(filters[:, None])
@@ -88,7 +88,7 @@ class _Cells(Layers):
         return self.linear(graph.node("Transpose", mixed, perm=[0, 2, 1]), f"{name}.linear")
 
     def encoder_branches(self, x: str, name: str) -> str:
-        """See :class:`hat.model.evolved_cells.EncoderBranches`, [1, S, D] -> [1, S, D]."""
+        """Add :class:`hat.model.evolved_cells.EncoderBranches`, [1, S, D] -> [1, S, D]."""
         graph, dim = self.graph, self.shape.qkv_dim
         right = graph.node("Relu", self.convolution(x, f"{name}.right"))
         left = graph.node("Relu", self.linear(x, f"{name}.left"))
@@ -96,22 +96,22 @@ class _Cells(Layers):
         return self.widened(self.separable(joined, f"{name}.out"), dim - dim // 2)
 
     def before(self, x: str, window: Window) -> str:
-        """The positions before of an input of the decoder's convolutions, [N, P, D], of which ``x`` is the new one."""
+        """Return the P earlier positions of a convolution's input, [N, P, D]; output ``x`` as the new position."""
         graph = self.graph
         ring = graph.input(window.name, "float32", [f"rows.{window.positions}", window.dim])
         graph.node("Identity", x, outputs=[graph.output(window.new, "float32", [1, "beam", window.dim])])
         return graph.node("Gather", ring, window.before, axis=0)
 
     def separable_step(self, x: str, before: str, name: str) -> str:
-        """The new position [1, N, O] of a separable convolution of the decoder, of [1, N, D] and those before."""
+        """Add one position of the decoder's separable convolution: [1, N, D] and [N, P, D] -> [1, N, O]."""
         graph, filters = self.graph, self.weights[f"{name}.filters"].T
-        seen = graph.node("Mul", before, graph.constant(filters[:-1]))
-        mixed = graph.node("ReduceSum", seen, graph.constant(np.array([1])), keepdims=0)
+        earlier = graph.node("Mul", before, graph.constant(filters[:-1]))
+        mixed = graph.node("ReduceSum", earlier, graph.constant(np.array([1])), keepdims=0)
         new = graph.node("Mul", x, graph.constant(filters[-1]))
         return self.linear(graph.node("Add", new, mixed), f"{name}.linear")
 
     def decoder_branches(self, x: str, name: str, cell: int) -> str:
-        """One position of :class:`hat.model.evolved_cells.DecoderBranches`, [1, N, D] -> [1, N, D]."""
+        """Add one position of :class:`hat.model.evolved_cells.DecoderBranches`, [1, N, D] -> [1, N, D]."""
         graph, dim = self.graph, self.shape.qkv_dim
         inputs, sums = _windows(cell, dim)
         before = self.before(x, inputs)
@@ -121,7 +121,7 @@ class _Cells(Layers):
         return self.separable_step(joined, self.before(joined, sums), f"{name}.out")
 
     def swish_feed_forward(self, x: str, name: str) -> str:
-        """Two linear maps with swish and a norm between, [1, N, D] -> [1, N, D]."""
+        """Add two linear maps with swish and a norm between them, [1, N, D] -> [1, N, D]."""
         hidden = self.graph.node("QuickGelu", self.linear(x, f"{name}.inner"), domain=CONTRIB, alpha=1.0)
         return self.linear(self.norm(hidden, f"{name}.norm"), f"{name}.out")
 
@@ -138,9 +138,9 @@ def add_evolved_encoder(
     Args:
         graph: an empty graph.
         architecture: the network's dimensions.
-        shape: what the task's networks share.
-        weights: the network's.
-        rows: with a shortlist, folder, name and content of the table of the output projection.
+        shape: hyperparameters that the task's networks share.
+        weights: the network's tensors.
+        rows: with a shortlist, folder, name and content of the output projection's table.
     """
     cells, heads = _Cells(graph, shape, weights), architecture.heads
     x = graph.input("source", "float32", [1, "source", architecture.width])
@@ -159,27 +159,27 @@ def add_evolved_encoder(
 
 
 def add_evolved_step(graph: Graph, architecture: EvolvedArchitecture, shape: Shape, weights: Weights) -> str:
-    """Put a decoding step into a graph, up to the hidden states that are projected, [1, N, D], whose name it returns.
+    """Add a decoding step to a graph; return the name of its final hidden states, [1, N, D].
 
-    Inputs and outputs are those of :func:`hat.runtime.onnx.network.add_step`, and for each Window of
-    :func:`windows` those that :mod:`hat.runtime.onnx.windows` describes.
+    Inputs and outputs are those of :func:`hat.runtime.onnx.network.add_step` and, for each Window of
+    :func:`windows`, those that :mod:`hat.runtime.onnx.windows` describes.
 
     Args:
         graph: an empty graph.
         architecture: the network's dimensions.
-        shape: what the task's networks share.
-        weights: the network's.
+        shape: hyperparameters that the task's networks share.
+        weights: the network's tensors.
     """
     cells, heads = _Cells(graph, shape, weights), architecture.heads
     x = graph.input("target", "float32", [1, "beam", architecture.width])
-    past = Past.of(graph)
+    cache = CacheInputs.of(graph)
     for name, positions in {window.before: window.positions for window in windows(architecture)}.items():
         graph.input(name, "int64", ["beam", positions])
     for number in range(architecture.decoder_cells):
         name = f"decoder.{number}"
 
         def attentions(x: str, number: int = number, name: str = name) -> str:
-            own = cells.past_attention(x, f"{name}.wide_attention", architecture.wide_heads, 2 * number, past)
+            own = cells.cached_attention(x, f"{name}.wide_attention", architecture.wide_heads, 2 * number, cache)
             cross = cells.cross_attention(x, f"{name}.first_cross_attention", heads, 2 * number)
             return graph.node("Add", own, cross)
 
@@ -187,7 +187,7 @@ def add_evolved_step(graph: Graph, architecture: EvolvedArchitecture, shape: Sha
         branches = partial(cells.decoder_branches, name=f"{name}.branches", cell=number)
         x = cells.residual(x, f"{name}.branches_residual", branches)
         attention = partial(
-            cells.past_attention, name=f"{name}.attention", heads=heads, number=2 * number + 1, past=past
+            cells.cached_attention, name=f"{name}.attention", heads=heads, number=2 * number + 1, cache=cache
         )
         x = cells.residual(x, f"{name}.attention_residual", attention)
         cross_attention = partial(

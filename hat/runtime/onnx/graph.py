@@ -1,4 +1,4 @@
-"""Builds ONNX graphs node by node, with the constants in a file beside them."""
+"""Build ONNX graphs node by node, with large constants in a file beside them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hat.runtime.onnx import wire
 
 CONTRIB = "com.microsoft"
-# Constants up to this many bytes are held in the model: ONNX Runtime looks at some of them while it optimises.
+# Constants up to this many bytes stay inside the model: ONNX Runtime reads some of them while it optimises.
 _INLINE_BYTES = 1024
 # Constants in the file begin at multiples of this many bytes, for aligned loads.
 _ALIGNMENT = 64
@@ -22,13 +22,13 @@ Array = npt.NDArray[np.generic]
 
 
 class ConstantFile:
-    """A file that the constants of several graphs are put into, one after the other."""
+    """A file with the constants of several graphs, one after the other."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self.stream, self.name = stream, name
 
     def append(self, array: Array) -> int:
-        """Write an array; the byte that it begins at."""
+        """Write an array; return the offset of its first byte."""
         self.stream.write(bytes(-self.stream.tell() % _ALIGNMENT))
         offset = self.stream.tell()
         self.stream.write(np.ascontiguousarray(array).data)
@@ -36,12 +36,12 @@ class ConstantFile:
 
 
 class Graph:
-    """A graph that grows.
+    """An ONNX graph under construction.
 
     Args:
-        name: what it is called in the model.
-        precision: of :meth:`linear`: ``fp32``, ``int8`` (weights and activations) or ``int4`` (weights).
-        constants: where large constants go; all are held in the model where absent.
+        name: its name in the model.
+        precision: precision of :meth:`linear`: ``fp32``, ``int8`` (weights and activations) or ``int4`` (weights).
+        constants: file for large constants; default: all constants stay inside the model.
     """
 
     def __init__(self, name: str, precision: str, constants: ConstantFile | None = None) -> None:
@@ -57,17 +57,17 @@ class Graph:
         return f"v{self._names}"
 
     def input(self, name: str, data_type: str, dimensions: Sequence[wire.Dimension]) -> str:
-        """An input; dimensions that vary are given by a name."""
+        """Add an input; a string names a dimension of variable size."""
         self._inputs.append(wire.value(name, data_type, dimensions))
         return name
 
     def output(self, name: str, data_type: str, dimensions: Sequence[wire.Dimension]) -> str:
-        """An output, which a node has to give; dimensions that vary are given by a name."""
+        """Add an output, which a node must produce; a string names a dimension of variable size."""
         self._outputs.append(wire.value(name, data_type, dimensions))
         return name
 
     def constant(self, array: Array) -> str:
-        """A constant."""
+        """Add a constant; return its name."""
         name = self._fresh()
         if self.constants is None or array.nbytes <= _INLINE_BYTES:
             self._constants.append(wire.inline(name, array))
@@ -76,7 +76,7 @@ class Graph:
         return name
 
     def constant_in(self, path: Path, array: Array) -> str:
-        """A constant that is what a file beside the model ends with."""
+        """Add a constant whose data are the last bytes of a file beside the model; return its name."""
         name = self._fresh()
         self._constants.append(wire.external(name, array, path.name, path.stat().st_size - array.nbytes))
         return name
@@ -84,19 +84,19 @@ class Graph:
     def node(
         self, kind: str, *inputs: str, outputs: Sequence[str] = (), domain: str = "", **attributes: wire.Attribute
     ) -> str:
-        """Add a node; its first output, for which there is a name where none is given."""
+        """Add a node; return its first output, which gets a fresh name if ``outputs`` is empty."""
         outputs = outputs or [self._fresh()]
         self._nodes.append(wire.node(kind, inputs, outputs, attributes, domain))
         return outputs[0]
 
     def split(self, x: str, parts: int) -> list[str]:
-        """Equal parts along the last dimension."""
+        """Split the last dimension into equal parts."""
         names = [self._fresh() for _ in range(parts)]
         self.node("Split", x, outputs=names, axis=-1, num_outputs=parts)
         return names
 
     def linear(self, x: str, weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32] | None) -> str:
-        """[..., I] -> [..., O], by a weight [O, I]."""
+        """Add a linear map with a weight [O, I] and a bias [O], [..., I] -> [..., O]."""
         added = "" if bias is None else self.constant(bias)
         if self.precision == "int8":
             rows, scales = quantised_rows(weight)
@@ -124,32 +124,32 @@ class Graph:
     def norm(
         self, x: str, weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], epsilon: float = 1e-5
     ) -> str:
-        """Layer normalisation, [..., D] -> [..., D]."""
+        """Add layer normalisation, [..., D] -> [..., D]."""
         return self.node("LayerNormalization", x, self.constant(weight), self.constant(bias), axis=-1, epsilon=epsilon)
 
     def model(self, properties: Mapping[str, str] = MappingProxyType({})) -> bytes:
-        """The model's bytes, with properties that a reader can ask for."""
+        """Return the model's bytes, with metadata properties."""
         return wire.model(self.name, self._nodes, self._inputs, self._outputs, self._constants, properties)
 
 
 def quantised_rows(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Rows [R, D] as int8, and a scale for each, [R]."""
+    """Quantise rows [R, D] to int8; return them with a scale for each row, [R]."""
     scales = np.maximum(np.abs(matrix).max(axis=1) / 127, np.finfo(np.float32).tiny).astype(np.float32)
     scaled = matrix / scales[:, None]
     return np.rint(scaled, out=scaled).astype(np.int8), scales
 
 
 def packed_blocks(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Rows [R, D] in blocks of four-bit numbers around 8, two in a byte, and a scale for each block.
+    """Quantise rows [R, D] to blocks of four-bit numbers around 8, two per byte, and a scale for each block.
 
-    The last block of a row is filled up with zeros.
+    The last block of a row is padded with zeros.
     """
     rows, dim = matrix.shape
     blocks = -(-dim // _BLOCK)
     filled = np.zeros((rows, blocks * _BLOCK), np.float32)
     filled[:, :dim] = matrix
     filled = filled.reshape(rows, blocks, _BLOCK)
-    # The largest in magnitude becomes -8, of which there is no opposite.
+    # The largest in magnitude becomes -8, since the range is -8 to 7.
     largest = np.take_along_axis(filled, np.abs(filled).argmax(axis=2)[..., None], axis=2)
     scales = np.where(largest == 0, np.float32(1), largest / -8)
     numbers = np.clip(np.rint(filled / scales) + 8, 0, 15).astype(np.uint8)

@@ -1,27 +1,23 @@
-"""The onnxruntime Runtime: ONNX graphs that are written here, in fp32, int8 or int4."""
+"""The onnxruntime Runtime: writes networks as ONNX graphs in fp32, int8 or int4, and executes them."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hat.artifacts.files import digest, disk_error
 from hat.config.runtimes import RUNTIMES
-from hat.runtime.base import Blueprint, Decoding, Hypothesis, Weights, made_decoding, made_sentence
+from hat.runtime.base import Blueprint, Decoding, Hypothesis, Weights, fixed_length_decoding, synthetic_sentence
 from hat.runtime.beam import beam_search
-from hat.runtime.onnx.evolved import add_evolved_encoder, add_evolved_step, past_heads, windows
+from hat.runtime.onnx.evolved import add_evolved_encoder, add_evolved_step, self_attention_heads, windows
 from hat.runtime.onnx.graph import ConstantFile, Graph
 from hat.runtime.onnx.layers import padded_head_dim
 from hat.runtime.onnx.network import add_encoder, add_search, add_step, projection_of, search_model
 from hat.runtime.onnx.sessions import Sessions
-from hat.runtime.onnx.stepper import Embedding, OnnxNetwork, OnnxStepper, Pools
+from hat.runtime.onnx.stepper import Embedding, KeyValueCache, OnnxNetwork, OnnxStepper
 from hat.runtime.onnx.tables import Table, make_tables, table_names
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.space.evolved import EvolvedArchitecture
-
-if TYPE_CHECKING:
-    pass
 
 ENCODER, STEP, CONSTANTS = "encoder.onnx", "step.onnx", "constants.bin"
 
@@ -31,8 +27,8 @@ class OnnxRuntime:
 
     Args:
         precision: ``fp32``; ``int8``: weights and activations; ``int4``: weights, with int8 tables and projection.
-        threads: CPU threads of a sentence.
-        parallel: sentences that are translated side by side.
+        threads: CPU threads per sentence.
+        parallel: sentences translated side by side.
     """
 
     facts = RUNTIMES["onnxruntime"]
@@ -89,12 +85,12 @@ class OnnxRuntime:
         sessions, properties = Sessions(self.threads, self.parallel), self._properties(blueprint, shortlist is not None)
         encoder, step = (sessions.load(folder / name, properties) for name in (ENCODER, STEP))
         if isinstance(architecture, EvolvedArchitecture):
-            own_heads, seen = past_heads(architecture), windows(architecture)
+            self_heads, cached = self_attention_heads(architecture), windows(architecture)
         else:
-            own_heads, seen = list(architecture.decoder_self_heads), []
+            self_heads, cached = list(architecture.decoder_self_heads), []
         network = OnnxNetwork(
-            heads=[(heads, padded_head_dim(shape.qkv_dim, heads)) for heads in own_heads],
-            windows=seen,
+            heads=[(heads, padded_head_dim(shape.qkv_dim, heads)) for heads in self_heads],
+            windows=cached,
             sessions=sessions,
             encoder=encoder,
             step=step,
@@ -106,7 +102,7 @@ class OnnxRuntime:
         return OnnxModel(network, self.parallel)
 
     def _properties(self, blueprint: Blueprint, shortlist: bool) -> dict[str, str]:
-        """What the graphs say that they are graphs of."""
+        """Return the metadata by which :meth:`load` recognises the graphs of a network."""
         return {
             "network": digest([blueprint.architecture.to_dict(), asdict(blueprint.shape)]),
             "precision": self.precision,
@@ -115,11 +111,11 @@ class OnnxRuntime:
 
 
 class OnnxModel:
-    """A network that translates on this machine; several threads may use it at once.
+    """A network ready to translate on this machine; several threads may use it at once.
 
     Args:
-        network: the network.
-        parallel: sentences that are translated side by side.
+        network: the loaded network.
+        parallel: sentences translated side by side.
     """
 
     def __init__(self, network: OnnxNetwork, parallel: int) -> None:
@@ -128,22 +124,22 @@ class OnnxModel:
         self.local = threading.local()
 
     def search(self, source: list[int], decoding: Decoding) -> list[Hypothesis]:
-        """All finished hypotheses of a source (token numbers, end symbol last), best first."""
-        if not hasattr(self.local, "pools"):
-            self.local.pools = Pools(self.network.heads)
-        stepper = OnnxStepper(self.network, self.local.pools, source, decoding.beam)
+        """Return all finished hypotheses of a source (token ids, end symbol last), best first."""
+        if not hasattr(self.local, "cache"):
+            self.local.cache = KeyValueCache(self.network.heads)
+        stepper = OnnxStepper(self.network, self.local.cache, source, decoding.beam)
         return beam_search(stepper, [len(source)], decoding)[0]
 
     def translate(self, sources: list[list[int]], decoding: Decoding) -> list[Hypothesis]:
-        """Best hypothesis of each source, decoded one by one, or side by side."""
+        """Return the best hypothesis of each source, decoded one by one or side by side."""
         if self.executor is None or len(sources) < 2:
             return [self.search(source, decoding)[0] for source in sources]
-        # Longest first, so that none is left alone at the end.
-        order = sorted(range(len(sources)), key=lambda number: -len(sources[number]))
-        futures = {number: self.executor.submit(self.search, sources[number], decoding) for number in order}
-        return [futures[number].result()[0] for number in range(len(sources))]
+        # Longest first, so that no thread is still busy with a long one when the others are done.
+        order = sorted(range(len(sources)), key=lambda row: -len(sources[row]))
+        futures = {row: self.executor.submit(self.search, sources[row], decoding) for row in order}
+        return [futures[row].result()[0] for row in range(len(sources))]
 
     def run_sentence(self, source_length: int, target_length: int, beam: int) -> None:
         """See :class:`hat.runtime.base.LoadedModel`."""
-        made = made_sentence(self.network.source.vocabulary, source_length)
-        self.search(made, made_decoding(target_length, beam))
+        source = synthetic_sentence(self.network.source.vocabulary, source_length)
+        self.search(source, fixed_length_decoding(target_length, beam))

@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime: how many threads they have, and what goes wrong with them."""
+"""Sessions of ONNX Runtime: their threads and options, and errors when they are loaded."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +15,8 @@ class Sessions:
     """Makes sessions on a CPU.
 
     Args:
-        threads: threads of a run.
-        parallel: runs at the same time.
+        threads: CPU threads per run.
+        parallel: runs side by side.
     """
 
     def __init__(self, threads: int, parallel: int) -> None:
@@ -28,23 +28,23 @@ class Sessions:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         if threads == 1 or self.parallel > 1:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Lengths differ from run to run: plans of memory by shape would be made anew each time.
+        # Lengths differ from run to run, so a memory plan made for one shape would be of no use for the next.
         options.enable_mem_pattern = False
-        # What fails is said by the exception; 4 is "fatal".
+        # 4 is "fatal": exceptions report all other failures.
         options.log_severity_level = 4
         return options
 
     def load(self, path: Path, properties: Mapping[str, str]) -> ort.InferenceSession:
-        """The session of a file, which must have these properties.
+        """Load a model file, whose metadata must have these properties.
 
         Raises:
-            InputError: the file is missing, malformed, or has other properties.
+            InputError: the file is missing or malformed, or has other properties.
         """
         if not path.exists():
             raise missing_file(path)
         try:
-            # The graphs are written in large operators. Further levels put sums and norms together, which takes six
-            # times as long on a CPU.
+            # The graphs already consist of large operators. Higher levels fuse sums with norms, and the fused operator
+            # takes six times as long on a CPU.
             options = self._options(ort.GraphOptimizationLevel.ORT_ENABLE_BASIC, self.threads)
             session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         # ONNX Runtime's exceptions have no base class of their own.
@@ -58,9 +58,9 @@ class Sessions:
         return session
 
     def make(self, model: bytes, constants: Mapping[str, npt.NDArray[Any]]) -> ort.InferenceSession:
-        """The session of a model that has just been written, with constants that are not in it; keep them alive.
+        """Load a model from memory, with constants from arrays that the caller keeps alive.
 
-        It has one thread: making further ones for every sentence costs more than they save.
+        The session has one thread: starting more for every sentence costs more time than they save.
         """
         values = [ort.OrtValue.ortvalue_from_numpy(array) for array in constants.values()]
         options = self._options(ort.GraphOptimizationLevel.ORT_DISABLE_ALL, 1)
@@ -69,10 +69,10 @@ class Sessions:
 
 
 def bind_input(binding: ort.IOBinding, name: str, array: npt.NDArray[Any]) -> None:
-    """Have runs read an array, whatever is in it then; it must be kept alive."""
+    """Bind an input to an array that each run reads in place; the caller keeps it alive."""
     binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
 
 
 def bind_output(binding: ort.IOBinding, name: str, array: npt.NDArray[Any]) -> None:
-    """Have runs write to an array; it must be kept alive."""
+    """Bind an output to an array that each run writes to; the caller keeps it alive."""
     binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)

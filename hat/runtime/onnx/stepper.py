@@ -1,4 +1,4 @@
-"""One sentence in the middle of decoding with ONNX Runtime: what is kept between steps, and where."""
+"""Decoding of one sentence with ONNX Runtime: the state between steps, in arrays that the sessions use in place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from hat.runtime.onnx.windows import Window, Windows
 from hat.runtime.shortlist import Shortlist
 from hat.space.shape import Shape
 
-# Rows of the pools that are there from the beginning, and steps after which rows that no hypothesis sees are dropped.
-_POOL_ROWS, _DROP_EVERY = 256, 8
+# Initial rows of a KV cache; steps between removals of rows that no hypothesis attends to.
+_INITIAL_ROWS, _DROP_EVERY = 256, 8
 
 
 class Embedding:
-    """Vectors and positions of one side's tokens, as the graphs take them.
+    """Embeddings of one side's tokens with positions added, as the graphs take them.
 
     Args:
-        table: the vectors, of D features.
-        super_dim: width that the position table is made at.
-        shape: what the task's networks share.
+        table: the token embeddings, of D features.
+        super_dim: width of the position table before it is cut to D features.
+        shape: hyperparameters that the task's networks share.
     """
 
     def __init__(self, table: Table, super_dim: int, shape: Shape) -> None:
@@ -39,13 +39,13 @@ class Embedding:
         self.positions = sinusoids(super_dim, 1024)[:, : self.dim]
 
     def put(self, tokens: npt.NDArray[np.int64], first: int, last: int, out: npt.NDArray[np.float32]) -> None:
-        """Put tokens [n] into ``out`` [n, D].
+        """Write the embeddings of tokens [n] into ``out`` [n, D].
 
         Args:
-            tokens: their numbers.
-            first: position of the first, from 1.
-            last: position of the last; ``first`` where all are there.
-            out: what is overwritten.
+            tokens: token ids.
+            first: position of the first token, counted from 1.
+            last: position of the last token; equal to ``first`` if all tokens have the same position.
+            out: the array to overwrite.
         """
         if last >= len(self.positions):
             self.positions = sinusoids(self.super_dim, 2 * last)[:, : self.dim]
@@ -55,10 +55,10 @@ class Embedding:
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxNetwork:
-    """A loaded network: graphs of the encoder and of a step (see :mod:`hat.runtime.onnx.network`), and tables.
+    """A loaded network: sessions of the encoder and of a step (see :mod:`hat.runtime.onnx.network`), and tables.
 
-    ``heads`` are those of each self-attention of the decoder, and features of a head; ``windows`` is what its
-    convolutions see, where there are any; ``search`` is the model of a shortlist's search.
+    ``heads`` holds, for each decoder self-attention, the number of heads and the features per head; ``windows`` the
+    inputs of the decoder's convolutions, if it has any; ``search`` the model that searches a shortlist.
     """
 
     heads: Sequence[tuple[int, int]]
@@ -72,24 +72,24 @@ class OnnxNetwork:
     shortlist: Shortlist | None
 
 
-class Pools:
-    """Keys and values of target positions before, of each self-attention [1, H, R, K]; a thread's, for all sentences.
+class KeyValueCache:
+    """Keys and values of each decoder self-attention, [1, H, R, K]; a thread reuses them for all its sentences.
 
     Args:
-        heads: heads of each self-attention, and features of a head.
+        heads: for each self-attention, the number of heads and the features per head.
     """
 
     def __init__(self, heads: Sequence[tuple[int, int]]) -> None:
-        self.arrays = [np.empty((1, count, _POOL_ROWS, dim), np.float32) for count, dim in heads for _ in range(2)]
+        self.arrays = [np.empty((1, count, _INITIAL_ROWS, dim), np.float32) for count, dim in heads for _ in range(2)]
         self.names = [f"{kind}.{number}" for number in range(len(heads)) for kind in ("keys", "values")]
 
     @property
     def rows(self) -> int:
-        """R."""
+        """Number of rows allocated, R."""
         return self.arrays[0].shape[2]
 
     def grow(self) -> None:
-        """Make place for twice as many rows."""
+        """Double the number of rows."""
         self.arrays = [np.concatenate([array, np.empty_like(array)], axis=2) for array in self.arrays]
 
     def keep(self, rows: npt.NDArray[np.int64]) -> None:
@@ -99,25 +99,25 @@ class Pools:
 
 
 class OnnxStepper:
-    """One sentence in the middle of decoding (see :class:`hat.runtime.beam.Stepper`).
+    """Decodes one sentence (see :class:`hat.runtime.beam.Stepper`).
 
-    With a shortlist the search is a session of its own, made for the sentence: its projection is then a constant,
-    which ONNX Runtime brings into the layout that it multiplies in once, not in every step.
+    With a shortlist, the search runs in a session of its own, made for the sentence. The output projection is a
+    constant there, so ONNX Runtime packs it for multiplication once instead of in every step.
 
     Args:
-        network: the network.
-        pools: of this thread.
-        source: token numbers, end symbol last.
-        beam: hypotheses.
+        network: the loaded network.
+        cache: the KV cache of this thread.
+        source: token ids, end symbol last.
+        beam: number of hypotheses.
     """
 
-    def __init__(self, network: OnnxNetwork, pools: Pools, source: list[int], beam: int) -> None:
-        self.network, self.pools, self.position = network, pools, 0
+    def __init__(self, network: OnnxNetwork, cache: KeyValueCache, source: list[int], beam: int) -> None:
+        self.network, self.cache, self.position = network, cache, 0
         candidates = None if network.shortlist is None else network.shortlist.candidates(source).astype(np.int64)
-        self.numbers: Sequence[int] = range(network.target.vocabulary) if candidates is None else candidates.tolist()
+        self.token_ids: Sequence[int] = range(network.target.vocabulary) if candidates is None else candidates.tolist()
         self.step = self.search = network.step.io_binding()
         self.searching: ort.InferenceSession | None = None
-        # The session reads the projection from these arrays as long as it is there.
+        # Kept alive because the search session reads the projection from these arrays.
         encoded, self.projection = self._encode(source, candidates)
         for name, memory in encoded.items():
             self.step.bind_ortvalue_input(name, memory)
@@ -133,10 +133,10 @@ class OnnxStepper:
     def _encode(
         self, source: list[int], candidates: npt.NDArray[np.int64] | None
     ) -> tuple[dict[str, ort.OrtValue], dict[str, npt.NDArray[Any]]]:
-        """What decoder layers attend to, and the candidates' part of the projection, by their names."""
+        """Return the cross-attention's keys and values, and the candidates' part of the projection, by name."""
         encoder = self.network.encoder
         binding = encoder.io_binding()
-        # Padding is attended to by nothing and has no position: the sentence is the same without.
+        # Nothing attends to padding and it has no position, so the result is the same without it.
         tokens = np.array([token for token in source if token != PAD])
         vectors = np.empty((1, len(tokens), self.network.source.dim), np.float32)
         self.network.source.put(tokens, 1, len(tokens), vectors[0])
@@ -150,18 +150,18 @@ class OnnxStepper:
         for name, array in projection.items():
             bind_output(binding, name, array)
         encoder.run_with_iobinding(binding)
-        # Values are in the order that their names were bound in.
+        # Values come in the order in which their names were bound.
         return dict(zip(names, binding.get_outputs(), strict=False)), projection
 
     def _bind(self, beam: int) -> None:
-        """Make the arrays that are filled from step to step, and tell the sessions of them."""
-        self.end = self.numbers.index(END)
-        self.rule = np.zeros(len(self.numbers), np.float32)
-        if PAD in self.numbers[: PAD + 1]:
-            self.rule[self.numbers.index(PAD)] = -np.inf
-        # What each hypothesis sees of the pools' rows, and of those that a step adds: its own.
-        self.sees = np.empty((beam, 0), np.float32)
-        self.own = np.where(np.eye(beam, dtype=bool), 0, -np.inf).astype(np.float32)
+        """Allocate the arrays that change from step to step, and bind them to the sessions."""
+        self.end = self.token_ids.index(END)
+        self.token_mask = np.zeros(len(self.token_ids), np.float32)
+        if PAD in self.token_ids[: PAD + 1]:
+            self.token_mask[self.token_ids.index(PAD)] = -np.inf
+        # Masks over the cache's rows, and over the rows that a step adds: each hypothesis attends to its own.
+        self.attention_mask = np.empty((beam, 0), np.float32)
+        self.own_rows = np.where(np.eye(beam, dtype=bool), 0, -np.inf).astype(np.float32)
         self.target = np.empty((1, beam, self.network.target.dim), np.float32)
         self.last, self.total = np.empty(1, np.int32), np.empty((), np.int32)
         self.scores = np.empty((1, beam, 1), np.float32)
@@ -169,16 +169,16 @@ class OnnxStepper:
         self.best, self.places = np.empty((1, 2 * beam), np.float32), np.empty((1, 2 * beam), np.int64)
         for name in ("target", "last", "total"):
             bind_input(self.step, name, getattr(self, name))
-        for name in ("rule", "scores", "count"):
-            bind_input(self.search, name, getattr(self, name))
+        for name, array in (("rule", self.token_mask), ("scores", self.scores), ("count", self.count)):
+            bind_input(self.search, name, array)
         for name in ("best", "places"):
             bind_output(self.search, name, getattr(self, name))
-        self._bind_pools()
+        self._bind_cache()
         self.windows = Windows(self.network.windows, beam)
         self.windows.bind(self.step)
 
-    def _bind_pools(self) -> None:
-        for name, array in zip(self.pools.names, self.pools.arrays, strict=True):
+    def _bind_cache(self) -> None:
+        for name, array in zip(self.cache.names, self.cache.arrays, strict=True):
             bind_input(self.step, name, array)
             bind_output(self.step, f"new_{name}", array)
 
@@ -190,25 +190,25 @@ class OnnxStepper:
         self.network.target.put(np.array(tokens), self.position, self.position, self.target[0])
         self.scores[0, :, 0] = scores
         if must_end[0]:
-            self.rule[:] = -np.inf
-        self.rule[self.end] = 0 if may_end else -np.inf
-        self.sees = np.concatenate([self.sees, self.own], axis=1)
-        rows = self.sees.shape[1]
-        if rows > self.pools.rows:
-            self.pools.grow()
-            self._bind_pools()
+            self.token_mask[:] = -np.inf
+        self.token_mask[self.end] = 0 if may_end else -np.inf
+        self.attention_mask = np.concatenate([self.attention_mask, self.own_rows], axis=1)
+        rows = self.attention_mask.shape[1]
+        if rows > self.cache.rows:
+            self.cache.grow()
+            self._bind_cache()
         self.last[0], self.total[()] = rows - 1, rows
-        self.step.bind_cpu_input("sees", self.sees[None, None])
+        self.step.bind_cpu_input("sees", self.attention_mask[None, None])
         self.network.step.run_with_iobinding(self.step)
         if self.searching is not None:
             self.searching.run_with_iobinding(self.search)
         return self.best.tolist(), self.places.tolist()
 
     def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
-        """See :class:`hat.runtime.beam.Stepper`: only what the hypotheses see changes."""
-        self.windows.move(hypotheses)
-        self.sees = self.sees[hypotheses]
+        """See :class:`hat.runtime.beam.Stepper`; only the masks change, not the cache."""
+        self.windows.advance(hypotheses)
+        self.attention_mask = self.attention_mask[hypotheses]
         if self.position % _DROP_EVERY == 0:
-            kept = np.flatnonzero(self.sees.max(axis=0) == 0)
-            self.pools.keep(kept)
-            self.sees = self.sees[:, kept]
+            used = np.flatnonzero(self.attention_mask.max(axis=0) == 0)
+            self.cache.keep(used)
+            self.attention_mask = self.attention_mask[:, used]

@@ -1,4 +1,4 @@
-"""Tables of token vectors, in files that are mapped into memory: a sentence reads a few rows of them."""
+"""Token embeddings in memory-mapped files, since a sentence reads only a few rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """Vectors of V tokens: float32 [V, D], or int8 [V, D] with a scale for each, [V]."""
+    """Embeddings of V tokens: float32 [V, D], or int8 [V, D] with a scale for each row, [V]."""
 
     rows: npt.NDArray[Any]
     scales: npt.NDArray[np.float32] | None
 
     @classmethod
     def of(cls, matrix: npt.NDArray[np.float32], precision: str) -> Self:
-        """The table of a matrix; int8 but for fp32."""
+        """Make a table from a matrix: float32 for ``fp32``, int8 for any other precision."""
         return cls(np.ascontiguousarray(matrix), None) if precision == "fp32" else cls(*quantised_rows(matrix))
 
     def save(self, folder: Path, name: str) -> None:
-        """Write the files."""
+        """Write the table's files."""
         np.save(rows_path(folder, name), self.rows)
         if self.scales is not None:
             np.save(scales_path(folder, name), self.scales)
 
     @classmethod
     def load(cls, folder: Path, name: str, precision: str, size: tuple[int, int]) -> Self:
-        """Read the files.
+        """Map the table's files into memory.
 
         Raises:
-            InputError: one is missing, malformed, or not of that precision and size.
+            InputError: a file is missing, malformed, or has another data type or size.
         """
         if precision == "fp32":
             return cls(_mapped(rows_path(folder, name), np.float32, size), None)
@@ -51,17 +51,17 @@ class Table:
 
 
 def rows_path(folder: Path, name: str) -> Path:
-    """File of a table's rows."""
+    """Return the path of a table's rows."""
     return folder / f"{name}.npy"
 
 
 def scales_path(folder: Path, name: str) -> Path:
-    """File of a table's scales."""
+    """Return the path of a table's scales."""
     return folder / f"{name}_scales.npy"
 
 
 def table_names(architecture: "AnyArchitecture", shape: Shape) -> Mapping[str, str]:
-    """Names of the tables of ``source``, ``target`` and ``projection``, which may be one another's."""
+    """Return the names of the tables of ``source``, ``target`` and ``projection``; shared ones have one name."""
     same = shape.share_embeddings == "all" and architecture.encoder_embed_dim == architecture.decoder_embed_dim
     target = "source" if same else "target"
     return {
@@ -72,7 +72,7 @@ def table_names(architecture: "AnyArchitecture", shape: Shape) -> Mapping[str, s
 
 
 def make_tables(architecture: "AnyArchitecture", shape: Shape, weights: Weights, precision: str) -> dict[str, Table]:
-    """Tables by their names, of a network's widths: those shared between sides of different widths are cut to them."""
+    """Make a network's tables by name; embeddings that both sides share are cut to the width of each side."""
     encoder, decoder = architecture.encoder_embed_dim, architecture.decoder_embed_dim
     tensors = {
         "source": weights["source_embedding.weight"][:, :encoder],
@@ -84,13 +84,13 @@ def make_tables(architecture: "AnyArchitecture", shape: Shape, weights: Weights,
 
 def _mapped(path: Path, data_type: type[np.generic], size: tuple[int, ...]) -> npt.NDArray[Any]:
     try:
-        # A plain array on the mapped memory: indexing numpy.memmap itself is slow.
+        # Viewed as a plain array, since indexing a numpy.memmap is slow.
         array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError:
         raise missing_file(path) from None
     except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path}: not a whole file of weights ({error})") from None
+        raise InputError(f"{path}: not a complete weights file ({error})") from None
     if array.dtype != data_type or array.shape != size:
         expected = f"{np.dtype(data_type)} {list(size)}"
-        raise InputError(f"{path}: holds {array.dtype} {list(array.shape)}, expected {expected} as the model has")
+        raise InputError(f"{path}: holds {array.dtype} {list(array.shape)}, expected {expected} for this model")
     return array

@@ -1,9 +1,9 @@
-"""What the decoder's convolutions see of the positions before: the last rows of each of their inputs, and no others.
+"""Ring buffers with the earlier positions that the decoder's convolutions read: the last P positions of each input.
 
-For each :class:`Window` of P positions a step's graph has the input ``NAME`` [P x N, D], a ring of rows of N
-hypotheses in which a position takes the place of the one that is no longer seen, and the output ``new_NAME`` [1, N, D],
-the rows of the new position. The input ``before.P`` [N, P] says where in the ring the past of each hypothesis is, from
-the earliest position on, so that nothing is copied where hypotheses are dropped or doubled.
+For each :class:`Window` of P positions, a step's graph has the input ``NAME`` [P x N, D], a ring buffer with rows of N
+hypotheses in which a new position overwrites the oldest, and the output ``new_NAME`` [1, N, D], the rows of the new
+position. The input ``before.P`` [N, P] holds the indices of each hypothesis's rows in the ring, earliest position
+first, so that nothing is copied when hypotheses are dropped or duplicated.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from hat.runtime.onnx.sessions import bind_input, bind_output
 
 @dataclass(frozen=True)
 class Window:
-    """A convolution's input: what it is called, positions before that are seen, and features."""
+    """The input of a convolution: its name, the number of earlier positions that it reads, and its features."""
 
     name: str
     positions: int
@@ -25,21 +25,21 @@ class Window:
 
     @property
     def before(self) -> str:
-        """Name of the input that says where they are."""
+        """Name of the graph's input with the indices of the earlier positions."""
         return f"before.{self.positions}"
 
     @property
     def new(self) -> str:
-        """Name of the output."""
+        """Name of the graph's output with the new position."""
         return f"new_{self.name}"
 
 
 class Windows:
-    """The rows of a sentence's hypotheses; zeros before the first position.
+    """The ring buffers of one sentence; positions before the first are zeros.
 
     Args:
-        windows: what is kept.
-        beam: hypotheses.
+        windows: the inputs to keep.
+        beam: number of hypotheses.
     """
 
     def __init__(self, windows: Sequence[Window], beam: int) -> None:
@@ -51,15 +51,15 @@ class Windows:
         self.before = {name: np.arange(size * beam).reshape(size, beam).T.copy() for name, size in sizes.items()}
 
     def bind(self, step: ort.IOBinding) -> None:
-        """Have runs of a step read and write these arrays."""
+        """Bind these arrays to the session of a step."""
         for window, ring, new in zip(self.windows, self.rings, self.new, strict=True):
             bind_input(step, window.name, ring)
             bind_output(step, window.new, new)
         for name, rows in self.before.items():
             bind_input(step, name, rows)
 
-    def move(self, hypotheses: list[int]) -> None:
-        """Take the new position in, and go on with these hypotheses."""
+    def advance(self, hypotheses: list[int]) -> None:
+        """Store the new position, and select the hypotheses to continue with."""
         for window, ring, new in zip(self.windows, self.rings, self.new, strict=True):
             ring.reshape(window.positions, self.beam, -1)[self.position % window.positions] = new[0]
         for rows in self.before.values():

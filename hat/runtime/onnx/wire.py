@@ -1,6 +1,6 @@
-"""Writes ONNX models: the few Protocol Buffers messages that they need, so that devices need no package for it.
+"""Serialise ONNX models: the few Protocol Buffers messages that they need, so that devices need no onnx package.
 
-Every function returns the bytes of one message of onnx.proto; numbers of fields and types are those given there.
+Every function returns the bytes of one message of onnx.proto, with the field and type numbers defined there.
 """
 
 import struct
@@ -58,7 +58,7 @@ def _attribute(name: str, value: Attribute) -> bytes:
 def node(
     kind: str, inputs: Iterable[str], outputs: Iterable[str], attributes: Mapping[str, Attribute], domain: str = ""
 ) -> bytes:
-    """A node; an empty name stands for an optional input or output that is absent."""
+    """Serialise a node; an empty name stands for an omitted optional input or output."""
     return b"".join(
         [
             *(_block(1, name) for name in inputs),
@@ -71,7 +71,7 @@ def node(
 
 
 def value(name: str, data_type: str, dimensions: Sequence[Dimension]) -> bytes:
-    """An input or output of a graph; dimensions that vary are given by a name."""
+    """Serialise an input or output of a graph; a string names a dimension of variable size."""
     sizes = b"".join(_block(1, _block(2, size) if isinstance(size, str) else _number(1, size)) for size in dimensions)
     tensor = _number(1, _DATA_TYPES[data_type]) + _block(2, sizes)
     return _block(1, name) + _block(2, _block(1, tensor))
@@ -83,12 +83,12 @@ def _tensor(name: str, array: npt.NDArray[np.generic]) -> bytes:
 
 
 def inline(name: str, array: npt.NDArray[np.generic]) -> bytes:
-    """A constant that is held in the model."""
+    """Serialise a constant with its data."""
     return _tensor(name, array) + _block(9, array.tobytes())
 
 
 def external(name: str, array: npt.NDArray[np.generic], location: str, offset: int) -> bytes:
-    """A constant that is held in a file beside the model, from byte ``offset`` on."""
+    """Serialise a constant whose data start at byte ``offset`` of a file beside the model."""
     entries = {"location": location, "offset": str(offset), "length": str(array.nbytes)}
     data = (_block(13, _block(1, key) + _block(2, text)) for key, text in entries.items())
     return _tensor(name, array) + b"".join(data) + _number(14, _EXTERNAL)
@@ -102,7 +102,7 @@ def model(
     constants: Iterable[bytes],
     properties: Mapping[str, str],
 ) -> bytes:
-    """A whole model of one graph, with properties that a reader can ask for."""
+    """Serialise a model of one graph, with metadata properties."""
     graph = b"".join(
         [
             *(_block(1, one) for one in nodes),
@@ -113,10 +113,10 @@ def model(
         ]
     )
     opsets = (_block(8, _block(1, domain) + _number(2, version)) for domain, version in OPSETS.items())
-    said = (_block(14, _block(1, key) + _block(2, text)) for key, text in properties.items())
-    return _number(1, _IR_VERSION) + _block(2, "hat") + _block(7, graph) + b"".join([*opsets, *said])
+    metadata = (_block(14, _block(1, key) + _block(2, text)) for key, text in properties.items())
+    return _number(1, _IR_VERSION) + _block(2, "hat") + _block(7, graph) + b"".join([*opsets, *metadata])
 
 
 def model_part(constants: Iterable[bytes]) -> bytes:
-    """Further constants of a model's graph: parts of a message that follow on each other are read as one."""
+    """Serialise further constants to append to a model: concatenated messages are read as one."""
     return _block(7, b"".join(_block(5, one) for one in constants))

@@ -1,4 +1,4 @@
-"""GPUs that the torch Runtimes execute on."""
+"""GPUs of the torch Runtimes."""
 
 import re
 
@@ -9,10 +9,10 @@ from hat.errors import HatError
 
 
 def gpu(accelerator: str) -> torch.device:
-    """The GPU that a device's configuration or a deployed folder names, ``cuda`` or ``cuda:NUMBER``.
+    """Return the GPU that a device's configuration or a deployed folder names, ``cuda`` or ``cuda:NUMBER``.
 
     Raises:
-        HatError: it is not there.
+        HatError: this machine does not have it.
     """
     known = re.fullmatch(GPU_NAME, accelerator) is not None
     number = int(accelerator.partition(":")[2] or 0) if known else 0
@@ -24,9 +24,9 @@ def gpu(accelerator: str) -> torch.device:
 
 
 def gpu_name(accelerator: str) -> str:
-    """What a GPU is called.
+    """Return the product name of a GPU.
 
     Raises:
-        HatError: it is not there.
+        HatError: this machine does not have it.
     """
     return torch.cuda.get_device_name(gpu(accelerator))

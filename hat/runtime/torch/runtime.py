@@ -1,9 +1,8 @@
-"""The torch Runtime: eager, with cached keys and values; fp32 arithmetic, on weights stored in fp32 or by k-means."""
+"""The torch Runtime: eager PyTorch with KV caches, in fp32; weights are stored in fp32 or clustered by k-means."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,28 +15,25 @@ from hat.errors import InputError
 from hat.model.attention import Cache
 from hat.model.base import EncoderDecoder
 from hat.model.networks import build_network
-from hat.runtime.base import Blueprint, Decoding, Hypothesis, Weights, made_decoding, made_sentence
+from hat.runtime.base import Blueprint, Decoding, Hypothesis, Weights, fixed_length_decoding, synthetic_sentence
 from hat.runtime.beam import Stepper, beam_search
 from hat.runtime.kmeans.stored import write_quantised
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.runtime.torch.accelerator import gpu
 from hat.runtime.weights_file import WEIGHTS, load_weights, save_weights
 
-if TYPE_CHECKING:
-    pass
-
 
 def weights_of(state: Mapping[str, Tensor]) -> Weights:
-    """Tensors of a checkpoint, as every Runtime takes them."""
+    """Convert the tensors of a checkpoint to what every Runtime takes."""
     return {name: tensor.detach().float().numpy() for name, tensor in state.items()}
 
 
 class TorchModel:
-    """A network that translates on this machine.
+    """A network ready to translate on this machine.
 
     Args:
         model: the network.
-        shortlist: target tokens that are looked at for each sentence; all where absent.
+        shortlist: target tokens that each sentence may use; default: all.
     """
 
     def __init__(self, model: EncoderDecoder, shortlist: Shortlist | None = None) -> None:
@@ -45,7 +41,7 @@ class TorchModel:
         self.shortlist = shortlist
 
     def search(self, sources: list[list[int]], decoding: Decoding) -> list[list[Hypothesis]]:
-        """All finished hypotheses of each source (token numbers, end symbol last), best first."""
+        """Return all finished hypotheses of each source (token ids, end symbol last), best first."""
         with torch.inference_mode():
             lengths = [len(source) for source in sources]
             padded = [[*source, *[PAD] * (max(lengths) - len(source))] for source in sources]
@@ -56,39 +52,45 @@ class TorchModel:
             return beam_search(self.stepper(batch, decoding.beam, candidates), lengths, decoding)
 
     def stepper(self, source: Tensor, beam: int, candidates: list[np.ndarray] | None) -> Stepper:
-        """The network after reading a batch [B, S], of whose sentences these are the candidates."""
+        """Encode a batch [B, S]; return the stepper that decodes it.
+
+        Args:
+            source: token ids, padded.
+            beam: number of hypotheses per sentence.
+            candidates: token ids that each sentence may use; None for all.
+        """
         return _TorchStepper(self.model, source, beam, candidates)
 
     def translate(self, sources: list[list[int]], decoding: Decoding) -> list[Hypothesis]:
-        """Best hypothesis of each source, decoded as one batch."""
+        """Return the best hypothesis of each source, decoded as one batch."""
         return [hypotheses[0] for hypotheses in self.search(sources, decoding)]
 
     def run_sentence(self, source_length: int, target_length: int, beam: int) -> None:
         """See :class:`hat.runtime.base.LoadedModel`."""
-        made = made_sentence(self.model.shape.source_vocabulary, source_length)
-        self.search([made], made_decoding(target_length, beam))
+        source = synthetic_sentence(self.model.shape.source_vocabulary, source_length)
+        self.search([source], fixed_length_decoding(target_length, beam))
 
 
 class TorchStepper:
-    """What steppers of torch have in common; see :class:`hat.runtime.beam.Stepper`.
+    """Base of the torch Runtimes' steppers; see :class:`hat.runtime.beam.Stepper`.
 
     Args:
-        numbers: tokens that are scored, ascending, [C].
-        beam: hypotheses of a sentence.
-        device: where the network is.
+        token_ids: tokens that are scored, ascending, [C].
+        beam: hypotheses per sentence.
+        device: device of the network's tensors.
     """
 
-    def __init__(self, numbers: Sequence[int], beam: int, device: torch.device) -> None:
-        self.numbers = numbers
+    def __init__(self, token_ids: Sequence[int], beam: int, device: torch.device) -> None:
+        self.token_ids = token_ids
         self.beam = beam
         self.device = device
-        self.end = numbers.index(END)
-        # Where padding is among the tokens.
-        self.padding = [numbers.index(PAD)] if PAD in numbers[: PAD + 1] else []
+        self.end = token_ids.index(END)
+        # Index of padding among the tokens, if it is one of them.
+        self.padding = [token_ids.index(PAD)] if PAD in token_ids[: PAD + 1] else []
 
     @abstractmethod
     def step(self, tokens: Tensor) -> Tensor:
-        """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
+        """Return the log-probabilities [N, C] of the token after ``tokens`` [N], the hypotheses' last token ids."""
 
     def extend(
         self, tokens: list[int], scores: list[float], *, may_end: bool, must_end: list[bool]
@@ -113,25 +115,22 @@ class TorchStepper:
 
 
 class _TorchStepper(TorchStepper):
-    """Caches of a batch in the middle of decoding.
-
-    The tokens that are scored are those that are candidates of any sentence.
-    """
+    """Decodes a batch with KV caches; it scores the tokens that are candidates of any of its sentences."""
 
     def __init__(
         self, model: EncoderDecoder, source: Tensor, beam: int, candidates: list[np.ndarray] | None = None
     ) -> None:
         weight = model.output_weight
-        numbers: Sequence[int] = range(weight.size(0))
-        # True where a token is no candidate of a sentence, [B, C].
-        self.refused: Tensor | None = None
+        token_ids: Sequence[int] = range(weight.size(0))
+        # True where a token is not a candidate of a sentence, [B, C].
+        self.disallowed: Tensor | None = None
         if candidates is not None:
             union = np.unique(np.concatenate(candidates))
-            numbers, weight = union.tolist(), weight[torch.as_tensor(union, dtype=torch.long, device=weight.device)]
+            token_ids, weight = union.tolist(), weight[torch.as_tensor(union, dtype=torch.long, device=weight.device)]
             if len(candidates) > 1:
-                refused = np.stack([~np.isin(union, own) for own in candidates])
-                self.refused = torch.as_tensor(refused, device=weight.device)
-        super().__init__(numbers, beam, weight.device)
+                disallowed = np.stack([~np.isin(union, own) for own in candidates])
+                self.disallowed = torch.as_tensor(disallowed, device=weight.device)
+        super().__init__(token_ids, beam, weight.device)
         self.weight = weight
         self.model = model
         self.position = 0
@@ -142,7 +141,7 @@ class _TorchStepper(TorchStepper):
         self.caches: list[Cache] = [()] * len(self.layers)
 
     def step(self, tokens: Tensor) -> Tensor:
-        """Log-probabilities [N, C] of the token after ``tokens`` [N], the last ones of the hypotheses."""
+        """Return the log-probabilities [N, C] of the token after ``tokens`` [N], the hypotheses' last token ids."""
         model = self.model
         x = model.embed_target(tokens[:, None], self.position).squeeze(1)
         for i, layer in enumerate(self.layers):
@@ -151,31 +150,31 @@ class _TorchStepper(TorchStepper):
             x = model.decoder_norm(x)
         self.position += 1
         logits = x @ self.weight.t()
-        if self.refused is not None:
-            logits.masked_fill_(self.refused.repeat_interleave(self.beam, 0), -torch.inf)
+        if self.disallowed is not None:
+            logits.masked_fill_(self.disallowed.repeat_interleave(self.beam, 0), -torch.inf)
         return logits.log_softmax(-1)
 
     def reorder(self, hypotheses: list[int], sentences: list[int] | None) -> None:
         """See :class:`hat.runtime.beam.Stepper`."""
-        kept = torch.as_tensor(hypotheses, device=self.device)
-        self.caches = [tuple(part.index_select(1, kept) for part in cache) for cache in self.caches]
+        rows = torch.as_tensor(hypotheses, device=self.device)
+        self.caches = [tuple(part.index_select(1, rows) for part in cache) for cache in self.caches]
         if sentences is not None:
             left = torch.as_tensor(sentences, device=self.device)
             self.memories = [memory.of(left) for memory in self.memories]
-            self.refused = None if self.refused is None else self.refused[left]
+            self.disallowed = None if self.disallowed is None else self.disallowed[left]
 
 
 class TorchRuntime:
-    """Loads networks for PyTorch on a CPU or a GPU.
+    """Writes and loads networks for PyTorch on a CPU or a GPU.
 
     Args:
-        threads: CPU threads of a translation; sets torch's number for this process.
-        parallel: sentences translated side by side; torch spends so many times the threads on a batch instead.
+        threads: CPU threads per sentence; sets torch's number of threads for this process.
+        parallel: sentences translated side by side; torch uses ``threads * parallel`` threads for a batch instead.
         precision: how weights are stored, ``fp32`` or one of :data:`hat.config.kmeans.PRECISIONS`.
-        accelerator: the GPU, such as ``cuda`` or ``cuda:1``; the CPU where absent.
+        accelerator: the GPU, such as ``cuda`` or ``cuda:1``; default: the CPU.
 
     Raises:
-        HatError: there is no such GPU.
+        HatError: this machine does not have the GPU.
     """
 
     facts = RUNTIMES["torch"]
@@ -205,12 +204,12 @@ class TorchRuntime:
         try:
             model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
         except RuntimeError as error:
-            # The first line only says that there are errors.
+            # The first line only announces the errors.
             first = " ".join(str(error).split("\n")[1:2]).strip()
-            raise InputError(f"{path}: does not fit the architecture of model.json ({first})") from None
+            raise InputError(f"{path}: does not fit the architecture in model.json ({first})") from None
         shortlist = Shortlist.load(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)
         return self.loaded(model, shortlist)
 
     def loaded(self, model: EncoderDecoder, shortlist: Shortlist | None) -> TorchModel:
-        """The network, ready to translate."""
+        """Return the network, ready to translate."""
         return TorchModel(model.to(self.device), shortlist)

@@ -27,7 +27,7 @@ from hat.latency.deployed import REPEATS, measure_model
 from hat.measure.lengths import PARTS, measured_lengths
 from hat.measure.measurement import CONFIDENCE, Measurement, measure
 from hat.measure.workload import Workload
-from hat.runtime.base import made_sentence
+from hat.runtime.base import synthetic_sentence
 from hat.runtime.shortlist import Shortlist
 from hat.space.search_space import SearchSpace
 
@@ -116,7 +116,7 @@ def test_the_shortlist_of_made_networks_costs_as_much_as_the_sentences_own() -> 
     numbers = range(4, 1000)
     shortlist = Shortlist([5, 6], {token: [token, (token * 31) % 900 + 10] for token in numbers})
     found = Workload.of(shape, LENGTHS, 5, shortlist)
-    sizes = [len(shortlist.candidates(made_sentence(1000, source))) for source, *_ in LENGTHS]
+    sizes = [len(shortlist.candidates(synthetic_sentence(1000, source))) for source, *_ in LENGTHS]
     assert len(set(sizes)) == 3
     steps = [(target * share, size) for (_, target, share), size in zip(LENGTHS, sizes, strict=True)]
     exact = sum(step * size for step, size in steps) / sum(step for step, _ in steps)

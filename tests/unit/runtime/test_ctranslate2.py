@@ -163,7 +163,7 @@ def test_any_token_survives(tmp_path):
         assert width_of_the_projection(model, [number, END]) == len(OUTPUT) + 1
         given = {"target_prefix": [[tokens[number]]], "max_decoding_length": 1}
         (result,) = model.translator.translate_batch([[tokens[number]]], **given)
-        assert model.target_numbers[result.hypotheses[0][0]] == number
+        assert model.target_ids[result.hypotheses[0][0]] == number
 
 
 def test_a_token_that_the_shortlist_cannot_hold_is_named(tmp_path):
@@ -206,12 +206,12 @@ def test_what_it_cannot_express_is_refused_with_the_reason():
     with pytest.raises(InputError) as caught:
         build(chosen, wide, shape, seed=1)
     assert str(caught.value) == (
-        "runtime 'ctranslate2': it expresses decoder_cross_span 1 only, and decoder_cross_span is 1, 2"
+        "runtime 'ctranslate2': it only supports decoder_cross_span 1, and decoder_cross_span is 1, 2"
     )
     with pytest.raises(InputError) as caught:
         build(chosen, evolved, shape, seed=1)
     assert str(caught.value) == (
-        "runtime 'ctranslate2': it executes networks of kind transformer only, and this one's kind is evolved"
+        "runtime 'ctranslate2': it only executes networks of kind transformer, and this one is of kind evolved"
     )
 
 
@@ -253,11 +253,11 @@ def test_a_damaged_folder_is_one_sentence_that_names_it(tmp_path, name, damage):
 def test_another_network_is_noticed(tmp_path):
     pair(tmp_path, SPACE.smallest)
     _, shape = network(SPACE.largest, 1)
-    with pytest.raises(InputError, match=r"config\.json: of another network than model\.json describes"):
+    with pytest.raises(InputError, match=r"config\.json: belongs to another network than model\.json describes"):
         runtime("ctranslate2", "fp32", 1).load(tmp_path, blueprint_of(SPACE.largest, shape))
     blueprint = blueprint_of(SPACE.smallest, replace(shape))
     renamed = replace(blueprint, target_tokens=[*blueprint.target_tokens[:-1], "x"])
-    with pytest.raises(InputError, match="holds other tokens than the dictionary"):
+    with pytest.raises(InputError, match="does not have the tokens of the dictionary"):
         runtime("ctranslate2", "fp32", 1).load(tmp_path, renamed)
 
 

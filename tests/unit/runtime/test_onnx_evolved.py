@@ -20,7 +20,7 @@ from hat.model.evolved import EvolvedTransformer
 from hat.model.networks import build_network
 from hat.runtime import runtime
 from hat.runtime.base import Decoding
-from hat.runtime.onnx.stepper import OnnxStepper, Pools
+from hat.runtime.onnx.stepper import KeyValueCache, OnnxStepper
 from hat.runtime.random_network import blueprint_of, build
 from hat.runtime.shortlist import Shortlist
 from hat.runtime.torch.runtime import TorchModel, weights_of
@@ -96,7 +96,7 @@ def test_a_step_with_what_is_kept_is_the_whole_computed_anew(number, tmp_path):
     model, beam = network(NETWORKS[number]), 4
     got = on_onnx(tmp_path, model, NETWORKS[number], SHORTLIST)
     source, rng = [9, 14, 30, 8, 21, END], np.random.default_rng(number)
-    stepper = OnnxStepper(got.network, Pools(got.network.heads), source, beam)
+    stepper = OnnxStepper(got.network, KeyValueCache(got.network.heads), source, beam)
     kept = stepper.windows.rings
     pasts = np.full((beam, 1), END)
     for _ in range(30):

@@ -118,7 +118,7 @@ def test_long_translations_outgrow_what_is_kept_from_the_beginning(tmp_path):
     for source in ([7, END], [8, 9, 10, END]):
         want, found = expected.search([source], decoding)[0][0], got.search(source, decoding)[0]
         assert found.tokens == want.tokens
-    assert got.local.pools.rows > 256
+    assert got.local.cache.rows > 256
 
 
 def test_each_feature_is_seen():

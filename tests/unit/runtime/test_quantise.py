@@ -11,7 +11,7 @@ from hat.config.kmeans import PRECISIONS, quantisation
 from hat.config.networks import Network
 from hat.errors import InputError
 from hat.runtime import runtime
-from hat.runtime.base import made_decoding, made_sentence
+from hat.runtime.base import fixed_length_decoding, synthetic_sentence
 from hat.runtime.kmeans.cluster import cells, cluster, exact_means, nearest, quick_means, refine
 from hat.runtime.kmeans.stored import counted_size, pack, read_weights, unpack, write_quantised
 from hat.runtime.random_network import blueprint_of, random_weights
@@ -139,14 +139,16 @@ def test_the_file_gives_back_what_was_quantised(network, tmp_path, precision):
 def test_a_network_of_few_values_translates_as_in_fp32(network, tmp_path):
     blueprint, weights = network
     rounded = {name: (np.round(tensor * 8) / 8).clip(-0.875, 0.875) for name, tensor in weights.items()}
-    decoding = made_decoding(9, 3)
+    decoding = fixed_length_decoding(9, 3)
     found = []
     for precision in ("fp32", "kmeans4"):
         folder = tmp_path / precision
         folder.mkdir()
         chosen = runtime("torch", precision, 1)
         chosen.write(folder, blueprint, rounded, None)
-        found.append(chosen.load(folder, blueprint).translate([made_sentence(61, 7), made_sentence(61, 4)], decoding))
+        found.append(
+            chosen.load(folder, blueprint).translate([synthetic_sentence(61, 7), synthetic_sentence(61, 4)], decoding)
+        )
     assert found[0] == found[1]
 
 
@@ -159,7 +161,7 @@ def test_a_network_of_few_values_translates_as_in_fp32(network, tmp_path):
         (lambda a: a.update({"encoder.0.ffn.out.weight:indices": np.zeros(3, np.uint8)}), "has 3 bytes of indices"),
         (lambda a: a.update({"encoder.0.ffn.out.weight:shape": np.array([-1, -1])}), "bytes of indices for the shape"),
         (lambda a: a.update({"encoder.0.ffn.out.weight:shape": np.array([2**62, 4])}), "bytes of indices for the"),
-        (lambda a: a.update({"encoder.0.ffn.out.weight:codebook": np.zeros(16)}), "no code book of fp32 numbers"),
+        (lambda a: a.update({"encoder.0.ffn.out.weight:codebook": np.zeros(16)}), "expected a code book in fp32"),
         (lambda a: a.update({"encoder.0.ffn.out.weight:shape": np.array(["x"])}), "weights.npz"),
     ],
 )

@@ -55,5 +55,5 @@ def test_evolved_networks_are_refused():
     from hat.space.evolved import EvolvedArchitecture
 
     evolved = EvolvedArchitecture(width=32, heads=2, wide_heads=4, encoder_cells=1, decoder_cells=1)
-    with pytest.raises(InputError, match="runtime 'torch-published': it executes networks of kind transformer only"):
+    with pytest.raises(InputError, match="runtime 'torch-published': it only executes networks of kind transformer"):
         build(TorchPublishedRuntime(1), evolved, SHAPE, seed=1)

@@ -18,7 +18,7 @@ from hat.data.validation_texts import ValidationTexts
 from hat.deploy.export import export_model
 from hat.errors import InputError
 from hat.measure.workload import workload_of
-from hat.runtime.base import made_sentence
+from hat.runtime.base import synthetic_sentence
 from hat.runtime.shortlist import Shortlist
 from hat.schemas.catalogue import artifact
 from hat.search.bleu_objective import BleuOfInherited
@@ -204,7 +204,7 @@ def test_what_is_deployed_and_measured_has_it(project):
     shortlist = deployed_shortlist(DeviceScope(settings, results, "toy", "here"))
     assert isinstance(shortlist, Shortlist)
     measured = workload_of(DeviceScope(settings, results, "toy", "here"), "small")
-    made = made_sentence(measured.shape.source_vocabulary, measured.source_length)
+    made = synthetic_sentence(measured.shape.source_vocabulary, measured.source_length)
     assert measured.candidates == len(shortlist.candidates(made)) < 4 + WORDS
     (results.shortlist("toy") / "vmap.txt").unlink()
     with pytest.raises(InputError, match=r"vmap\.txt: no such file, although shortlist\.json beside it"):
