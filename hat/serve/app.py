@@ -1,4 +1,4 @@
-"""The application: its endpoints, and what they take and give."""
+"""The HTTP application: endpoints, and the JSON that they accept and return."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from hat.serve.limits import Limits
 from hat.serve.workers import Job, QueueFull, Workers
 
 PAGE = Path(__file__).with_name("page")
-# Of model.json: where and how it was made is nobody's business.
+# Keys of model.json that clients do not get.
 PRIVATE = frozenset({"provenance"})
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
@@ -36,7 +36,8 @@ class TranslationRequest(BaseModel):
     text: str | None = None
     texts: list[str] | None = None
     latency_ms: Annotated[
-        float | None, Field(gt=0, allow_inf_nan=False, description="Latency that the model is chosen by, of several")
+        float | None,
+        Field(gt=0, allow_inf_nan=False, description="With several models: use the best one at most this slow, in ms"),
     ] = None
 
     @model_validator(mode="after")
@@ -46,19 +47,19 @@ class TranslationRequest(BaseModel):
         return self
 
     def all_texts(self) -> list[str]:
-        """The texts, one or more."""
+        """Return the texts of the request."""
         return [self.text] if self.text is not None else list(self.texts or ())
 
 
 class Translated(BaseModel):
-    """A translated text, and the milliseconds that it took, without waiting."""
+    """A translated text, and the milliseconds of the translation, without time in the queue."""
 
     text: str
     latency_ms: float
 
 
 class ModelUsed(BaseModel):
-    """The model that translated."""
+    """The model that translated the texts."""
 
     name: str
     source_language: str
@@ -76,22 +77,22 @@ class Health(BaseModel):
     """Whether translations are accepted."""
 
     status: str
-    unfinished: int = Field(description="Requests that wait or are translated")
+    unfinished: int = Field(description="Requests that are waiting or being translated")
 
 
 class Failure(BaseModel):
-    """What every error looks like."""
+    """The body of every error."""
 
     error: str
 
 
 class Service:
-    """What the endpoints share.
+    """State that the endpoints share.
 
     Args:
         description: content of ``model.json``.
-        workers: who translate.
-        limits: of requests.
+        workers: threads that translate.
+        limits: limits of requests.
     """
 
     def __init__(self, description: Mapping[str, Any], workers: Workers, limits: Limits) -> None:
@@ -100,31 +101,31 @@ class Service:
         self.limits = limits
         self.draining = False
 
-    async def translate(self, asked: TranslationRequest, request: Request) -> TranslationResponse:
-        """Wait for the translations of a request.
+    async def translate(self, body: TranslationRequest, request: Request) -> TranslationResponse:
+        """Translate the texts of a request.
 
         Raises:
-            Refusal: the request is too long, or there is no room or no time for it.
+            Refusal: the request is too long, the queue is full, or the time limit has passed.
         """
-        texts = asked.all_texts()
+        texts = body.all_texts()
         characters, lines = sum(map(len, texts)), sum(text.count("\n") + 1 for text in texts)
         request.scope[NOTE] = f" {lines} lines {characters} characters"
         limits = self.limits
         if characters > limits.characters:
-            raise Refusal(413, f"the text has {characters} characters, at most {limits.characters} are taken")
+            raise Refusal(413, f"the text has {characters} characters, at most {limits.characters} are allowed")
         if lines > limits.lines:
-            raise Refusal(413, f"the text has {lines} lines, at most {limits.lines} are taken")
-        if asked.latency_ms is not None and len(self.workers.names) == 1:
+            raise Refusal(413, f"the text has {lines} lines, at most {limits.lines} are allowed")
+        if body.latency_ms is not None and len(self.workers.names) == 1:
             raise Refusal(400, "latency_ms chooses between models, and this server has only one")
         if self.draining:
             raise Refusal(503, "the server is shutting down", retry=True)
-        job = Job(texts, asked.latency_ms)
+        job = Job(texts, body.latency_ms)
         try:
-            name, made = await self._outcome(job, request)
+            name, translations = await self._outcome(job, request)
         except QueueFull:
             raise Refusal(503, "too many requests are waiting, try again soon", retry=True) from None
         return TranslationResponse(
-            translations=[Translated(text=one.text, latency_ms=round(one.latency_ms, 2)) for one in made],
+            translations=[Translated(text=one.text, latency_ms=round(one.latency_ms, 2)) for one in translations],
             model=ModelUsed(
                 name=name,
                 source_language=str(self.description["source_language"]),
@@ -133,7 +134,7 @@ class Service:
         )
 
     async def _outcome(self, job: Job, request: Request) -> Any:
-        """What the workers make of a job, unless the client goes away or time is over before."""
+        """Wait for a job's result until the client disconnects or the time limit passes."""
         future = asyncio.wrap_future(self.workers.submit(job))
         gone = asyncio.ensure_future(_disconnected(request))
         left = request.scope[DEADLINE] - asyncio.get_running_loop().time()
@@ -160,12 +161,12 @@ async def _disconnected(request: Request) -> None:
 
 
 def create_app(service: Service) -> Guard:
-    """The application of a service."""
+    """Create the ASGI application of a service."""
     failures: dict[int | str, dict[str, Any]] = {
-        400: {"model": Failure, "description": "No JSON, or a wish that this server cannot fulfil"},
+        400: {"model": Failure, "description": "The body is not JSON, or asks for something this server cannot do"},
         408: {"model": Failure, "description": "The request did not arrive in time"},
-        413: {"model": Failure, "description": "Too long"},
-        422: {"model": Failure, "description": "JSON of another form"},
+        413: {"model": Failure, "description": "The text or the body is too long"},
+        422: {"model": Failure, "description": "The JSON does not follow the schema"},
         503: {"model": Failure, "description": "Too busy, or shutting down; try again after Retry-After seconds"},
         504: {"model": Failure, "description": "The translation took too long"},
     }
@@ -178,16 +179,20 @@ def create_app(service: Service) -> Guard:
     )
 
     @app.post("/translate", responses=failures, summary="Translate texts")
-    async def translate(asked: TranslationRequest, request: Request) -> TranslationResponse:
-        return await service.translate(asked, request)
+    async def translate(body: TranslationRequest, request: Request) -> TranslationResponse:
+        return await service.translate(body, request)
 
-    @app.get("/health", responses={503: {"model": Health, "description": "Shutting down"}}, summary="Ready or not")
+    @app.get(
+        "/health",
+        responses={503: {"model": Health, "description": "Shutting down"}},
+        summary="Report whether the server accepts requests",
+    )
     async def health(response: Response) -> Health:
         if service.draining:
             response.status_code = 503
         return Health(status="draining" if service.draining else "ready", unfinished=service.workers.unfinished)
 
-    @app.get("/model", summary="What is known about the model")
+    @app.get("/model", summary="Describe the model")
     async def model() -> dict[str, Any]:
         return {key: value for key, value in service.description.items() if key not in PRIVATE}
 
@@ -206,8 +211,8 @@ def create_app(service: Service) -> Guard:
 
     @app.exception_handler(Exception)
     async def failed(request: Request, _: Exception) -> Response:
-        # It goes on to the Guard, which logs it.
-        return await refused(request, Refusal(500, "the server failed on this request; its log says where"))
+        # Starlette raises it again after this answer, and the Guard logs it.
+        return await refused(request, Refusal(500, "the server failed on this request; its log has the location"))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -218,8 +223,8 @@ def create_app(service: Service) -> Guard:
     async def unknown(request: Request, error: HTTPException) -> Response:
         sentences = {
             400: "the body is not JSON",
-            404: "there is nothing here; /openapi.json says what there is",
-            405: f"{request.method} is not possible here; /openapi.json says what is",
+            404: "no such endpoint; /openapi.json lists all endpoints",
+            405: f"{request.method} is not allowed here; /openapi.json lists all endpoints",
         }
         answer = await refused(request, Refusal(error.status_code, sentences.get(error.status_code, error.detail)))
         answer.headers.update(error.headers or {})
@@ -236,7 +241,7 @@ def _file(name: str, kind: str) -> Any:
 
 
 def _problem(error: RequestValidationError) -> tuple[int, str]:
-    """Status and sentence for a body that is none."""
+    """Return the status and the sentence for an invalid body."""
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return 400, f"the body is not JSON ({first['ctx']['error']} at character {first['loc'][-1] + 1})"

@@ -1,4 +1,4 @@
-"""Around the application: every answer logged in one line, no body longer or slower than allowed, errors as JSON."""
+"""The outermost layer of the server: a log line per request, limits on the size and time of bodies, errors as JSON."""
 
 import asyncio
 import json
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOG = logging.getLogger("hat.serve")
-# What is still read, and for how long, of a body that is too long: a client that is still sending when the connection
-# is closed would never see the answer.
+# Bytes and seconds to read on after the limit of a body: a client that is still sending when the connection is closed
+# would never see the answer.
 DISCARDED_BYTES, DISCARDED_SECONDS = 1 << 20, 1.0
 LONGEST_SENTENCE = 300
-# Keys of a request's scope: the moment of the event loop's clock by which it is to be answered, and what the log says.
+# Keys of a request's scope: the event loop's time by which to answer, and a note for the log.
 DEADLINE, NOTE = "hat.deadline", "hat.note"
-# Not sent to anybody: the client is gone.
+# Status in the log for a client that has disconnected; it is never sent.
 GONE = 499
 
 
 class Refusal(Exception):
-    """An answer other than the one asked for.
+    """Ends a request with an error.
 
     Args:
-        status: of HTTP.
-        sentence: for the user.
-        retry: whether the same request may do better in a while.
+        status: HTTP status.
+        sentence: the message to the user.
+        retry: whether the client should try the same request again soon.
     """
 
     def __init__(self, status: int, sentence: str, *, retry: bool = False) -> None:
@@ -37,23 +37,23 @@ class Refusal(Exception):
         self.retry = retry
 
     def body(self) -> bytes:
-        """The JSON that is sent."""
+        """Return the JSON to send."""
         sentence = str(self)
         if len(sentence) > LONGEST_SENTENCE:
             sentence = sentence[:LONGEST_SENTENCE] + "..."
         return json.dumps({"error": sentence}).encode()
 
     def headers(self) -> dict[str, str]:
-        """Those that are sent beside the usual ones."""
+        """Return headers to send in addition to the usual ones."""
         return {"Retry-After": "1"} if self.retry else {}
 
 
 class Guard:
-    """Outermost layer of the application.
+    """ASGI middleware around the whole application: limits, errors and the log.
 
     Args:
-        app: what answers.
-        limits: of a request.
+        app: the application.
+        limits: limits of a request.
     """
 
     def __init__(self, app: "ASGIApp", limits: Limits) -> None:
@@ -61,14 +61,14 @@ class Guard:
         self._limits = limits
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer one request, as ASGI has it."""
+        """Answer one request (ASGI's interface)."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         began, clock = time.perf_counter(), asyncio.get_running_loop().time
         scope[DEADLINE] = clock() + self._limits.seconds
         status = 0
 
-        async def noted(message: "Message") -> None:
+        async def send_noting_status(message: "Message") -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -79,19 +79,19 @@ class Guard:
             if body is None:
                 status = GONE
             else:
-                await self._app(scope, _replayed(body, receive), noted)
+                await self._app(scope, _replayed(body, receive), send_noting_status)
         except Refusal as refusal:
             if refusal.status == GONE:
                 status = GONE
             elif not status:
-                await _refuse(refusal, receive, noted)
+                await _refuse(refusal, receive, send_noting_status)
         except asyncio.CancelledError:
-            # The grace time is over.
+            # uvicorn cancels what is left when the grace time has passed.
             if not status:
-                await _refuse(Refusal(503, "the server is shutting down", retry=True), receive, noted)
+                await _refuse(Refusal(503, "the server is shutting down", retry=True), receive, send_noting_status)
         except Exception as error:
-            # The application has answered. Where, but not what: messages of errors may quote text.
-            LOG.error("internal error: %s in %s", type(error).__name__, _place(error))
+            # The application has answered. The log gets no message, since messages may quote a user's text.
+            LOG.error("internal error: %s in %s", type(error).__name__, _location(error))
         finally:
             milliseconds = 1000 * (time.perf_counter() - began)
             path = scope.get("raw_path", b"").decode("ascii", "replace")[:100]
@@ -99,9 +99,9 @@ class Guard:
         return None
 
     async def _body(self, scope: "Scope", receive: "Receive") -> bytes | None:
-        """The whole body; None where the client went away before its end."""
+        """Read the whole body; return None if the client disconnects before its end."""
         longest = self._limits.body_bytes
-        too_long = Refusal(413, f"the request is too long, at most {longest} bytes are taken")
+        too_long = Refusal(413, f"the request is too long, at most {longest} bytes are allowed")
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if int(declared) > longest:
             raise too_long
@@ -122,7 +122,7 @@ class Guard:
 
 
 def _replayed(body: bytes, receive: "Receive") -> "Receive":
-    """The body that has been read, then what comes after it."""
+    """Return an ASGI receiver that gives the body, then the messages after it."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> "Message":
@@ -156,11 +156,11 @@ async def _discard(receive: "Receive") -> None:
         return
 
 
-def _place(error: BaseException) -> str:
-    """File and line that an error comes from."""
+def _location(error: BaseException) -> str:
+    """Return the file and the line where an error was raised."""
     trace = error.__traceback__
     if trace is None:
-        return "an unknown place"
+        return "an unknown location"
     while trace.tb_next is not None:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -1,9 +1,10 @@
-"""What a server takes on."""
+"""Limits of requests and of the server."""
 
 from dataclasses import dataclass
 
-# JSON writes a character outside the basic plane as two escapes of six bytes; what stands around a line is less.
+# JSON may write a character outside the basic plane as two escapes of six bytes.
 BYTES_OF_A_CHARACTER = 12
+# Room for JSON's syntax around each text and around the request.
 BYTES_AROUND_A_LINE = 16
 BYTES_BESIDE = 1024
 
@@ -12,9 +13,12 @@ BYTES_BESIDE = 1024
 class Limits:
     """Limits of a request and of the server.
 
-    ``characters`` and ``lines`` count all texts of a request together; ``seconds`` are those of a request from its
-    headers to its answer; ``queue`` requests wait at most, beside those that are translated; at the end
-    ``grace_seconds`` are left for what has been accepted.
+    Attributes:
+        characters: most characters in all texts of a request.
+        lines: most lines in all texts of a request.
+        seconds: most seconds from a request's headers to its answer.
+        queue: most requests that wait, not counting those being translated.
+        grace_seconds: time to finish accepted requests when the server shuts down.
     """
 
     characters: int = 10_000
@@ -25,5 +29,5 @@ class Limits:
 
     @property
     def body_bytes(self) -> int:
-        """The longest body: JSON of the longest texts fits, however it is written but for idle spaces."""
+        """The longest body: fits the longest texts in any JSON encoding without superfluous whitespace."""
         return BYTES_BESIDE + BYTES_OF_A_CHARACTER * self.characters + BYTES_AROUND_A_LINE * self.lines

@@ -1,4 +1,4 @@
-"""Running the application: the socket, signals, the end."""
+"""Run the application: the socket, signals and shutdown."""
 
 import asyncio
 import errno
@@ -19,7 +19,7 @@ from hat.serve.limits import Limits
 from hat.serve.workers import Workers
 
 BACKLOG = 128
-# For answers that are being sent when the last translation is done.
+# Time for answers that are still being sent when the last translation is done.
 SENDING_SECONDS = 2
 POLL_SECONDS = 0.02
 
@@ -36,21 +36,21 @@ def serve(
 ) -> None:
     """Answer requests until SIGTERM or SIGINT.
 
-    The first signal ends the acceptance of translations; those accepted before are finished within the grace time.
-    A second signal ends that at once.
+    After the first signal the server accepts no more translations and finishes the accepted ones within the grace
+    time. A second signal stops it at once.
 
     Args:
         folder: the deployed folder.
-        host: name or address to listen at.
-        port: to listen at; 0 for any that is free.
-        limits: of requests.
-        workers: translations made side by side, each with a copy of the model.
-        beam: beam size; the deployed one where absent.
-        threads: CPU threads of a translation; those of the device where absent.
+        host: name or address to listen on.
+        port: port to listen on; 0 for any free port.
+        limits: limits of requests.
+        workers: translations side by side, each with its own copy of the model.
+        beam: beam size; default: the deployed beam size.
+        threads: CPU threads per translation; default: the device's.
 
     Raises:
-        HatError: the port is in use, or may not be used.
-        InputError: the folder or the host is wrong.
+        HatError: the port is in use or not permitted.
+        InputError: the folder or the host is invalid.
     """
     listener = _bound(host, port)
     with listener:
@@ -79,12 +79,12 @@ def serve(
         server.run(sockets=[listener])
     sys.stdout.flush()
     if not service.workers.end():
-        # A thread in the middle of a batch cannot be ended otherwise.
+        # There is no other way to end a thread in the middle of a batch.
         os._exit(0)
 
 
 class _Server(uvicorn.Server):
-    """Ends when what was accepted is finished."""
+    """Stops after a signal once all accepted translations are finished."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
@@ -115,7 +115,7 @@ class _Server(uvicorn.Server):
                 while workers.unfinished:
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
-            LOG.warning("%d translations were not finished within %g s", workers.unfinished, seconds)
+            LOG.warning("%d translations did not finish within %g s", workers.unfinished, seconds)
         self.should_exit = True
 
 
@@ -130,7 +130,7 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        # From here on nobody else can have the port; those who connect wait for the model.
+        # Listening now reserves the port; clients that connect wait until the model is loaded.
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
@@ -148,7 +148,7 @@ def _address(host: str, listener: socket.socket) -> str:
 
 
 def _prepare(translator: Translator) -> None:
-    """Translate once, so that the first request does not wait for what a Runtime puts off until then."""
+    """Translate once, so that the first request does not wait for the Runtime's lazy initialisation."""
     translator.translate(["."])
 
 

@@ -1,4 +1,4 @@
-"""Threads that translate, each with models of its own, and the bounded queue before them."""
+"""Threads that translate, each with its own models, and the bounded queue in front of them."""
 
 import threading
 import time
@@ -11,27 +11,27 @@ from hat.deploy.translator import Translator
 
 
 class QueueFull(Exception):
-    """As many requests wait as may."""
+    """The queue has no room for another request."""
 
 
 class Abandoned(Exception):
-    """Nobody waits for this translation any more."""
+    """The client of this translation has given up."""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A translated text, and the milliseconds that it took from text to text."""
+    """A translated text, and the milliseconds that its translation took, end to end."""
 
     text: str
     latency_ms: float
 
 
 class Job:
-    """Texts of a request.
+    """The texts of a request.
 
     Args:
-        texts: of any number of lines each.
-        latency_ms: the latency that the model is chosen by, where there are several.
+        texts: texts of any number of lines.
+        latency_ms: with several models, the latency that selects one (:meth:`Translator.switch`).
     """
 
     def __init__(self, texts: Sequence[str], latency_ms: float | None = None) -> None:
@@ -41,21 +41,21 @@ class Job:
         self._abandoned = False
 
     def abandon(self) -> None:
-        """End the translation, before its next batch where it has begun."""
+        """Stop the translation; one that has started stops before its next batch."""
         self._abandoned = True
 
     def check(self, _: Mapping[int, str] | None = None) -> None:
-        """Raises :class:`Abandoned` where it is; a Translator calls this after each batch."""
+        """Raise :class:`Abandoned` if the job is abandoned; a Translator calls this after each batch."""
         if self._abandoned:
             raise Abandoned
 
 
 class Workers:
-    """Translates one job at a time with each Translator.
+    """Threads that each translate one job at a time with a Translator.
 
     Args:
-        translators: one for each thread, since none is safe to use from two.
-        waiting: jobs that wait at most.
+        translators: one per thread, since a Translator is not thread-safe.
+        waiting: most jobs that wait.
     """
 
     def __init__(self, translators: Sequence[Translator], waiting: int) -> None:
@@ -70,14 +70,16 @@ class Workers:
 
     @property
     def unfinished(self) -> int:
-        """Jobs that wait or are translated."""
+        """Number of jobs that are waiting or being translated."""
         return len(self._accepted)
 
     def submit(self, job: Job) -> "Future[tuple[str, list[Translation]]]":
-        """Name of the model and the translations, when they are made; cancelling gives a place in the queue back.
+        """Queue a job; return a future with the model's name and the translations.
+
+        Cancelling the future frees the job's place in the queue.
 
         Raises:
-            QueueFull: as many wait as may.
+            QueueFull: the queue has no room.
         """
         with self._lock:
             if len(self._accepted) >= self._room:
@@ -88,7 +90,7 @@ class Workers:
         return future
 
     def end(self) -> bool:
-        """Abandon what is left and take nothing more; whether all threads are idle."""
+        """Abandon all jobs and accept no more; return whether all threads are idle."""
         for job in list(self._accepted):
             job.abandon()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -99,12 +101,12 @@ class Workers:
         translator = self._idle.get()
         try:
             name = translator.switch(job.latency_ms)
-            made = []
+            translations = []
             for text in job.texts:
                 job.check()
                 began = time.perf_counter()
                 lines = translator.translate(text.split("\n"), translated=job.check)
-                made.append(Translation("\n".join(lines), 1000 * (time.perf_counter() - began)))
-            return name, made
+                translations.append(Translation("\n".join(lines), 1000 * (time.perf_counter() - began)))
+            return name, translations
         finally:
             self._idle.put(translator)

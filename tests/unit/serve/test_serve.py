@@ -116,7 +116,7 @@ def test_a_wrong_request_is_one_sentence(served, body, status, said):
 
 def test_other_addresses_and_methods(served):
     assert "/openapi.json" in error_of(served.client.get("/nowhere"), 404)
-    assert "GET is not possible here" in error_of(served.client.get("/translate"), 405)
+    assert "GET is not allowed here" in error_of(served.client.get("/translate"), 405)
     error_of(served.client.get("/docs"), 404)
     sent_as_text = served.client.post("/translate", content=b'{"text": "a"}', headers={"Content-Type": "text/plain"})
     assert "sent as application/json" in error_of(sent_as_text, 422)
