@@ -37,7 +37,7 @@ from hat.cli.verbs import Root, Verbs, family
 from hat.errors import InputError
 from hat.system.console import print_figures, print_json, print_table, read_sentences
 from hat.system.machines import reports
-from hat.system.usage import noted
+from hat.system.usage import recorded_usage
 
 if TYPE_CHECKING:
     from hat.config.training import Training
@@ -126,7 +126,7 @@ def _options(
         log_to(log)
     context.obj = (values or [], files or [], folder, results)
     if "RANK" not in os.environ:
-        context.meta[USAGE] = context.with_resource(noted(usage_file(log, results)))
+        context.meta[USAGE] = context.with_resource(recorded_usage(usage_file(log, results)))
 
 
 def _show_file(path: Path, title: str, *, as_json: bool) -> None:

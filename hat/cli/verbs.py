@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from hat.system.console import ErrorSentences
+from hat.system.exit_codes import ErrorSentences
 
 # Verbs in the order in which a user needs them.
 PANELS: Mapping[str, tuple[str, ...]] = {

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import Any, TypeVar
 
-from hat.system.worker_pool import killed_workers_said, worker_pool
+from hat.system.worker_pool import explained_worker_deaths, worker_pool
 
 LINES_PER_CHUNK = 2000
 # Below this, starting processes takes longer than the work.
@@ -42,7 +42,7 @@ def map_chunks(
     pool = worker_pool(processes, _initialise, work)
     stream = iter(chunks)
     try:
-        with killed_workers_said():
+        with explained_worker_deaths():
             first = islice(stream, ahead * processes)
             pending: deque[Future[Result]] = deque(pool.submit(_work, chunk) for chunk in first)
             while pending:

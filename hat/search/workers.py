@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hat.config.scope import TaskScope
 from hat.search.evaluator import Losses, Request, Sums
-from hat.system.worker_pool import killed_workers_said, worker_pool
+from hat.system.worker_pool import explained_worker_deaths, worker_pool
 
 if TYPE_CHECKING:
     from hat.search.bleu_objective import BleuOfInherited
@@ -79,7 +79,7 @@ class Workers:
                 # Here, because a worker could not report it.
                 require_gpus(self._gpus)
             self._pool = worker_pool(self._count, _start, *self._made_from)
-        with killed_workers_said():
+        with explained_worker_deaths():
             # Not map: after a killed worker it cancels futures that the pool's own thread is about to finish.
             for future in [self._pool.submit(_sums, request) for request in requests]:
                 yield future.result()

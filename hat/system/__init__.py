@@ -1,1 +1,1 @@
-"""Console, logs, progress, processes and machines."""
+"""Console, logs, progress, worker processes and machines."""

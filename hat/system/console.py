@@ -1,21 +1,16 @@
-"""Between verbs and people: figures as tables or JSON, sentences read, errors in one sentence."""
+"""Input and output of verbs: figures as tables or JSON, and sentences to translate."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
-from typer.core import TyperGroup
+from hat.errors import InputError
 
-from hat.artifacts.files import disk_error
-from hat.errors import HatError, InputError
-from hat.system.machines import reports
-
-# Parts of artifacts that say how they were made, and lists too long for a cell.
+# Keys of artifacts that record how they were made; tables leave them out.
 UNSHOWN = frozenset({"provenance", "conditions"})
+# Longest list and longest text that fit in a cell, and the deepest nesting that a table shows.
 LONGEST_LIST = 12
 LONGEST_CELL = 100
 DEEPEST = 2
@@ -28,7 +23,7 @@ def print_json(value: Any) -> None:
 
 
 def print_figures(title: str, figures: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print named figures: all of them as JSON, or as a table of those that fit in a cell."""
+    """Print named figures: all of them as JSON, or those that fit in a cell as a table."""
     if as_json:
         print_json(dict(figures))
     else:
@@ -36,7 +31,7 @@ def print_figures(title: str, figures: Mapping[str, Any], *, as_json: bool) -> N
 
 
 def _rows(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Names and values of a nested mapping, inner ones behind dotted names; what lies deeper is for ``--json``."""
+    """Yield dotted names and values of a nested mapping down to ``DEEPEST``; ``--json`` has the rest."""
     for name, value in figures.items():
         if name in UNSHOWN:
             continue
@@ -51,11 +46,11 @@ def _rows(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of which nothing is cut: on a terminal too narrow for its columns they become rows."""
+    """Print a table without cutting cells: if the terminal is too narrow, columns become rows."""
     from rich.console import Console
     from rich.table import Table
 
-    def made(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    def build(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
         table = Table(title=title, title_justify="left", show_header=any(header))
         for number, name in enumerate(header):
             table.add_column(name, justify="left" if number == 0 else "right")
@@ -66,10 +61,10 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
-    table = made(header, rows)
+    table = build(header, rows)
     if any(header) and console.measure(table, options=console.options.update(max_width=1000)).maximum > console.width:
         names, *columns = zip(header, *rows, strict=True)
-        table = made(names, columns)
+        table = build(names, columns)
     console.print(table)
 
 
@@ -81,38 +76,11 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-class ErrorSentences(TyperGroup):
-    """Ends with one sentence and an exit code where a user, a disk or a device is at fault."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a verb."""
-        try:
-            return super().invoke(ctx)
-        except HatError as error:
-            # Of several processes that train together the first speaks for all.
-            for line in str(error).splitlines() if reports() else ():
-                print(f"hat: {line}", file=sys.stderr)
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-        except BrokenPipeError:
-            # Whoever read our output has gone; nothing may be written when Python closes the stream.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(141) from None
-        except OSError as error:
-            # Of two files the second is the one written.
-            failure = disk_error(error, Path(os.fsdecode(error.filename2 or error.filename or "a file")))
-            if failure is None:
-                raise
-            print(f"hat: {failure}", file=sys.stderr)
-            raise typer.Exit(failure.exit_code) from None
-
-
 def read_sentences(file: Path | None) -> list[str]:
-    """Lines of a text file, or of standard input, as line feeds part them.
+    """Read the lines of a text file, or of standard input; only line feeds separate them.
 
     Raises:
-        InputError: it cannot be read, or is not UTF-8.
+        InputError: the text cannot be read or is not UTF-8.
     """
     name = str(file) if file else "standard input"
     try:

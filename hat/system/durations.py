@@ -1,8 +1,8 @@
-"""Durations as people read them."""
+"""Durations for people."""
 
 
 def duration(seconds: float) -> str:
-    """A duration in hours, minutes and seconds: ``0.4 s``, ``42 s``, ``2 min 42 s``, ``1 h 5 min``, ``1,200 h``."""
+    """Format a duration: ``0.4 s``, ``42 s``, ``2 min 42 s``, ``1 h 5 min``, ``1,200 h``."""
     if round(seconds, 1) < 1:
         return f"{seconds:.1f} s" if round(seconds, 1) else "0 s"
     whole = round(seconds)

@@ -1,16 +1,16 @@
-"""Extras of this project: what else to install for a part of it."""
+"""Optional dependencies: the extras of this package."""
 
 
 def install_command(extra: str) -> str:
-    """The shell command that installs an extra."""
+    """Return the shell command that installs an extra."""
     return f"pip install 'hat[{extra}]'"
 
 
 def needs_package(what: str, error: ModuleNotFoundError, extra: str) -> str:
-    """Say that a package is missing.
+    """Return the sentence for a missing package.
 
     Args:
-        what: what needs it, the subject of the sentence.
+        what: the part that needs it, as subject of the sentence.
         error: the failed import.
         extra: the extra that installs the package.
     """

@@ -1,4 +1,4 @@
-"""What a verb prints, in a file too: Snakemake's ``log:`` without a pipe that would hide the terminal."""
+"""Copies a verb's output to a log file; Snakemake's ``log:`` with a pipe would hide the terminal from the verb."""
 
 import contextlib
 import io
@@ -11,21 +11,21 @@ from typing import IO, Any, cast
 from hat.artifacts.files import disk_error
 from hat.errors import InputError
 
-# Set in the environment of verbs whose output on the console nobody looks for, as those of the workflow's rules.
+# Environment variable that limits the console to errors and warnings, as for verbs that the workflow runs.
 QUIET = "HAT_QUIET"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Tee:
-    """A standard stream whose text goes to a log file too, there without colours.
+    """A standard stream that also writes to a log file, there without colours.
 
-    Whatever else is asked of it, such as ``isatty``, is asked of the standard stream. A log that cannot be
-    written, as on a full disk, never hides what the terminal shows.
+    All other attributes, such as ``isatty``, are those of the standard stream. If the log cannot be written, for
+    example on a full disk, the terminal still gets the text.
 
     Args:
         terminal: the standard stream.
         log: the open file.
-        quiet: progress is for the log alone (:mod:`hat.system.progress`).
+        quiet: show progress in the log only (:mod:`hat.system.progress`).
     """
 
     def __init__(self, terminal: IO[str], log: IO[str], *, quiet: bool = False) -> None:
@@ -34,7 +34,7 @@ class Tee:
         self.quiet = quiet
 
     def write(self, text: str) -> int:
-        """Write to both."""
+        """Write to the terminal and the log."""
         with contextlib.suppress(OSError):
             self.log.write(ESCAPES.sub("", text))
         return self.terminal.write(text)
@@ -44,9 +44,9 @@ class Tee:
 
 
 def log_to(path: Path) -> None:
-    """From now on write to ``path`` whatever this process prints; what an earlier run left there goes.
+    """Copy everything that this process prints from now on to ``path``, which is emptied first.
 
-    Where the environment says so (``QUIET``), the console gets errors and warnings alone.
+    If the environment variable ``QUIET`` is set, the console gets only errors and warnings.
 
     Raises:
         HatError: the disk is full.
@@ -55,8 +55,8 @@ def log_to(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-        # Appending, since a process that an earlier, killed run left behind may still write to it. Without a
-        # buffer, since that of a file on a full disk would complain again and again.
+        # Opened for appending, since a process of an earlier, killed run may still write to it. Unbuffered, since the
+        # buffer of a file on a full disk would raise the same error again and again.
         raw = open(path, "ab", buffering=0)  # noqa: SIM115 (open as long as the process lives)
     except OSError as error:
         raise disk_error(error, path) or InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None

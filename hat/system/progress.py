@@ -1,4 +1,4 @@
-"""Progress of long steps: a rich bar on a terminal, plain lines elsewhere."""
+"""Progress of long steps: a rich progress bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 import re
@@ -21,14 +21,14 @@ from rich.progress import (
 from hat.system.durations import duration
 from hat.system.log import Tee
 
-# A plain line of progress; its group is what follows the title.
+# Matches a plain line of progress; the group is the part after the title.
 PROGRESS_LINE = re.compile(r": (\d+(?:/\d+)?, .*)$")
 PLAIN_INTERVAL_S = 15.0
 SHORT_S = 2.0
 
 
 class Tracker(Protocol):
-    """What a step calls as it advances."""
+    """Callback that a step calls as it advances."""
 
     def __call__(self, completed: int, note: str = "") -> None:
         """Report ``completed`` of the total, with a short note such as the loss so far."""
@@ -36,16 +36,16 @@ class Tracker(Protocol):
 
 @contextmanager
 def progress(title: str, total: int | None, *, background: bool = True) -> Iterator[Tracker]:
-    """Show how far a step is and how long it will still take, on standard error.
+    """Show the progress of a step and the time left, on standard error.
 
-    A bar is drawn on a terminal only; a log (:mod:`hat.system.log`) gets plain lines, and all of them where it takes
-    the place of the console. Nothing stays of steps below two seconds.
+    A terminal gets a bar, a log (:mod:`hat.system.log`) plain lines; with a quiet console, only the log gets them. The
+    bar of a step under two seconds disappears at its end.
 
     Args:
-        title: what is being done.
-        total: number of units of the whole step; None where it is not known.
-        background: redraw the bar from a thread of its own; off where latencies are measured, which that thread
-            would lengthen by a tenth.
+        title: what the step does.
+        total: number of units of the whole step; None if unknown.
+        background: redraw the bar from a thread of its own; off during latency measurements, which that thread would
+            lengthen by a tenth.
     """
     terminal, log = sys.stderr, None
     if isinstance(sys.stderr, Tee):
@@ -66,7 +66,7 @@ def progress(title: str, total: int | None, *, background: bool = True) -> Itera
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    # What is printed meanwhile has to reach the log, so rich must not take it.
+    # Output printed meanwhile must reach the log, so rich must not redirect it.
     with Progress(
         *columns,
         console=console,
@@ -91,7 +91,7 @@ def progress(title: str, total: int | None, *, background: bool = True) -> Itera
 
 
 class _PlainTracker:
-    """Prints a line at most every ``PLAIN_INTERVAL_S`` seconds; nothing for steps below ``SHORT_S``."""
+    """Prints a line at most every ``PLAIN_INTERVAL_S`` seconds, and none for steps under ``SHORT_S`` seconds."""
 
     def __init__(self, title: str, total: int | None, stream: IO[str]) -> None:
         self.title = title
@@ -111,12 +111,12 @@ class _PlainTracker:
         self.printed, self.ended = now, finished
         elapsed = now - self.started
         done = completed - self.first
-        # What was there at the first report says nothing of the speed.
+        # Units completed before the first report, for example by an earlier run, say nothing about the speed.
         left = (
             f", about {duration(round(elapsed / done * (self.total - completed)))} left" if self.total and done else ""
         )
         of = "" if self.total is None else f"/{self.total}"
         line = f"{self.title}: {completed}{of}, {duration(round(elapsed))}{left}"
-        # A log on a full disk stops nothing.
+        # A log on a full disk must not stop the step.
         with contextlib.suppress(OSError):
             print(line + (f", {note}" if note else ""), file=self.stream, flush=True)

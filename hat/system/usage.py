@@ -1,8 +1,8 @@
-"""What a stage used of the machine: time, processor time, energy of the GPUs; noted beside its artifacts.
+"""Record a stage's use of the machine: wall time, CPU time, energy of the GPUs.
 
-Only counters are read, at the start and at the end, so that nothing runs while a latency is measured. Every few
-minutes what was used until then is noted too, for a stage that is killed. Energy and carbon are estimated from this
-later (:mod:`hat.report.cost`).
+Only counters are read, at the start and at the end, so that nothing disturbs a latency measurement. Every few minutes
+the use so far is recorded too, in case the stage is killed. :mod:`hat.report.cost` estimates energy and carbon from the
+records.
 """
 
 import contextlib
@@ -17,11 +17,12 @@ from typing import Any
 from hat.artifacts.files import JsonLinesLog, machine
 from hat.errors import HatError
 
-NOTED_EVERY_S = 300
+# Seconds between records while a stage runs.
+INTERVAL_S = 300
 
 
 class Usage:
-    """The use of this machine by this process and those that it starts, from now on."""
+    """Counts what this process and its children use of the machine from now on."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
@@ -31,7 +32,7 @@ class Usage:
         self._gpu_joules_before: list[float] = []
 
     def count_gpus(self, gpus: int) -> None:
-        """Count the energy of the GPUs that this job may use, from now on, where their driver tells it."""
+        """Count the energy of the job's GPUs from now on, if their driver reports it."""
         self._gpu_count = gpus
         if not gpus:
             return
@@ -40,7 +41,7 @@ class Usage:
             self._gpu_joules_before = [_joules(gpu) for gpu in self._gpus]
 
     def row(self, *, finished: bool) -> dict[str, Any]:
-        """What has been used; ``gpu_joules`` is None where GPUs are not used, or do not tell."""
+        """Return the use so far; ``gpu_joules`` is None if no GPUs are used or their driver does not report energy."""
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         joules = None
         if self._gpus:
@@ -58,7 +59,7 @@ class Usage:
 
 
 def _visible_gpus(count: int) -> list[Any]:
-    """Handles of the GPUs that CUDA shows to this process."""
+    """Return NVML's handles of the GPUs that are visible to this process."""
     import pynvml
 
     pynvml.nvmlInit()
@@ -77,28 +78,28 @@ def _joules(gpu: Any) -> float:
 
 
 @contextlib.contextmanager
-def noted(path: Path | None) -> Iterator[Usage]:
-    """Note what the block uses in a JSON-lines file; of the rows with the same ``run`` the last one holds.
+def recorded_usage(path: Path | None) -> Iterator[Usage]:
+    """Record what the block uses in a JSON-lines file; the last row of each ``run`` is its total.
 
     Args:
-        path: the file; None to note nothing. That it cannot be written, as on a full disk, fails no stage.
+        path: the file; None to record nothing. An error in writing it, such as a full disk, does not fail the stage.
     """
-    usage, done = Usage(), threading.Event()
+    usage, ended = Usage(), threading.Event()
     if path is None:
         yield usage
         return
 
-    def note(*, finished: bool) -> None:
+    def record(*, finished: bool) -> None:
         with contextlib.suppress(OSError, HatError):
             JsonLinesLog(path).append(usage.row(finished=finished))
 
-    def go_on() -> None:
-        while not done.wait(NOTED_EVERY_S):
-            note(finished=False)
+    def record_regularly() -> None:
+        while not ended.wait(INTERVAL_S):
+            record(finished=False)
 
-    threading.Thread(target=go_on, daemon=True).start()
+    threading.Thread(target=record_regularly, daemon=True).start()
     try:
         yield usage
     finally:
-        done.set()
-        note(finished=True)
+        ended.set()
+        record(finished=True)

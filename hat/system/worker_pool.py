@@ -1,4 +1,4 @@
-"""Worker processes of all kinds."""
+"""Worker processes."""
 
 import contextlib
 import multiprocessing
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 def worker_pool(processes: int, start: Callable[..., None], *arguments: Any) -> ProcessPoolExecutor:
-    """Processes that end when this one does.
+    """Start a pool of processes that end when this process ends.
 
     Args:
-        processes: how many there are.
-        start: called once in each, with its number among them, from 0, and the arguments.
-        arguments: are pickled.
+        processes: number of processes.
+        start: called once in each process, with the process's number, from 0, and ``arguments``.
+        arguments: further arguments, which must be picklable.
     """
-    # Spawned, not forked: the caller may have threads of torch.
+    # Spawned, not forked, since torch may have started threads in this process.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(processes, context, _begin, (context.Value("i"), start, arguments))
 
 
 @contextlib.contextmanager
-def killed_workers_said() -> Iterator[None]:
-    """Have a sentence where a worker was killed in the block.
+def explained_worker_deaths() -> Iterator[None]:
+    """Explain a worker's death in the block in one sentence.
 
     Raises:
-        HatError: one was.
+        HatError: a worker was killed.
     """
     try:
         yield
@@ -45,7 +45,7 @@ def killed_workers_said() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Make this worker end when its parent does: it would wait for work for ever where the parent was killed."""
+    """Make this worker end with its parent; otherwise it would wait for work forever after the parent is killed."""
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 

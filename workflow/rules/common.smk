@@ -18,7 +18,7 @@ from hat.config.variants import VARIANTS, settings_for_variant
 from hat.artifacts.layout import Results
 from hat.artifacts.table import RANDOM_SEARCH
 from hat.workflow.stale_locks import clear_stale_locks
-from hat.system.machines import launcher, training_resources
+from hat.workflow.cluster import launcher, training_resources
 from hat.config.overrides import layered, read_file
 from hat.published.catalogue import catalogue
 from hat.report.names import FIGURE_FILES, FIGURES, artifact_state

@@ -1,4 +1,5 @@
-from hat.system.machines import Machines, launcher, machines, reports, training_resources
+from hat.system.machines import Machines, machines, reports
+from hat.workflow.cluster import launcher, training_resources
 
 STEP = {
     "SLURM_JOB_ID": "17",
