@@ -1,1 +1,1 @@
-"""What every JSON artifact holds, one subject a module; :mod:`hat.schemas.catalogue` says which file is which."""
+"""Schemas of all JSON artifacts, a module per subject; :mod:`hat.schemas.catalogue` maps files to schemas."""

@@ -1,4 +1,4 @@
-"""Which artifact is which file below results/, its JSON schema, and whether a file is as it should be."""
+"""The catalogue of JSON artifacts: which files they are, their JSON schemas, and the validation of files."""
 
 import json
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ from hat.schemas.search import ArchitectureFile, Evaluation, FrontFile, Measurem
 from hat.schemas.training import MetricsRow, TrainedFile, TranslatedFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# Unfinished work, which only the stage that left it reads; files that a Runtime's own library writes.
-OTHERS = frozenset({"partial", "network", "downloads"})
-MOST_SHOWN = 5
+# Folders without artifacts: unfinished work, files that a Runtime's library writes, downloads.
+SKIPPED_FOLDERS = frozenset({"partial", "network", "downloads"})
+MOST_PROBLEMS = 5
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Artifact:
 
     Args:
         name: name of the schema.
-        model: what it holds; of JSON lines, what a row holds.
-        header: of JSON lines with a first row of another kind, what that holds.
-        kinds: names of its kinds in the table; its own name by default.
+        model: type of the content; for JSON lines, type of a row.
+        header: type of the first row of JSON lines, if it differs.
+        kinds: names of its kinds in the table; default: its own name.
     """
 
     name: str
@@ -62,12 +62,12 @@ class Artifact:
 
     @property
     def what(self) -> str:
-        """One line."""
+        """Its description, one line."""
         return self._kinds[0].what
 
     @property
     def lines(self) -> bool:
-        """Whether it is a file of JSON lines."""
+        """Whether it is a JSON-lines file."""
         return self.files[0].endswith(".jsonl")
 
     @cached_property
@@ -75,27 +75,27 @@ class Artifact:
         rows: TypeAdapter[Any] = TypeAdapter(self.model)
         return (rows if self.header is None else TypeAdapter(self.header)), rows
 
-    def holds(self, file: str) -> bool:
-        """Whether a file, named from results/, is one."""
+    def matches(self, file: str) -> bool:
+        """Whether a path below results/ is this artifact."""
         return any(expression(pattern).fullmatch(file) for pattern in self.files)
 
     def schema(self) -> dict[str, Any]:
-        """Its JSON schema; of JSON lines, that of a row."""
+        """Return its JSON schema; for JSON lines, the schema of a row."""
         first, rows = self._adapters
-        of_rows = rows.json_schema(mode="serialization")
+        row_schema = rows.json_schema(mode="serialization")
         if self.header is None:
-            found = of_rows
+            found = row_schema
         else:
-            of_first = first.json_schema(mode="serialization")
-            parts = of_first.pop("$defs", {}) | of_rows.pop("$defs", {})
-            found = {"anyOf": [of_first, of_rows], "$defs": parts}
+            first_schema = first.json_schema(mode="serialization")
+            parts = first_schema.pop("$defs", {}) | row_schema.pop("$defs", {})
+            found = {"anyOf": [first_schema, row_schema], "$defs": parts}
         return {"$schema": DIALECT, **found, "title": self.files[0], "description": self.what}
 
     def problems(self, path: Path) -> list[str]:
-        """What is wrong with a file, a sentence each.
+        """Validate a file; return one sentence per problem.
 
         Raises:
-            InputError: it cannot be read.
+            InputError: the file cannot be read.
         """
         try:
             text = path.read_text(encoding="utf-8")
@@ -115,13 +115,14 @@ def _problems(adapter: TypeAdapter[Any], text: str, where: str) -> list[str]:
         adapter.validate_json(text)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        said = [
+        sentences = [
             f"{where}: {'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}, got {str(one['input'])[:60]!r}"
-            for one in found[:MOST_SHOWN]
+            for one in found[:MOST_PROBLEMS]
         ]
-        return said if len(found) <= MOST_SHOWN else [*said, f"{where}: and {len(found) - MOST_SHOWN} more"]
+        more = len(found) - MOST_PROBLEMS
+        return [*sentences, f"{where}: and {more} more"] if more > 0 else sentences
     except InputError as error:
-        # From the code's own types.
+        # Raised by types of the code that are also schemas.
         return [f"{where}: {error}"]
     return []
 
@@ -156,10 +157,10 @@ ARTIFACTS = (
 
 
 def artifact(name: str) -> Artifact:
-    """An artifact by name.
+    """Return an artifact by name.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: the name is unknown.
     """
     for one in ARTIFACTS:
         if one.name == name:
@@ -168,23 +169,23 @@ def artifact(name: str) -> Artifact:
 
 
 def artifact_of(file: str) -> Artifact | None:
-    """What a file, named from results/, is; None where nothing is known of it."""
-    return next((one for one in ARTIFACTS if one.holds(file)), None)
+    """Return the artifact that a path below results/ is; None if it is unknown."""
+    return next((one for one in ARTIFACTS if one.matches(file)), None)
 
 
 def files_of(root: Path) -> Iterator[str]:
-    """JSON files below results/ that are artifacts, by their names from there."""
+    """Yield the JSON files below results/ that are artifacts, as paths from there."""
     for path in sorted(root.rglob("*.json*")):
         parts = path.relative_to(root).parts
-        if path.suffix in (".json", ".jsonl") and not OTHERS & {*parts} and not path.name.startswith("."):
+        if path.suffix in (".json", ".jsonl") and not SKIPPED_FOLDERS & {*parts} and not path.name.startswith("."):
             yield "/".join(parts)
 
 
 def check(root: Path) -> tuple[int, list[str]]:
-    """Compare all artifacts below results/ with their schemas.
+    """Validate all artifacts below results/.
 
     Returns:
-        How many there are, and what is wrong, a sentence each; a file of which no schema is known is wrong.
+        The number of files, and one sentence per problem; a file without a schema is a problem.
     """
     problems, count = [], 0
     for file in files_of(root):
@@ -195,5 +196,5 @@ def check(root: Path) -> tuple[int, list[str]]:
 
 
 def documents() -> dict[str, str]:
-    """Every JSON schema as text, by the name of its file."""
+    """Return every JSON schema as text, by file name."""
     return {f"{one.name}.json": json.dumps(one.schema(), indent=2, ensure_ascii=False) + "\n" for one in ARTIFACTS}

@@ -1,7 +1,7 @@
-"""What several artifacts hold.
+"""Parts that several artifacts share.
 
-Where the code has a type of its own for a part (an Architecture, a Workload, the settings of training), that type is
-the schema of the part; everything else is a :class:`Record`.
+If the code has a type for a part (an Architecture, a Workload, the settings of training), that type is also the part's
+schema. Everything else is a :class:`Record`.
 """
 
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from hat.space.evolved import EvolvedArchitecture
 
 
 class Record(BaseModel):
-    """Base of all records: unknown keys and values of another type are errors, and no number is infinite."""
+    """Base of all records: unknown keys, values of another type and infinite numbers are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False)
 
@@ -27,100 +27,104 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Kind = Literal["transformer", "evolved"]
 AnyNetwork = Architecture | EvolvedArchitecture
-DIGEST = "name of the Architecture"
-ARCHITECTURE = "dimensions; lists have one entry a layer, the first next to the embedding"
+DIGEST = "digest that identifies the Architecture"
+ARCHITECTURE = "dimensions; lists have one entry per layer, starting with the layer next to the embedding"
 
 
 class Machine(Record):
     """A machine that a stage ran on."""
 
     host: str = Field(description="name of the machine")
-    architecture: str = Field(description="such as x86_64 or aarch64")
-    processor: str = Field(description="as the kernel calls it")
-    cores: int | None = Field(description="of the machine")
+    architecture: str = Field(description="instruction set, such as x86_64 or aarch64")
+    processor: str = Field(description="name of the CPU, as the kernel reports it")
+    cores: int | None = Field(description="number of CPU cores of the machine")
     python: str = Field(description="version of Python")
 
 
 class Provenance(Record):
     """How an artifact was made."""
 
-    seed: int | None = Field(description="what random draws started from; null where nothing is random")
-    configuration: Key = Field(description="digest of the settings that the stage resolved")
+    seed: int | None = Field(description="seed of the stage's random draws; null if nothing is random")
+    configuration: Key = Field(description="digest of the stage's resolved settings")
     hat_version: str = Field(description="version of hat")
-    machine: Machine = Field(description="where")
-    created: Time = Field(description="when, UTC")
+    machine: Machine = Field(description="the machine it was made on")
+    created: Time = Field(description="time of creation, UTC")
 
 
 class Made(Record):
-    """Base of artifacts that say how they were made."""
+    """Base of artifacts with their provenance."""
 
-    provenance: Provenance = Field(description="how it was made")
+    provenance: Provenance = Field(description="how, where and when the artifact was made")
 
 
 class Fingerprint(Record):
-    """What a device is; null where its system does not tell."""
+    """The hardware and software of a device; null where its system does not report a value."""
 
-    host: str = Field(description="its name")
-    architecture: str = Field(description="such as x86_64 or aarch64")
-    processor: str = Field(description="as its kernel calls it")
-    cores: int | None = Field(description="of the device")
-    memory_mb: int | None = Field(description="memory")
+    host: str = Field(description="name of the device")
+    architecture: str = Field(description="instruction set, such as x86_64 or aarch64")
+    processor: str = Field(description="name of the CPU, as the device's kernel reports it")
+    cores: int | None = Field(description="number of CPU cores of the device")
+    memory_mb: int | None = Field(description="memory of the device")
     kernel: str = Field(description="release of the kernel")
-    governor: str | None = Field(description="what chooses the clock")
-    versions: dict[str, str] = Field(description="of Python and the packages that matter")
+    governor: str | None = Field(description="the kernel's policy for the CPU clock")
+    versions: dict[str, str] = Field(description="versions of Python and of the packages that affect latency")
 
 
 class Timings(Record):
-    """A network, measured sentence by sentence."""
+    """Measurements of a network, sentence by sentence."""
 
     timings_ms: list[Positive] = Field(description="wall-clock time of each sentence")
-    processor_ms: list[float] = Field(description="processor time of each sentence, of all threads")
+    processor_ms: list[float] = Field(description="CPU time of each sentence, over all threads")
     waited_ms: list[float] = Field(
-        description="what each sentence waited for a core that others had, which is no part of the latency"
+        description="time that each sentence waited for a core that other processes used; not part of the latency"
     )
-    visits: list[Count] = Field(description="sentences of each visit to the network")
-    interference: list[float | None] = Field(description="cores that other processes kept busy at each visit")
+    visits: list[Count] = Field(description="number of sentences in each visit to the network")
+    interference: list[float | None] = Field(
+        description="number of cores that other processes kept busy during each visit"
+    )
     pooled_noise: float | None = Field(
-        description="variance of the logarithm of what a visit measures, as found on all networks measured together"
+        description="variance of the logarithm of a visit's latency, estimated from all networks measured together"
     )
     shares: list[Share] | None = Field(
         None,
-        description="where sentences of several lengths take turns: which part of all each length stands for;"
-        " statistics are made for each length and averaged",
+        description="for sentences of several lengths: the share of the workload that each length stands for;"
+        " statistics are computed per length and averaged",
     )
     energies_j: list[float | None] | None = Field(
-        None, description="energy of a sentence at each visit, the mean over lengths; null where it could not be read"
+        None, description="energy per sentence in each visit, averaged over lengths; null if it could not be read"
     )
-    meter: str | None = Field(None, description="what the energy was read from; absent where there is no power meter")
-    energy_j: float | None = Field(None, description="mean energy of a sentence")
-    load_average: float = Field(description="of the device, in the last minute")
-    measured_at: Time = Field(description="when, UTC")
-    latency_ms: Positive = Field(description="the median, without what was waited")
-    latency_low_ms: Positive = Field(description="lower end of the interval of the median")
-    latency_high_ms: Positive = Field(description="upper end of the interval of the median")
+    meter: str | None = Field(
+        None, description="the power meter the energy was read from; omitted without a power meter"
+    )
+    energy_j: float | None = Field(None, description="mean energy per sentence")
+    load_average: float = Field(description="load average of the device over the last minute")
+    measured_at: Time = Field(description="time of the measurement, UTC")
+    latency_ms: Positive = Field(description="median latency, without the time waited for a core")
+    latency_low_ms: Positive = Field(description="lower end of the median's confidence interval")
+    latency_high_ms: Positive = Field(description="upper end of the median's confidence interval")
     confidence: Share = Field(description="confidence of that interval")
-    spread_ms: float = Field(description="interquartile range")
-    wall_clock_median_ms: Positive = Field(description="the median with what was waited")
-    processor_median_ms: float = Field(description="median processor time of a sentence")
+    spread_ms: float = Field(description="interquartile range of the latency")
+    wall_clock_median_ms: Positive = Field(description="median wall-clock time, including the time waited for a core")
+    processor_median_ms: float = Field(description="median CPU time of a sentence")
 
 
 class Measured(Timings):
-    """A measured Architecture."""
+    """An Architecture with its measurements."""
 
     digest: Key = Field(description=DIGEST)
     architecture: Architecture = Field(description=ARCHITECTURE)
-    conditions: Key = Field(description="digest of the conditions that it was measured under")
+    conditions: Key = Field(description="digest of the conditions of the measurement")
 
 
 class Header(Record):
     """Base of the first row of JSON-lines artifacts."""
 
-    kind: Literal["header"] = Field(description="the first row")
-    provenance: Provenance = Field(description="how the file was made")
+    kind: Literal["header"] = Field(description="marks the first row")
+    provenance: Provenance = Field(description="how, where and when the file was made")
 
 
 class UnderConditions(Header):
-    """First row of measurements."""
+    """First row of a file of measurements."""
 
-    conditions: Conditions = Field(description="all that a latency depends on beside the Architecture")
-    fingerprint: Fingerprint | None = Field(description="the device")
+    conditions: Conditions = Field(description="everything other than the Architecture that a latency depends on")
+    fingerprint: Fingerprint | None = Field(description="the device's hardware and software")

@@ -9,122 +9,130 @@ from hat.schemas.common import Count, Made, Record, Share
 from hat.shortlist.sizes import Size
 
 Split = Literal["train", "validation", "test"]
-OVERLAP = "largest share of its word 4-grams that a held-out sentence has in common with one training sentence"
+OVERLAP = "largest share of a held-out sentence's word 4-grams that also occur in one training sentence"
 
 
 class Part(Record):
-    """One part of a split: a file, a pair of versions, a book."""
+    """One part of a split: a file, a pair of Bible versions, a book."""
 
-    pairs: Count = Field(description="that were kept")
-    empty: Count = Field(description="that had an empty side")
+    pairs: Count = Field(description="number of sentence pairs kept")
+    empty: Count = Field(description="number of pairs dropped because one side was empty")
 
 
 class Overlaps(Record):
     """Overlap of held-out sentences with training sentences."""
 
-    mean: Share = Field(description="over the sentences")
-    median: Share = Field(description="over the sentences")
-    max: Share = Field(description="over the sentences")
-    above_max_overlap: Count = Field(description="sentences above the limit")
+    mean: Share = Field(description="mean over the sentences")
+    median: Share = Field(description="median over the sentences")
+    max: Share = Field(description="maximum over the sentences")
+    above_max_overlap: Count = Field(description="number of sentences above the limit")
 
 
 class BeforeAfter(Record):
-    """With and without near duplicates."""
+    """Overlap before and after near duplicates are dropped."""
 
-    before: Overlaps = Field(description="of all held-out sentences")
-    after: Overlaps = Field(description="of those that were kept")
+    before: Overlaps = Field(description="overlap of all held-out sentences")
+    after: Overlaps = Field(description="overlap of the sentences kept")
 
 
 class PartOverlap(Record):
     """Overlap of one part of a split."""
 
-    pairs: Count = Field(description="held out")
-    near_duplicates: Count = Field(description="dropped")
-    source_mean: Share = Field(description="of the source side")
-    target_mean: Share = Field(description="of the target side")
+    pairs: Count = Field(description="number of held-out pairs")
+    near_duplicates: Count = Field(description="number of pairs dropped as near duplicates")
+    source_mean: Share = Field(description="mean overlap of the source side")
+    target_mean: Share = Field(description="mean overlap of the target side")
 
 
 class SplitOverlap(Record):
     """Overlap of a held-out split with the training text."""
 
-    near_duplicates: Count = Field(description="pairs that were dropped")
-    source: BeforeAfter = Field(description="of the source side")
-    target: BeforeAfter = Field(description="of the target side")
-    parts: dict[str, PartOverlap] = Field(description="of each part")
+    near_duplicates: Count = Field(description="number of pairs dropped as near duplicates")
+    source: BeforeAfter = Field(description="overlap of the source side")
+    target: BeforeAfter = Field(description="overlap of the target side")
+    parts: dict[str, PartOverlap] = Field(description="overlap of each part of the split")
 
 
 class Overlap(Record):
     """Overlap of the held-out splits with the training text."""
 
-    definition: str = Field(description="what is counted")
-    max_overlap: Share = Field(description=f"pairs above it are dropped: {OVERLAP}")
-    validation: SplitOverlap | None = Field(None, description="of the validation split")
-    test: SplitOverlap | None = Field(None, description="of the test split")
+    definition: str = Field(description="how the overlap is computed")
+    max_overlap: Share = Field(description=f"limit above which pairs are dropped: {OVERLAP}")
+    validation: SplitOverlap | None = Field(None, description="overlap of the validation split")
+    test: SplitOverlap | None = Field(None, description="overlap of the test split")
 
 
 class CountsFile(Made):
-    """The text of each split."""
+    """Counts of each split's text."""
 
-    pairs: dict[Split, Count] = Field(description="of each split")
-    words: dict[Split, dict[str, Count]] = Field(description="of each split and language")
-    dropped: dict[Split, dict[str, Count]] = Field(description="pairs that were left out, by reason")
-    parts: dict[Split, dict[str, Part]] = Field(description="of each split")
-    held_out: dict[str, list[Any]] | None = Field(None, description="books that are held out, of which versions")
-    overlap: Overlap | None = Field(None, description="of held-out text with training text")
-    text: Literal["raw", "words", "pieces"] | None = Field(None, description="what an archive holds")
-    damaged_lines: Count | None = Field(None, description="lines of an archive that could not be read")
-    codes: str | None = Field(None, description="where the byte-pair codes of binarised splits are from")
+    pairs: dict[Split, Count] = Field(description="number of sentence pairs in each split")
+    words: dict[Split, dict[str, Count]] = Field(description="number of words in each split and language")
+    dropped: dict[Split, dict[str, Count]] = Field(description="number of dropped pairs in each split, by reason")
+    parts: dict[Split, dict[str, Part]] = Field(description="the parts of each split")
+    held_out: dict[str, list[Any]] | None = Field(
+        None, description="held-out books, with the versions they are held out from"
+    )
+    overlap: Overlap | None = Field(None, description="overlap of held-out text with training text")
+    text: Literal["raw", "words", "pieces"] | None = Field(
+        None, description="format of an archive's text: raw, words, or byte-pair pieces"
+    )
+    damaged_lines: Count | None = Field(None, description="number of unreadable lines in an archive")
+    codes: str | None = Field(None, description="origin of the byte-pair codes of binarised splits")
 
 
 class Side(Record):
     """One side of a binarised split."""
 
-    tokens: Count = Field(description="end symbols included")
-    unknown: Count = Field(description="that the dictionary lacks")
-    mean_length: float = Field(description="of a sentence, in tokens")
-    longest: Count = Field(description="sentence, in tokens")
+    tokens: Count = Field(description="number of tokens, including end symbols")
+    unknown: Count = Field(description="number of tokens that are not in the dictionary")
+    mean_length: float = Field(description="mean sentence length, in tokens")
+    longest: Count = Field(description="length of the longest sentence, in tokens")
 
 
 class BinaryCountsFile(Made):
-    """The binarised splits; each has ``pairs``, and for each language its side."""
+    """Counts of the binarised splits."""
 
-    dictionary: dict[str, Count] = Field(description="tokens of each language")
+    dictionary: dict[str, Count] = Field(description="number of tokens in each language's dictionary")
     train: dict[str, Count | Side | dict[str, Count]] = Field(
-        description="`pairs`, each language, and `dropped`: pairs outside the limits, by reason"
+        description="`pairs`, the counts of each language, and `dropped`: pairs outside the length limits, by reason"
     )
-    validation: dict[str, Count | Side] = Field(description="`pairs`, and each language")
+    validation: dict[str, Count | Side] = Field(description="`pairs`, and the counts of each language")
 
 
 class WholeVocabulary(Record):
-    """Translating without a shortlist."""
+    """Translation without a shortlist."""
 
-    bleu: float = Field(description="on the compared sentences")
-    seconds: float = Field(description="that it took")
+    bleu: float = Field(description="BLEU on the compared sentences")
+    seconds: float = Field(description="duration of the translation")
 
 
 class SizeRow(Record):
-    """A size of the shortlist; what was not scored is null."""
+    """One size of the shortlist; scores are null if it was not scored."""
 
-    frequent: Count = Field(description="most frequent target tokens")
-    translations: Count = Field(description="best translations of each source token")
-    mean_candidates: float = Field(description="of a sentence")
-    max_candidates: Count = Field(description="of a sentence")
-    reference_coverage: Share = Field(description="part of the references' tokens that are candidates")
-    translation_coverage: Share = Field(description="part of the whole vocabulary's translations that are candidates")
-    verdict: str | None = Field(description="what became of it")
-    bleu: float | None = Field(description="on the compared sentences")
-    changed: Count | None = Field(description="translations that are others than with the whole vocabulary")
-    seconds: float | None = Field(description="that translating took")
-    p_value: float | None = Field(description="of the difference in BLEU, by paired bootstrap")
-    bleu_loss: float | None = Field(description="against the whole vocabulary")
+    frequent: Count = Field(description="number of most frequent target tokens that every sentence gets")
+    translations: Count = Field(description="number of best translations for each source token")
+    mean_candidates: float = Field(description="mean number of candidates per sentence")
+    max_candidates: Count = Field(description="largest number of candidates of a sentence")
+    reference_coverage: Share = Field(description="share of the references' tokens that are candidates")
+    translation_coverage: Share = Field(
+        description="share of the tokens of translations without a shortlist that are candidates"
+    )
+    verdict: str | None = Field(description="why the size was or was not chosen")
+    bleu: float | None = Field(description="BLEU on the compared sentences")
+    changed: Count | None = Field(description="number of translations that differ from those without a shortlist")
+    seconds: float | None = Field(description="duration of the translation")
+    p_value: float | None = Field(description="p-value of the difference in BLEU, by paired bootstrap")
+    bleu_loss: float | None = Field(description="BLEU lost compared to translation without a shortlist")
 
 
 class ShortlistFile(Made):
-    """The size of a task's shortlist, and all that were compared."""
+    """The chosen size of a task's shortlist, and all sizes compared."""
 
-    chosen: Size | None = Field(description="null where none is good enough: the whole vocabulary is searched")
-    vocabulary: Count = Field(description="target tokens")
-    whole_vocabulary: WholeVocabulary = Field(description="what they are compared with")
-    sizes: list[SizeRow] = Field(description="each of them")
-    sentences: Count = Field(description="of the validation split, compared")
-    decoding: Decoding = Field(description="beam search as compared")
+    chosen: Size | None = Field(
+        description="the chosen size; null if none is good enough, so that no shortlist is used"
+    )
+    vocabulary: Count = Field(description="number of target tokens in the vocabulary")
+    whole_vocabulary: WholeVocabulary = Field(description="translation without a shortlist, for comparison")
+    sizes: list[SizeRow] = Field(description="all sizes compared")
+    sentences: Count = Field(description="number of validation sentences compared")
+    decoding: Decoding = Field(description="beam search settings of the comparison")

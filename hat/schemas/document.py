@@ -1,4 +1,4 @@
-"""The schemas of all artifacts as one page: a table for each, and one for each part that they share."""
+"""The documentation page of all artifacts' schemas: a table for each artifact and for each shared part."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,24 +8,23 @@ from hat.schemas.catalogue import ARTIFACTS, Artifact
 
 INTRODUCTION = """# Schemas of artifacts
 
-Made from `hat` itself: what every JSON artifact below `results/` holds. Words in capitals stand for a name each.
-`hat artifacts check` compares your artifacts with these schemas, and `hat artifacts schema NAME` prints a JSON schema
-(draft 2020-12). An artifact has no key that its schema does not have; keys that are not always there are left out where
-they say nothing.
+This page is generated from the code and describes every JSON artifact below `results/`. Words in capitals are
+placeholders for names. `hat artifacts check` validates your artifacts, and `hat artifacts schema NAME` prints a JSON
+schema (draft 2020-12). Artifacts have no keys other than those listed. Optional keys are omitted if they do not apply.
 """
 
 
 def page() -> str:
-    """The page, in Markdown."""
+    """Return the page in Markdown."""
     parts: dict[str, dict[str, Any]] = {}
     lines = [INTRODUCTION, "| artifact | what |", "| --- | --- |"]
     lines += [f"| [{one.name}](#{one.name}) | {one.what} |" for one in ARTIFACTS]
     for one in ARTIFACTS:
         lines += _section(one, parts)
-    lines += ["", "## Parts", "", "What artifacts hold that has keys of its own."]
+    lines += ["", "## Parts", "", "Objects inside artifacts, with their keys."]
     for name, schema in sorted(parts.items()):
-        said = schema.get("description", "").partition("Raises:")[0].split("\n\n")
-        prose = [" ".join(part.split()).replace("``", "`") for part in said]
+        paragraphs = schema.get("description", "").partition("Raises:")[0].split("\n\n")
+        prose = [" ".join(part.split()).replace("``", "`") for part in paragraphs]
         heading = f"### {name} {{#{PART_ANCHOR}{name.lower()}}}"
         lines += ["", heading, *(line for part in prose if part for line in ("", part)), "", *_table(schema)]
     return "\n".join(lines) + "\n"
@@ -35,7 +34,7 @@ def _section(one: Artifact, parts: dict[str, dict[str, Any]]) -> Iterator[str]:
     schema = one.schema()
     for name, part in schema.get("$defs", {}).items():
         if parts.setdefault(name, part) != part:
-            raise ValueError(f"two different parts of artifacts are called {name}")
+            raise ValueError(f"two different parts of artifacts have the name {name}")
     yield from ("", f"## {one.name}", "", one.what, "")
     yield from (f"- `results/{file}`" for file in one.files)
     yield f"- JSON schema{' of a row' if one.lines else ''}: [{one.name}.json](schemas/{one.name}.json)"
@@ -53,6 +52,6 @@ def _table(schema: dict[str, Any]) -> Iterator[str]:
     yield from ("| key | type | meaning |", "| --- | --- | --- |")
     required = set(schema.get("required", ()))
     for key, value in schema.get("properties", {}).items():
-        meaning = value.get("description", "") + ("" if key in required else " (not always there)")
+        meaning = value.get("description", "") + ("" if key in required else " (optional)")
         kind = words_of({name: entry for name, entry in value.items() if name != "description"}).replace("|", "\\|")
         yield f"| `{key}` | {kind} | {meaning.strip()} |"

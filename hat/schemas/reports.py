@@ -13,30 +13,30 @@ Cell = str | float | int | bool | None
 class Shown(Record):
     """A figure that was drawn."""
 
-    name: str = Field(description="of its files, without the ending")
-    title: str = Field(description="one line")
-    caption: str = Field(description="what it shows, and which data")
+    name: str = Field(description="name of its files, without the extension")
+    title: str = Field(description="title of the figure")
+    caption: str = Field(description="what it shows, and from which data")
 
 
 class Missing(Record):
     """A figure that could not be drawn."""
 
-    name: str = Field(description="of its files, without the ending")
-    missing: str = Field(description="what it lacks")
-    target: str = Field(description="what `snakemake` has to be asked for")
+    name: str = Field(description="name of its files, without the extension")
+    missing: str = Field(description="the input that is missing")
+    target: str = Field(description="Snakemake target that makes the input")
 
 
 class FiguresFile(Record):
     """Index of a folder of figures."""
 
-    figures: list[Shown] = Field(description="those that were drawn")
-    lacking: list[Missing] = Field(description="those that could not be")
+    figures: list[Shown] = Field(description="the figures that were drawn")
+    lacking: list[Missing] = Field(description="the figures that could not be drawn")
 
 
 class Interval(Record):
-    """BLEU of a model."""
+    """BLEU of a model with its confidence interval."""
 
-    bleu: float = Field(description="on the test split")
+    bleu: float = Field(description="BLEU on the test split")
     bleu_low: float = Field(description="lower end of its 95 % bootstrap interval")
     bleu_high: float = Field(description="upper end of its 95 % bootstrap interval")
 
@@ -46,65 +46,65 @@ class Pair(Record):
 
     first: str = Field(description="one model")
     second: str = Field(description="the other")
-    difference: float = Field(description="BLEU of the second less that of the first")
+    difference: float = Field(description="BLEU of the second model minus BLEU of the first")
     p_value: Share = Field(description=f"{P_VALUE}, by paired bootstrap")
     significant: bool = Field(description=f"whether the p-value is below {ALPHA}")
 
 
 class Significance(Record):
-    """Comparisons of BLEU."""
+    """Comparisons of BLEU between models."""
 
-    systems: dict[str, Interval] = Field(description="each model")
-    pairs: list[Pair] = Field(description="each two of them")
-    signature: str = Field(description="sacreBLEU's")
-    samples: Count = Field(description="of the bootstrap")
+    systems: dict[str, Interval] = Field(description="BLEU of each model")
+    pairs: list[Pair] = Field(description="comparison of each pair of models")
+    signature: str = Field(description="sacreBLEU signature")
+    samples: Count = Field(description="number of bootstrap samples")
     identity: Key | None = Field(None, description="digest of the translations that were compared")
 
 
 class SummaryFile(Made):
     """The summary of a task on a device."""
 
-    task: str = Field(description="its name")
-    device: str = Field(description="its name")
-    rows: list[dict[str, Cell]] = Field(description="a row for each model, as in the CSV")
-    comparisons: list[str] = Field(description="sentences about them")
-    significance: Significance = Field(description="whether they differ in BLEU")
+    task: str = Field(description="name of the task")
+    device: str = Field(description="name of the device")
+    rows: list[dict[str, Cell]] = Field(description="one row per model, as in the CSV file")
+    comparisons: list[str] = Field(description="sentences that compare the models")
+    significance: Significance = Field(description="differences in BLEU and their p-values")
 
 
 class TableFile(Made):
     """A table over all tasks and devices."""
 
-    title: str = Field(description="one line")
-    rows: list[dict[str, Cell]] = Field(description="as in the CSV")
+    title: str = Field(description="title of the table")
+    rows: list[dict[str, Cell]] = Field(description="rows as in the CSV file")
 
 
 class CompressionFile(Made):
     """Size and scores per precision."""
 
-    task: str = Field(description="its name")
-    device: str = Field(description="its name")
-    reference: dict[str, Any] = Field(description="Transformer-Big, which sizes are compared with")
-    rows: list[dict[str, Cell]] = Field(description="as in the CSV")
+    task: str = Field(description="name of the task")
+    device: str = Field(description="name of the device")
+    reference: dict[str, Any] = Field(description="Transformer-Big, whose size the others are compared with")
+    rows: list[dict[str, Cell]] = Field(description="rows as in the CSV file")
 
 
 class StageCost(Record):
-    """What all runs of a stage used, and an estimate of what that costs."""
+    """What all runs of a stage used, and its estimated cost."""
 
-    stage: str = Field(description="as its log")
-    runs: Count = Field(description="those that were interrupted, too")
-    seconds: float = Field(description="of all runs")
-    estimate: bool = Field(description="energy, carbon and price are")
-    gpu_hours: float = Field(description="used")
-    cpu_hours: float = Field(description="of processor cores")
-    energy_kwh: float = Field(description="estimated")
-    price_usd: float = Field(description="estimated")
-    carbon_kg: float = Field(description="estimated, CO2 equivalents")
-    how: str = Field(description="what the energy was estimated from")
+    stage: str = Field(description="name of the stage, as in the name of its log")
+    runs: Count = Field(description="number of runs, including interrupted ones")
+    seconds: float = Field(description="total duration of all runs")
+    estimate: bool = Field(description="whether energy, carbon and price are estimates")
+    gpu_hours: float = Field(description="GPU time used")
+    cpu_hours: float = Field(description="CPU time used, over all cores")
+    energy_kwh: float = Field(description="estimated energy")
+    price_usd: float = Field(description="estimated price")
+    carbon_kg: float = Field(description="estimated emissions, CO2 equivalents")
+    how: str = Field(description="basis of the energy estimate")
 
 
 class CostFile(Made):
-    """What searches cost."""
+    """Estimated cost of searches."""
 
-    rows: list[dict[str, Cell]] = Field(description="as in the CSV")
-    stages: list[StageCost] = Field(description="each stage")
-    carbon_kg_per_kwh: float = Field(description="of the electricity")
+    rows: list[dict[str, Cell]] = Field(description="rows as in the CSV file")
+    stages: list[StageCost] = Field(description="cost of each stage")
+    carbon_kg_per_kwh: float = Field(description="carbon intensity of the electricity")

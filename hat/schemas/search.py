@@ -1,4 +1,4 @@
-"""Artifacts of the search: evaluations, candidates that were measured, the front, the winner."""
+"""Artifacts of the search: evaluations, measured candidates, the front, the winner."""
 
 from typing import Literal, Self
 
@@ -9,18 +9,18 @@ from hat.config.search import ObjectiveName
 from hat.schemas.common import ARCHITECTURE, DIGEST, Count, Key, Made, Measured, Record
 from hat.space.architecture import Architecture
 
-LOSS = "nats a token with the SuperTransformer's weights, on the search's validation subset"
-OBJECTIVE = "name of the objective, where it is not the loss"
+LOSS = "loss on the search's validation subset with the SuperTransformer's weights, nats per token"
+OBJECTIVE = "name of the objective, if it is not the loss"
 VALUE = (
-    "100 - BLEU of translations of the search's validation subset with the SuperTransformer's weights, lower is better;"
-    " where the objective is `bleu`"
+    "for the objective `bleu`: 100 - BLEU on the search's validation subset with the SuperTransformer's weights; lower"
+    " is better"
 )
 
 
 class Valued(Record):
-    """Base of records with an objective value: a loss, or another objective by its name."""
+    """Base of records with an objective value: a loss, or the value of another named objective."""
 
-    validation_loss: float | None = Field(None, description=f"{LOSS}; where the objective is the loss")
+    validation_loss: float | None = Field(None, description=f"if the objective is the loss: {LOSS}")
     objective: Literal["bleu"] | None = Field(None, description=OBJECTIVE)
     objective_value: float | None = Field(None, description=VALUE)
 
@@ -33,13 +33,13 @@ class Valued(Record):
 
 
 class Evaluation(Record):
-    """Evaluation of an Architecture: sums over some blocks of validation sentences, or another objective's value."""
+    """The evaluation of an Architecture: sums over blocks of validation sentences, or another objective's value."""
 
     architecture: Architecture = Field(description=ARCHITECTURE)
-    context: Key = Field(description="digest of all else that the sums depend on: weights, sentences, objective")
-    first: Count | None = Field(None, description="number of the first block")
-    nll: list[float] | None = Field(None, description="nats of each block")
-    tokens: list[float] | None = Field(None, description="target tokens of each block")
+    context: Key = Field(description="digest of everything else that the sums depend on: weights, sentences, objective")
+    first: Count | None = Field(None, description="index of the first block")
+    nll: list[float] | None = Field(None, description="negative log-likelihood of each block, in nats")
+    tokens: list[float] | None = Field(None, description="number of target tokens in each block")
     objective: Literal["bleu"] | None = Field(None, description=OBJECTIVE)
     objective_value: float | None = Field(None, description=VALUE)
 
@@ -53,49 +53,49 @@ class Evaluation(Record):
 
 
 class Measurement(Measured):
-    """One visit to a candidate."""
+    """One visit to a candidate on the device."""
 
 
 class Candidate(Valued):
-    """A candidate that was measured."""
+    """A candidate that was measured on the device."""
 
     digest: Key = Field(description=DIGEST)
-    rank: Count = Field(description="among those measured, by objective value, from 1")
-    predicted_latency_ms: float = Field(description="the expected latency")
-    bound_ms: float = Field(description="what it should be within")
-    measured_latency_ms: float = Field(description="on the device, with random weights")
+    rank: Count = Field(description="rank by objective value among the measured candidates, from 1")
+    predicted_latency_ms: float = Field(description="predicted latency")
+    bound_ms: float = Field(description="upper bound of the prediction")
+    measured_latency_ms: float = Field(description="latency on the device, with random weights")
 
 
 class Verification(Record):
-    """How the winner was measured."""
+    """How the winner was verified on the device."""
 
     status: Literal["met", "not met", "unverified"] = Field(description="whether the budget is met on the device")
     reason: str | None = Field(description="why it is unverified")
-    rank: Count | None = Field(description="of the winner among those measured")
+    rank: Count | None = Field(description="rank of the winner by objective value among the measured candidates")
     measured: list[Candidate] = Field(description="the candidates that were measured")
-    constraint: Literal["upper bound", "prediction"] = Field(description="what had to be within the budget")
-    corrections: list[float] = Field(description="factors that the predictor was corrected by")
+    constraint: Literal["upper bound", "prediction"] = Field(description="value that had to be within the budget")
+    corrections: list[float] = Field(description="factors that corrected the predictor after measurements")
 
 
 class RunnerUp(Valued):
-    """The best of the others."""
+    """The best candidate other than the winner."""
 
     architecture: Architecture = Field(description=ARCHITECTURE)
     digest: Key = Field(description=DIGEST)
-    predicted_latency_ms: float = Field(description="the expected latency")
-    margin: float = Field(description="its objective value less the winner's; below 0 where it is better, but too slow")
+    predicted_latency_ms: float = Field(description="predicted latency")
+    margin: float = Field(description="its objective value minus the winner's; below 0 if it is better, but too slow")
 
 
 class Why(Record):
     """Why the winner won."""
 
-    rank: Count = Field(description="among those measured")
-    evaluated: Count = Field(description="Architectures that were compared")
-    algorithm: AlgorithmName = Field(description="what searched")
-    generations: Count = Field(description="its rounds")
-    found_in_generation: Count = Field(description="the winner's, from 0")
-    origin: str = Field(description="how the algorithm came by it")
-    runner_up: RunnerUp | None = Field(description="the best of the others")
+    rank: Count = Field(description="rank by objective value among the measured candidates")
+    evaluated: Count = Field(description="number of Architectures evaluated")
+    algorithm: AlgorithmName = Field(description="search algorithm")
+    generations: Count = Field(description="number of generations of the search")
+    found_in_generation: Count = Field(description="generation in which the winner was found, from 0")
+    origin: str = Field(description="how the algorithm proposed it")
+    runner_up: RunnerUp | None = Field(description="the best candidate other than the winner")
     fastest_of_space_ms: float = Field(description="predicted latency of the fastest Architecture")
 
 
@@ -104,73 +104,73 @@ class ArchitectureFile(Made):
 
     architecture: Architecture = Field(description=ARCHITECTURE)
     digest: Key = Field(description=DIGEST)
-    budget: str = Field(description="what it had to meet, by name")
-    budget_ms: float = Field(description="what it had to meet")
-    predicted_latency_ms: float = Field(description="the expected latency, by the predictor")
-    bound_ms: float = Field(description="what it is within with the predictor's confidence")
+    budget: str = Field(description="name of the budget")
+    budget_ms: float = Field(description="latency budget")
+    predicted_latency_ms: float = Field(description="predicted latency")
+    bound_ms: float = Field(description="upper bound of the prediction at the predictor's confidence")
     measured_latency_ms: float | None = Field(
-        description="on the device, with random weights; null where it could not be measured"
+        description="latency on the device, with random weights; null if it could not be measured"
     )
-    objective: ObjectiveName = Field(description="what was searched for")
-    validation_loss: float = Field(description=f"{LOSS}, whatever the objective")
-    validation_bleu: float | None = Field(None, description="BLEU of the same sentences, where that is the objective")
-    verification: Verification = Field(description="how it was measured")
+    objective: ObjectiveName = Field(description="objective of the search")
+    validation_loss: float = Field(description=f"{LOSS}, for any objective")
+    validation_bleu: float | None = Field(None, description="for the objective `bleu`: BLEU of the same sentences")
+    verification: Verification = Field(description="how the winner was verified on the device")
     why: Why = Field(description="why it won")
 
 
 class Corner(Valued):
-    """What a hypervolume is counted to: the largest latency and objective value."""
+    """The reference point of a hypervolume: the largest latency and objective value."""
 
-    bound_ms: float = Field(description="the largest latency")
+    bound_ms: float = Field(description="largest latency")
 
 
 class Audited(Record):
-    """A candidate that was stopped early, evaluated wholly afterwards."""
+    """A candidate that was stopped early and fully evaluated afterwards."""
 
     digest: Key = Field(description=DIGEST)
-    estimate: float = Field(description="its loss as estimated")
+    estimate: float = Field(description="estimated loss")
     interval: float = Field(description="half-width of the estimate's interval")
-    validation_loss: float = Field(description="its loss")
+    validation_loss: float = Field(description="loss after full evaluation")
 
 
 class Halving(Record):
-    """What stopping early saved and cost."""
+    """What early stopping saved and missed."""
 
-    stopped: Count = Field(description="candidates stopped")
-    tokens: float = Field(description="validation tokens looked at")
-    tokens_without: float = Field(description="the same without stopping")
+    stopped: Count = Field(description="number of candidates stopped early")
+    tokens: float = Field(description="number of validation tokens evaluated")
+    tokens_without: float = Field(description="number of validation tokens without early stopping")
     largest_interval: float = Field(description="half-width of the widest interval of an estimate")
-    audited: list[Audited] = Field(description="the most promising of the stopped ones")
-    missed: Count = Field(description="of these, how many belong to the front")
+    audited: list[Audited] = Field(description="the most promising of the stopped candidates, fully evaluated")
+    missed: Count = Field(description="number of audited candidates that belong to the front")
 
 
 class FrontFile(Made):
     """The search for all budgets of a device."""
 
-    algorithm: AlgorithmName = Field(description="what searched")
-    evaluated: Count = Field(description="Architectures evaluated")
-    levels_ms: list[float] = Field(description="latencies that it aimed at")
-    front: Count = Field(description="Architectures that none is both faster and better than")
+    algorithm: AlgorithmName = Field(description="search algorithm")
+    evaluated: Count = Field(description="number of Architectures evaluated")
+    levels_ms: list[float] = Field(description="latencies that the search aimed at")
+    front: Count = Field(description="number of Architectures on the Pareto front")
     hypervolume: float = Field(description="area that the front dominates, milliseconds times objective value")
-    hypervolume_reference: Corner = Field(description="what it is counted to")
+    hypervolume_reference: Corner = Field(description="reference point of the hypervolume")
     halving: Halving | None = Field(
-        description="what stopping early saved and cost; null where the objective is `bleu`, which stops nothing early"
+        description="what early stopping saved and missed; null for the objective `bleu`, which stops nothing early"
     )
 
 
 class Ranked(Record):
-    """An Architecture by both objectives."""
+    """An Architecture with the values of both objectives."""
 
     digest: Key = Field(description=DIGEST)
     validation_loss: float = Field(description=LOSS)
-    bleu: float = Field(description="of translations of the same sentences, with the same weights")
+    bleu: float = Field(description="BLEU of translations of the same sentences with the same weights")
 
 
 class ObjectivesFile(Made):
-    """How well validation loss ranks Architectures as BLEU does."""
+    """How well validation loss predicts the BLEU ranking."""
 
-    architectures: Count = Field(description="how many were compared")
-    validation_sentences: Count = Field(description="of the subset")
-    kendall_tau: float = Field(description="rank correlation of both")
-    kendall_tau_95_percent: list[float] = Field(description="its interval, by bootstrap")
-    values: list[Ranked] = Field(description="each of them")
+    architectures: Count = Field(description="number of Architectures compared")
+    validation_sentences: Count = Field(description="number of validation sentences")
+    kendall_tau: float = Field(description="rank correlation of validation loss and BLEU")
+    kendall_tau_95_percent: list[float] = Field(description="its 95 % confidence interval, by bootstrap")
+    values: list[Ranked] = Field(description="both values of each Architecture")

@@ -1,4 +1,4 @@
-"""Artifacts of training: what was trained and how, and how it went."""
+"""Artifacts of training: settings, results and progress."""
 
 from typing import Annotated, Literal
 
@@ -11,66 +11,66 @@ from hat.space.shape import Shape
 
 
 class Losses(Record):
-    """On the validation split, nats a token."""
+    """Losses on the validation split, nats per token."""
 
     loss: float | None = Field(None, description="with label smoothing")
     nll: float | None = Field(None, description="negative log-likelihood")
 
 
 class Teacher(Record):
-    """What a network learnt from beside the text."""
+    """The teacher of a distilled network."""
 
-    name: str = Field(description="the teacher")
-    distillation: Literal["word", "sequence", "both"] = Field(description="how it taught")
-    share: float | None = Field(None, description="its part of the loss")
-    identity: Key | None = Field(None, description="what it was made from")
-    translations: Key | None = Field(None, description="what its translations were made from")
+    name: str = Field(description="name of the teacher")
+    distillation: Literal["word", "sequence", "both"] = Field(description="method of distillation")
+    share: float | None = Field(None, description="the teacher's share of the loss")
+    identity: Key | None = Field(None, description="digest of everything that the teacher depends on")
+    translations: Key | None = Field(None, description="digest of everything that its translations depend on")
 
 
 class TrainedFile(Made):
-    """A trained network: the resolved settings and the result."""
+    """A trained network: its resolved settings and its results."""
 
-    task: str | None = Field(None, description="that it was trained for; absent of what was imported")
-    seed: int | None = Field(None, description="of the training")
+    task: str | None = Field(None, description="task it was trained for; omitted for an imported network")
+    seed: int | None = Field(None, description="seed of the training")
     training: SuperTraining | SubTraining | Training | None = Field(None, description="settings of the training")
-    network: Network | None = Field(None, description="settings of the networks of the task")
-    imported: str | None = Field(None, description="the file that it was imported from")
-    space: Space | None = Field(None, description="of a SuperTransformer: what it contains")
-    baseline: str | None = Field(None, description="of a baseline: its name")
-    kind: Kind | None = Field(None, description="of a baseline: what sort of network")
+    network: Network | None = Field(None, description="settings that the task's networks share")
+    imported: str | None = Field(None, description="for an imported network: the file it comes from")
+    space: Space | None = Field(None, description="for a SuperTransformer: the space it contains")
+    baseline: str | None = Field(None, description="for a baseline: its name")
+    kind: Kind | None = Field(None, description="for a baseline: kind of network")
     architecture: AnyNetwork | None = Field(None, description=ARCHITECTURE)
-    shape: Shape | None = Field(None, description="sizes beside the dimensions")
-    inherited_from: Key | None = Field(None, description="the SuperTransformer whose weights it started from")
-    taught_by: Teacher | None = Field(None, description="its teacher")
-    identity: Key = Field(description="digest of all that the weights depend on")
+    shape: Shape | None = Field(None, description="hyperparameters other than the dimensions")
+    inherited_from: Key | None = Field(None, description="digest of the SuperTransformer whose weights it started from")
+    taught_by: Teacher | None = Field(None, description="the teacher, for a distilled network")
+    identity: Key = Field(description="digest of everything that the weights depend on")
     validation: Losses | None = Field(None, description="losses of the final weights")
-    parameters: Count = Field(description="embeddings included")
-    seconds: float | None = Field(None, description="time of the training, of all runs")
-    processes: Count | None = Field(None, description="processes that trained together")
+    parameters: Count = Field(description="number of parameters, including embeddings")
+    seconds: float | None = Field(None, description="duration of the training over all its runs")
+    processes: Count | None = Field(None, description="number of processes that trained together")
 
 
 class TrainingRow(Record):
-    """Training batches since the last row."""
+    """Statistics of the training batches since the previous row."""
 
-    event: Literal["train"] = Field(description="what the row is of")
+    event: Literal["train"] = Field(description="marks rows about training")
     update: Count = Field(description="number of the update")
-    loss: float = Field(description="with label smoothing, nats a token")
-    nll: float = Field(description="negative log-likelihood, nats a token")
+    loss: float = Field(description="loss with label smoothing, nats per token")
+    nll: float = Field(description="negative log-likelihood, nats per token")
     ppl: float = Field(description="perplexity")
-    tokens: Count = Field(description="target tokens")
-    tokens_per_s: float = Field(description="speed")
-    learning_rate: float = Field(description="of the update")
-    gradient_norm: float = Field(description="before clipping")
-    architecture: Key | None = Field(None, description="of a SuperTransformer: the last Architecture drawn")
+    tokens: Count = Field(description="number of target tokens")
+    tokens_per_s: float = Field(description="target tokens per second")
+    learning_rate: float = Field(description="learning rate of the update")
+    gradient_norm: float = Field(description="norm of the gradient before clipping")
+    architecture: Key | None = Field(None, description="for a SuperTransformer: the last Architecture drawn")
 
 
 class ValidationRow(Record):
-    """The validation split."""
+    """Losses on the validation split."""
 
-    event: Literal["validate"] = Field(description="what the row is of")
+    event: Literal["validate"] = Field(description="marks rows about validation")
     update: Count = Field(description="number of the update; 0 before the first")
-    loss: float = Field(description="with label smoothing, nats a token")
-    nll: float = Field(description="negative log-likelihood, nats a token")
+    loss: float = Field(description="loss with label smoothing, nats per token")
+    nll: float = Field(description="negative log-likelihood, nats per token")
     ppl: float = Field(description="perplexity")
 
 
@@ -78,8 +78,8 @@ MetricsRow = Annotated[TrainingRow | ValidationRow, Field(discriminator="event")
 
 
 class TranslatedFile(Made):
-    """The training set with a teacher's translations for targets."""
+    """The training set with a teacher's translations as targets."""
 
-    teacher: str = Field(description="what translated")
-    sentences: Count = Field(description="how many")
-    identity: Key = Field(description="digest of all that the translations depend on")
+    teacher: str = Field(description="name of the teacher")
+    sentences: Count = Field(description="number of sentences")
+    identity: Key = Field(description="digest of everything that the translations depend on")
