@@ -1,1 +1,1 @@
-"""The folder that is deployed: written, described, used."""
+"""The deployed folder: export, description, translation."""

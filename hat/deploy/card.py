@@ -1,7 +1,7 @@
-"""What a deployed folder says of itself: figures added to ``model.json``, and ``README.md``, a model card made from it.
+"""Figures in ``model.json`` and the model card ``README.md`` of a deployed folder.
 
-Score and latency are measured with the folder, so they come after it. Adding them changes neither what the folder
-does nor the time stamp of ``model.json``, by which later stages know whether they are still up to date.
+Scores and latency are measured with the folder, so they are added after the export. Adding them changes neither the
+network nor the time stamp of ``model.json``, by which later stages know whether they are up to date.
 """
 
 import os
@@ -17,7 +17,7 @@ CARD = "README.md"
 
 
 def file_list(folder: Path) -> dict[str, dict[str, Any]]:
-    """``bytes`` and ``sha256`` of every file below a folder, but for the description and the card themselves."""
+    """Return ``bytes`` and ``sha256`` of every file below a folder except ``model.json`` and the card."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -27,10 +27,10 @@ def file_list(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def add_figures(folder: Path, **figures: Any) -> None:
-    """Put measured figures, such as ``bleu`` and ``latency_ms``, into ``model.json`` and write the card anew.
+    """Add measured figures, such as ``bleu`` and ``latency_ms``, to ``model.json`` and rewrite the card.
 
     Raises:
-        InputError: there is no ``model.json``.
+        InputError: the folder has no ``model.json``.
     """
     path = folder / DESCRIPTION
     with only_one(folder.parent / "partial", f"Describing {folder}"):
@@ -44,21 +44,21 @@ def add_figures(folder: Path, **figures: Any) -> None:
 
 
 def card(values: dict[str, Any]) -> str:
-    """Model card, in Markdown, of the content of ``model.json``."""
+    """Return the model card in Markdown for the content of ``model.json``."""
     figures = values.get("figures", {})
     source, target = values["source_language"], values["target_language"]
     size = sum(file["bytes"] for file in values["files"].values())
-    kind, name, made = _subject(values)
+    kind, name, origin = _subject(values)
     rows = [
         ("Translates", f"`{source}` to `{target}`, task `{values['task']}`"),
         ("Made for", f"device `{values['device']}`, {kind} `{name}`"),
-        ("Runs on", f"{values['runtime']}, {values['precision']}, {values['threads']} thread(s) a sentence"),
+        ("Runs on", f"{values['runtime']}, {values['precision']}, {values['threads']} thread(s) per sentence"),
         ("Parameters", f"{values['parameters']:,}"),
         ("Files", f"{size / 1e6:.1f} MB"),
         ("Data", values["data_licence"]),
     ]
     if values.get("shortlist"):
-        rows.append(("Shortlist", "the output projection is computed for likely tokens only (`network/vmap.txt`)"))
+        rows.append(("Shortlist", "the output projection is only computed for likely tokens (`network/vmap.txt`)"))
     if "bleu" in figures:
         rows.append(("BLEU", f"{figures['bleu']:.1f} on {figures['sentences']:,} test sentences"))
         rows.append(("", f"`{figures['bleu_signature']}`"))
@@ -70,13 +70,13 @@ def card(values: dict[str, Any]) -> str:
         rows.append(
             (
                 "Latency",
-                f"{figures['latency_ms']:.1f} ms a sentence ({workload['source_length']} tokens, beam"
+                f"{figures['latency_ms']:.1f} ms per sentence ({workload['source_length']} tokens, beam"
                 f" {workload['beam']}, {workload['target_length']} steps{average}), measured on"
                 f" {conditions['machine']}",
             )
         )
     if "energy_j" in figures:
-        rows.append(("Energy", f"{figures['energy_j']:.3g} J a sentence of the same lengths ({figures['meter']})"))
+        rows.append(("Energy", f"{figures['energy_j']:.3g} J per sentence of these lengths ({figures['meter']})"))
     table = "\n".join(f"| {key} | {value} |" for key, value in rows)
     example = f'Translator.from_folder("path/of/this/folder").translate(["One sentence in {source}."])'
     return f"""# {values["task"]}, {name}: {source} to {target}
@@ -85,8 +85,8 @@ def card(values: dict[str, Any]) -> str:
 | --- | --- |
 {table}
 
-{made} by `hat` {values["provenance"]["hat_version"]} on {values["provenance"]["created"]}.
-Figures are of this folder's files, measured as said; `model.json` has them all, and the digest of every file.
+{origin} by `hat` {values["provenance"]["hat_version"]} on {values["provenance"]["created"]}.
+All figures were measured with the files of this folder; `model.json` has more of them, and the digest of every file.
 
 ```sh
 {install_command(RUNTIMES[values["runtime"]].extra)}
@@ -100,16 +100,16 @@ from hat import Translator
 {example}
 ```
 
-Trained on the text of one task alone: sentences of other kinds are translated worse than the score says. Translations
-are not checked; do not rely on them where mistakes do harm.
+The model was trained on the text of one task only, so the score does not hold for other kinds of text. Translations are
+not checked; do not rely on them where mistakes do harm.
 """
 
 
 def _subject(values: dict[str, Any]) -> tuple[str, str, str]:
-    """What a folder holds: its kind, its name, and the beginning of a sentence about how it was made."""
+    """Return what a folder was made for, its name, and the beginning of a sentence about its origin."""
     if "networks" in values:
         names = ", ".join(network["name"] for network in values["networks"])
-        return "budgets", names, "SubTransformers with inherited weights, which they share, found"
+        return "budgets", names, "SubTransformers that share inherited weights, found"
     if "budget" in values:
         return "budget", values["budget"], "A SubTransformer found and trained"
     return "baseline", values["baseline"], "A baseline trained"

@@ -1,4 +1,4 @@
-"""Writing the folder that is deployed: one network, or several that share the weights of a SuperTransformer."""
+"""Export a deployed folder: one network, or several that share the weights of a SuperTransformer."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -44,10 +44,10 @@ class Executor(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _Export:
-    """What is exported: for which task and device, below which folder, executed by what, with which shortlist."""
+    """Everything about an export except the weights; ``parent`` is the folder that gets the folder ``model``."""
 
     scope: DeviceScope
-    place: Path
+    parent: Path
     executor: Executor
     shortlist: Shortlist | None
     architecture: AnyArchitecture
@@ -55,26 +55,24 @@ class _Export:
 
 
 def deployed_decoding(task: Task, device: Device) -> Decoding:
-    """Beam search as it is deployed and measured: the device's beam, the task's lengths."""
+    """Return the beam search settings for deployment and measurements: the device's beam, the task's length limits."""
     return configured_decoding(task.scoring, device.beam)
 
 
-def export_model(
-    scope: BudgetScope,
-    variant: str | None = None,
-    *,
-    shape: Shape | None = None,
-) -> Path:
-    """Write the folder of a budget or baseline: runtime files, tokeniser, card, ``model.json``, written last.
+def export_model(scope: BudgetScope, variant: str | None = None, *, shape: Shape | None = None) -> Path:
+    """Write the deployed folder of a budget or baseline: the Runtime's files, tokeniser, card; ``model.json`` last.
 
     Args:
         scope: the task, the device and the budget, or the name of a baseline.
-        variant: one of :data:`hat.config.variants.VARIANTS`. Default: what is deployed.
-        shape: that of the network, where it is not the task's.
+        variant: one of :data:`hat.config.variants.VARIANTS`; default: the deployed model itself.
+        shape: the network's shape, if it differs from the task's.
+
+    Returns:
+        The folder.
 
     Raises:
-        InputError: the budget is neither a budget nor a baseline, the trained network or the shortlist is missing or
-            malformed, or the variant is unknown.
+        InputError: the budget is neither a budget nor a baseline, the variant is unknown, or the trained network or
+            the shortlist is missing or malformed.
     """
     scope = scope.as_variant(variant)
     target, bits = scope.device_settings, None if variant is None else KMEANS.get(variant)
@@ -86,33 +84,40 @@ def export_model(
     weights = weights_of(checkpoint["model"])
 
     def write(folder: Path, blueprint: Blueprint, shortlist: Shortlist | None) -> dict[str, Any]:
-        executing = runtime(*executor, target.threads)
-        check_expressed(executing.facts, blueprint.architecture)
-        executing.write(folder, blueprint, weights, shortlist)
+        writer = runtime(*executor, target.threads)
+        check_expressed(writer.facts, blueprint.architecture)
+        writer.write(folder, blueprint, weights, shortlist)
         counted = {} if bits is None else {"bits": bits, "counted_size": counted_size(folder / WEIGHTS).to_dict()}
         inner = sum(tensor.size for name, tensor in weights.items() if name not in EMBEDDING_TENSORS)
         return {"parameters_without_embeddings": inner, **counted}
 
     export = _Export(
         scope=scope,
-        place=scope.variant_folder(variant),
+        parent=scope.variant_folder(variant),
         executor=executor,
         shortlist=deployed_shortlist(scope),
         architecture=described(training, str(trained / "config.json")),
         shape=shape or task_shape(scope, scope.budget if scope.is_baseline else None),
     )
-    own = {
-        "baseline" if scope.is_baseline else "budget": scope.budget,
+    described_training = {
+        "baseline" if baseline else "budget": scope.budget,
         "parameters": training["parameters"],
         "training": training["identity"],
     }
-    return _write_folder(export, write, own)
+    return _write_folder(export, write, described_training)
 
 
 def export_elastic(scope: DeviceScope, budgets: Sequence[str]) -> Path:
-    """Write ``elastic/model``: the winners of several budgets with inherited weights, which they share.
+    """Write ``elastic/model``: the winners of several budgets, which share inherited weights.
 
-    The latency of each is that measured of the trained network of the same Architecture.
+    The latency of each is the measured latency of the trained network of the same Architecture.
+
+    Args:
+        scope: the task and the device.
+        budgets: names of the budgets.
+
+    Returns:
+        The folder.
 
     Raises:
         InputError: an artifact is missing or malformed.
@@ -123,22 +128,22 @@ def export_elastic(scope: DeviceScope, budgets: Sequence[str]) -> Path:
     shape = task_shape(scope)
     networks, found = [], []
     for budget in sorted(set(budgets), key=budget_ms):
-        place = scope.of(budget).folder
-        winner = read_json(place / "architecture.json")
-        architecture = described(winner, str(place / "architecture.json"))
+        folder = scope.of(budget).folder
+        winner = read_json(folder / "architecture.json")
+        architecture = described(winner, str(folder / "architecture.json"))
         if not isinstance(architecture, Architecture):
-            raise InputError(f"{place / 'architecture.json'}: expected a SubTransformer")
+            raise InputError(f"{folder / 'architecture.json'}: expected a SubTransformer")
         found.append(architecture)
         networks.append(
             {
                 "name": budget,
                 **describe(architecture, shape),
-                "latency_ms": read_json(place / "latency.json")["latency_ms"],
+                "latency_ms": read_json(folder / "latency.json")["latency_ms"],
                 "validation_loss": winner["validation_loss"],
             }
         )
     if not found:
-        raise InputError(f"{scope.task}, {scope.device}: no budgets are given, expected at least one")
+        raise InputError(f"{scope.task}, {scope.device}: no budget is given, expected at least one")
     networks.sort(key=lambda network: float(network["latency_ms"]))
     largest = envelope(found)
     weights = inherited_weights(whole, largest, shape)
@@ -155,32 +160,37 @@ def export_elastic(scope: DeviceScope, budgets: Sequence[str]) -> Path:
         return {}
 
     training = read_json(parent / "config.json")["identity"]
-    own = {"networks": networks, "parameters": parameters, "training": training}
+    described_networks = {"networks": networks, "parameters": parameters, "training": training}
     export = _Export(
         scope=scope,
-        place=scope.of("elastic").folder,
+        parent=scope.of("elastic").folder,
         executor=executor,
         shortlist=deployed_shortlist(scope),
         architecture=largest,
         shape=shape,
     )
-    return _write_folder(export, write, own)
+    return _write_folder(export, write, described_networks)
 
 
 def _write_folder(
     export: _Export,
     write: Callable[[Path, Blueprint, Shortlist | None], dict[str, Any]],
-    own: dict[str, Any],
+    origin: dict[str, Any],
 ) -> Path:
-    """Write ``place/model``.
+    """Write ``parent/model``.
 
-    ``write`` puts the network into a folder and returns what ``model.json`` says of the files; ``own`` is what it says
-    beside that.
+    Args:
+        export: what to export.
+        write: writes the network into a folder; returns keys of ``model.json`` about the network's files.
+        origin: keys of ``model.json`` about the network's origin.
+
+    Returns:
+        The folder.
     """
     scope = export.scope
     chosen, target = scope.task_settings, scope.device_settings
-    folder, data = export.place / "model", scope.data
-    with only_one(export.place, f"Export to {folder}"):
+    folder, data = export.parent / "model", scope.data
+    with only_one(export.parent, f"Export to {folder}"):
         (folder / DESCRIPTION).unlink(missing_ok=True)
         shutil.rmtree(folder / NETWORK, ignore_errors=True)
         (folder / NETWORK).mkdir(parents=True)
@@ -205,7 +215,7 @@ def _write_folder(
             "tokenisation": chosen.tokenisation.model_dump(mode="json"),
             "shortlist": export.shortlist is not None,
             **described_network(blueprint, deployed_decoding(chosen, target)),
-            **own,
+            **origin,
             **write(folder / NETWORK, blueprint, export.shortlist),
         }
         description["provenance"] = provenance(seed=scope.settings.seed, settings=description)

@@ -23,13 +23,13 @@ from hat.space.kinds import AnyArchitecture, describe, described
 from hat.space.shape import Shape
 
 DESCRIPTION = "model.json"
-# How many folders an error suggests at most.
-NEARBY = 5
 NETWORK = "network"
+# Most folders that an error suggests.
+NEARBY = 5
 
 
 def dictionary_file(language: str) -> str:
-    """Name of a language's dictionary."""
+    """Return the file name of a language's dictionary."""
     return f"dict.{language}.txt"
 
 
@@ -42,14 +42,14 @@ class Side:
 
 
 def _nearby(folder: Path) -> list[str]:
-    """Deployed folders that somebody who named another folder, or a file of one, may have meant."""
+    """Return deployed folders near a path that is not one, as suggestions."""
     around = [folder.parent, folder / "model", *sorted(folder.glob("*/model"))[:NEARBY]]
     return [str(path) for path in around if (path / DESCRIPTION).exists()]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeployedNetwork:
-    """One of the networks of a folder: its latency on the device, and its validation loss, where the folder knows."""
+    """A network of a folder; its latency on the device and its validation loss are None if the folder has only one."""
 
     name: str
     architecture: AnyArchitecture
@@ -59,13 +59,13 @@ class DeployedNetwork:
 
 @dataclass(frozen=True, kw_only=True)
 class DeployedFolder:
-    """A folder that has been read, but for the network itself.
+    """A deployed folder, without the network itself.
 
-    Most hold one network. One with several holds the weights of a SuperTransformer, of which all of them are leading
-    slices, and makes the Runtime's files of a network when it is loaded.
+    Most folders have one network. A folder with several has shared weights; each network is a leading slice of them,
+    and the Runtime's files are made when it is loaded.
 
     ``description`` is the content of ``model.json``; ``networks`` are in the order of their latency; ``longest_source``
-    are the tokens, end symbol not counted, of the longest sentence that the network was trained on.
+    is the number of tokens, without the end symbol, in the longest sentence of the training.
     """
 
     folder: Path
@@ -87,7 +87,7 @@ class DeployedFolder:
         folder = Path(folder)
         path = folder / DESCRIPTION
         if not path.exists() and (meant := _nearby(folder)):
-            raise InputError(f"{folder}: not a deployed folder, which holds {DESCRIPTION}; use {' or '.join(meant)}")
+            raise InputError(f"{folder}: not a deployed folder (no {DESCRIPTION}); use {' or '.join(meant)}")
         values = read_json(path)
         architecture = described(values, str(path))
         try:
@@ -136,19 +136,20 @@ class DeployedFolder:
         )
 
     def choice(self, latency_ms: float | None) -> DeployedNetwork:
-        """The best network whose latency is at most that; the fastest where none is, the best where nothing is asked.
+        """Return the network with the lowest validation loss among those within a latency.
 
-        The best is that of the lowest validation loss.
+        Args:
+            latency_ms: largest latency; if no network is that fast, the fastest is returned. None for no limit.
         """
         allowed = [one for one in self.networks if latency_ms is None or (one.latency_ms or 0.0) <= latency_ms]
         return min(allowed, key=lambda one: one.validation_loss or 0.0) if allowed else self.networks[0]
 
     def load(self, runtime: Runtime, network: DeployedNetwork | None = None) -> LoadedModel:
-        """A network of the folder.
+        """Load a network of the folder.
 
         Args:
-            runtime: what executes it.
-            network: which one; that of a folder with one where absent.
+            runtime: the Runtime to execute it with.
+            network: one of ``networks``; default: the best one.
 
         Raises:
             InputError: a file is missing, malformed, or does not fit ``model.json``.
@@ -160,9 +161,9 @@ class DeployedFolder:
         blueprint = replace(self.blueprint, architecture=chosen.architecture)
         weights = inherited_weights(self._shared_weights, cast(Architecture, chosen.architecture), blueprint.shape)
         shortlist = Shortlist.load(files / FILE, blueprint.source_tokens, blueprint.target_tokens)
-        with tempfile.TemporaryDirectory() as place:
-            runtime.write(Path(place), blueprint, weights, shortlist)
-            return runtime.load(Path(place), blueprint)
+        with tempfile.TemporaryDirectory() as temporary:
+            runtime.write(Path(temporary), blueprint, weights, shortlist)
+            return runtime.load(Path(temporary), blueprint)
 
     @cached_property
     def _shared_weights(self) -> Weights:
@@ -170,7 +171,7 @@ class DeployedFolder:
 
 
 def _network(values: Any, where: str) -> DeployedNetwork:
-    """One of several; only Transformers are leading slices of another network."""
+    """Parse one of several networks; only Transformers can share weights."""
     if not isinstance(values, Mapping):
         raise ValueError(f"networks holds {values!r}, expected objects")
     architecture = described(values, where)
@@ -185,5 +186,5 @@ def _network(values: Any, where: str) -> DeployedNetwork:
 
 
 def described_network(blueprint: Blueprint, decoding: Decoding) -> dict[str, Any]:
-    """What ``model.json`` says of a network."""
+    """Return the keys of ``model.json`` that describe a network and its decoding."""
     return {**describe(blueprint.architecture, blueprint.shape), "decoding": asdict(decoding)}

@@ -1,4 +1,4 @@
-"""Translation with a deployed folder; nothing else is needed."""
+"""Translation with a deployed folder."""
 
 import sys
 from collections import Counter, defaultdict
@@ -18,13 +18,13 @@ from hat.runtime.decoding import BATCH_TOKENS
 
 
 class Translator:
-    """Text in, text out.
+    """Translates text with the networks of a deployed folder.
 
-    A folder may hold several networks: :meth:`switch` says which one translates, from the best on.
+    A folder may have several networks. The best one translates unless :meth:`switch` selects another.
 
     Args:
         deployed: the folder.
-        runtime: what executes its networks.
+        runtime: the Runtime that executes its networks.
         decoding: beam search settings.
     """
 
@@ -47,8 +47,8 @@ class Translator:
 
         Args:
             folder: the folder, ``.../model``.
-            beam: beam size; the deployed one where absent.
-            threads: CPU threads of a sentence; those of the device where absent.
+            beam: beam size; default: the deployed beam size.
+            threads: CPU threads per sentence; default: the device's.
             parallel: sentences translated side by side.
 
         Raises:
@@ -72,15 +72,13 @@ class Translator:
         return tuple(network.name for network in self._deployed.networks)
 
     def switch(self, latency_ms: float | None) -> str:
-        """Translate with the best network whose latency on its device is at most that, from now on.
-
-        A network is loaded when it is first wanted, and kept.
+        """Select the network for the following translations; it is loaded on first use.
 
         Args:
-            latency_ms: milliseconds of a sentence; the best network of all where None.
+            latency_ms: largest latency of a sentence on the device, in milliseconds; None for the best network.
 
         Returns:
-            Its name; that of the fastest where none is fast enough.
+            The name of the best network within that latency, or of the fastest if none is.
 
         Raises:
             InputError: a file is missing or malformed.
@@ -99,79 +97,77 @@ class Translator:
         translated: Callable[[dict[int, str]], None] | None = None,
         as_words: bool = False,
     ) -> list[str]:
-        """Translations of lines, in order, each on one line; empty lines stay empty.
+        """Translate lines; return one line for each, in order. Empty lines stay empty.
 
-        A line longer than the network was trained on is cut (:func:`hat.data.text.sentences.split_long`), and the
-        translations of its pieces are joined with a space. Any text is translated, whatever characters it holds.
+        Lines longer than any training sentence are split (:func:`hat.data.text.sentences.split_long`), and the
+        translations of the pieces are joined with a space. Lines may contain any character.
 
         Args:
-            lines: one sentence each.
-            batch_tokens: source tokens translated together, padding and beams included.
-            translated: called after each batch with the translations of the lines that it completed, if any, by
-                their number from 0; what it raises ends the translation.
-            as_words: give Moses words parted by spaces instead of text, the pieces of a line that was cut parted by
-                line feeds; :meth:`text` makes the text of them.
+            lines: lines with one sentence each.
+            batch_tokens: source tokens per batch, counting padding and every beam.
+            translated: called after each batch with the translations of the lines that the batch completed, if any, by
+                line number from 0; an exception that it raises ends the translation.
+            as_words: return Moses words separated by spaces instead of text, with line feeds between the pieces of a
+                split line; :meth:`text` converts them to text.
         """
         result = [""] * len(lines)
-        parting = "\n" if as_words else " "
+        separator = "\n" if as_words else " "
         pieces = {
-            (number, place): tokens
+            (number, place): token_ids
             for number, line in enumerate(lines)
-            for place, tokens in enumerate(self._pieces(clean(line)))
+            for place, token_ids in enumerate(self._pieces(clean(line)))
         }
         left = Counter(number for number, _ in pieces)
-        made: dict[int, dict[int, str]] = defaultdict(dict)
+        unfinished: dict[int, dict[int, str]] = defaultdict(dict)
         order = sorted(pieces, key=lambda piece: len(pieces[piece]), reverse=True)
         while order:
             size = max(1, batch_tokens // (len(pieces[order[0]]) * self.decoding.beam))
             batch, order = order[:size], order[size:]
             best = self.model.translate([pieces[piece] for piece in batch], self.decoding)
-            whole = {}
+            completed = {}
             for (number, place), hypothesis in zip(batch, best, strict=True):
                 tokens = self.target.dictionary.decode(hypothesis.tokens)
-                made[number][place] = " ".join(join(tokens)) if as_words else self.target.codec.decode(tokens)
+                unfinished[number][place] = " ".join(join(tokens)) if as_words else self.target.codec.decode(tokens)
                 left[number] -= 1
                 if not left[number]:
-                    texts = made.pop(number)
-                    whole[number] = result[number] = parting.join(filter(None, map(texts.get, sorted(texts))))
+                    texts = unfinished.pop(number)
+                    completed[number] = result[number] = separator.join(filter(None, map(texts.get, sorted(texts))))
             if translated is not None:
-                translated(whole)
+                translated(completed)
         return result
 
     def text(self, words: str) -> str:
-        """The line that the Moses words of a translation make."""
+        """Convert the Moses words of a translation to a line of text."""
         return " ".join(filter(None, map(self.target.codec.text, words.split("\n"))))
 
     def _pieces(self, line: str) -> list[list[int]]:
-        """Token numbers of what a clean line is translated as: itself, or its pieces where it is too long."""
+        """Return the token ids of a clean line, or of each of its pieces if it is too long."""
         tokens = self._encode(line)
         if tokens is not None:
-            texts = [tokens]
+            pieces = [tokens]
         else:
-            texts = [
-                self.source.codec.encode(piece)
-                for piece in split_long(line, lambda piece: self._encode(piece) is not None)
-            ]
-        return [self.source.dictionary.encode(tokens).tolist() for tokens in texts if tokens]
+            texts = split_long(line, lambda piece: self._encode(piece) is not None)
+            pieces = [self.source.codec.encode(text) for text in texts]
+        return [self.source.dictionary.encode(tokens).tolist() for tokens in pieces if tokens]
 
     def _encode(self, text: str) -> list[str] | None:
-        """Tokens of a text; None where they are more than the network was trained on."""
-        # Found out from the length alone where that is possible: encoding takes time.
+        """Return the tokens of a text; None if there are more than in any training sentence."""
+        # Encoding takes time, so texts that are certainly too long are rejected by their length.
         if len(text) > self._longest_source * (self._longest_token + 1):
             return None
         tokens = self.source.codec.encode(text)
         return tokens if len(tokens) <= self._longest_source else None
 
 
-def _accelerator(wanted: str | None) -> str | None:
-    """The GPU that a folder was made for, where this machine has it."""
-    if wanted is None:
+def _accelerator(name: str | None) -> str | None:
+    """Return the GPU that a folder was made for; None if this machine does not have it."""
+    if name is None:
         return None
     from hat.runtime.torch.accelerator import gpu
 
     try:
-        gpu(wanted)
+        gpu(name)
     except HatError as error:
-        print(f"{error}; translating on the processor instead", file=sys.stderr)
+        print(f"{error}; translating on the CPU instead", file=sys.stderr)
         return None
-    return wanted
+    return name

@@ -49,7 +49,7 @@ def test_the_deployed_folder_that_is_meant_is_named(tmp_path):
         (place, models),
     ):
         suggested = " or ".join(map(str, meant))
-        with pytest.raises(InputError, match=f"^{named}: not a deployed folder, .*; use {suggested}$"):
+        with pytest.raises(InputError, match=rf"^{named}: not a deployed folder \(no model.json\); use {suggested}$"):
             Translator.from_folder(named)
     with pytest.raises(InputError, match=r"nowhere/model\.json: no such file"):
         Translator.from_folder(tmp_path / "nowhere")

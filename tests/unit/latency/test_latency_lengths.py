@@ -241,7 +241,7 @@ def test_other_lengths_are_other_samples(folder: Path, results: Results, monkeyp
     assert latency["conditions"]["workload"] == header["conditions"]["workload"]
     assert len(latency["timings_ms"]) == 3 * 3 * REPEATS
     card = (results.model("toy", "here", "20ms") / "README.md").read_text()
-    assert "ms a sentence (10 tokens, beam 2, 11 steps, mean of 3 lengths), measured on" in card
+    assert "ms per sentence (10 tokens, beam 2, 11 steps, mean of 3 lengths), measured on" in card
     built = len(runtime.built)
     # What was measured before is there when it is asked for again.
     assert rows("average")[1:] == average[1:]

@@ -369,7 +369,7 @@ def test_deployed_model_is_measured(predicted: Settings, results: Results) -> No
     found = json.loads(measure_model(BudgetScope(predicted, results, "toy", "here", "20ms")).read_text())
     assert read_json(description)["figures"]["latency_ms"] == found["latency_ms"]
     assert (
-        f"{found['latency_ms']:.1f} ms a sentence (5 tokens, beam 2" in (description.parent / "README.md").read_text()
+        f"{found['latency_ms']:.1f} ms per sentence (5 tokens, beam 2" in (description.parent / "README.md").read_text()
     )
     # Snakemake takes what is newer than its outputs for changed.
     assert description.stat().st_mtime_ns == stamp

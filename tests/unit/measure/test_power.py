@@ -338,7 +338,7 @@ def test_energy_from_samples_to_the_report(
     path = measure_model(BudgetScope(chosen, results, "toy", "here", "20ms"))
     assert read_json(path)["energy_j"] == pytest.approx(4)
     assert problems(path, results) == []
-    assert "| Energy | 4 J a sentence" in (results.model("toy", "here", "20ms") / "README.md").read_text()
+    assert "| Energy | 4 J per sentence" in (results.model("toy", "here", "20ms") / "README.md").read_text()
 
     def table(settings: Settings) -> str:
         shown = rows_of(DeviceScope(settings, results, "toy", "here"))

@@ -144,4 +144,4 @@ def test_a_folder_made_for_a_gpu_translates_without(tmp_path: Path, capsys: pyte
     path = folder / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "accelerator": "cuda"}))
     assert Translator.from_folder(folder).translate(lines) == expected
-    assert "finds no GPU on this machine; translating on the processor instead" in capsys.readouterr().err
+    assert "finds no GPU on this machine; translating on the CPU instead" in capsys.readouterr().err

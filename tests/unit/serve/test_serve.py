@@ -320,7 +320,7 @@ def test_wrong_arguments_are_one_sentence(folder, tmp_path):
     code, said = ended("--model", tmp_path / "nowhere", "--port", 0)
     assert (code, "nowhere/model.json: no such file" in said) == (2, True)
     code, said = ended("--model", folder / "codes", "--port", 0)
-    assert (code, f"codes: not a deployed folder, which holds model.json; use {folder}" in said) == (2, True)
+    assert (code, f"codes: not a deployed folder (no model.json); use {folder}" in said) == (2, True)
     code, said = ended("--model", folder, "--host", "no such host", "--port", 0)
     assert (code, "--host no such host: no such host" in said) == (2, True)
 
