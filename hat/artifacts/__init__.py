@@ -1,1 +1,1 @@
-"""Files under results/: where they are, how they are written, and what is missing."""
+"""Files below results/: their paths, atomic writing, and errors about missing ones."""

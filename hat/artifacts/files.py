@@ -1,4 +1,4 @@
-"""Writing artifacts: atomically, with their provenance, by one process at a time."""
+"""Read and write artifacts: atomically, with provenance, by one process at a time."""
 
 import contextlib
 import errno
@@ -21,21 +21,21 @@ from hat.errors import HatError, InputError
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
+    """Return JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def digest(value: Any) -> str:
-    """First 16 hexadecimal digits of the SHA-256 of ``canonical_json(value)``."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of ``canonical_json(value)``."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
 
 
 def provenance(*, seed: int | None, settings: Any) -> dict[str, Any]:
-    """What every artifact records about its making.
+    """Return what every artifact records about its origin.
 
     Args:
-        seed: seed that the stage used, None where nothing is random.
-        settings: JSON-like settings of the stage; only their digest is kept.
+        seed: seed of the stage; None if nothing in it is random.
+        settings: JSON-like settings of the stage; only their digest is recorded.
     """
     return {
         "seed": seed,
@@ -47,17 +47,17 @@ def provenance(*, seed: int | None, settings: Any) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """The machine that this runs on."""
+    """Describe the machine that runs this process."""
     return {
         "host": platform.node(),
         "architecture": platform.machine(),
-        "processor": _processor(),
+        "processor": _cpu_name(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
     }
 
 
-def _processor() -> str:
+def _cpu_name() -> str:
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("model name", "Model")):
@@ -67,10 +67,10 @@ def _processor() -> str:
 
 @contextlib.contextmanager
 def atomic(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file that replaces ``path`` when the block ends without an exception.
+    """Open a temporary file that replaces ``path`` if the block ends without an exception.
 
     Raises:
-        HatError: the disk is full, or the folder cannot be written; the old file is untouched.
+        HatError: the disk is full or the folder is not writable; the old file is unchanged.
     """
     path = Path(path)
     temporary: Path | None = None
@@ -97,9 +97,9 @@ def atomic(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def _temporary(path: Path) -> tuple[int, Path]:
-    """A new file beside ``path``, open and locked; those that killed writers of ``path`` left there are removed.
+    """Create a file beside ``path``, open and locked, after removing the ones that killed writers left.
 
-    The lock is the kernel's (flock) and ends with its writer, so whoever gets it may remove the file.
+    The lock (flock) ends with its process, so a process that gets it may remove the file.
     """
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with contextlib.suppress(OSError), open(leftover, "ab") as stream:
@@ -111,12 +111,12 @@ def _temporary(path: Path) -> tuple[int, Path]:
             fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:
             return handle, Path(name)
-        # Taken for a leftover before it was locked.
+        # Another process took the file for a leftover and removed it before it was locked.
         os.close(handle)
 
 
 def disk_error(error: OSError, path: Path) -> HatError | None:
-    """The sentence for an error of the file system, or None where it is of another kind."""
+    """Return the error to show for an error of the file system, or None for other kinds of OSError."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return HatError(f"{path}: the disk is full; free some space and run the same command again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -139,7 +139,7 @@ def read_json(path: Path | str) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        InputError: the file is missing or holds no JSON object.
+        InputError: the file is missing or does not hold a JSON object.
     """
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -153,7 +153,9 @@ def read_json(path: Path | str) -> dict[str, Any]:
 
 
 def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
-    """Rows of a JSON-lines file; a last line cut short by a killed writer is left out.
+    """Read the rows of a JSON-lines file; skip a last line that a killed writer left incomplete.
+
+    A missing file has no rows.
 
     Raises:
         InputError: another line is not JSON.
@@ -162,23 +164,23 @@ def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
 
 
 def placed_jsonl(path: Path | str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows of :func:`read_jsonl` one by one, each with where it begins, in bytes."""
-    place = 0
+    """Yield the rows of :func:`read_jsonl` one by one, each with the offset of its first byte."""
+    offset = 0
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
         for number, line in enumerate(stream, start=1):
             if not line.endswith(b"\n"):
                 return
             try:
-                yield place, json.loads(line)
+                yield offset, json.loads(line)
             except json.JSONDecodeError as error:
                 raise InputError(f"{path}, line {number}: not JSON ({error})") from None
-            place += len(line)
+            offset += len(line)
 
 
 class JsonLinesLog:
-    """Append-only JSON-lines file; each row is on disk when ``append`` returns.
+    """An append-only JSON-lines file; rows are on disk when ``append`` or ``extend`` returns.
 
-    Several processes may append at once. A last line that a killed writer left unfinished is cut off.
+    Several processes may append at once. A last line that a killed writer left incomplete is removed.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -186,10 +188,10 @@ class JsonLinesLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._read = 0
         with open(self.path, "ab+") as stream:
-            self._hold(stream)
+            self._lock(stream)
 
-    def _hold(self, stream: IO[bytes]) -> None:
-        """Lock the open file (flock) until it is closed; it ends with a whole line then."""
+    def _lock(self, stream: IO[bytes]) -> None:
+        """Lock the open file (flock) until it is closed, and remove an incomplete last line."""
         with contextlib.suppress(OSError):
             fcntl.flock(stream, fcntl.LOCK_EX)
         end = os.fstat(stream.fileno()).st_size
@@ -200,7 +202,7 @@ class JsonLinesLog:
                 content.truncate(content.read().rfind(b"\n") + 1)
 
     def append(self, row: dict[str, Any]) -> int:
-        """Write one row; where it begins, in bytes.
+        """Write one row; return the offset of its first byte.
 
         Raises:
             HatError: the disk is full.
@@ -208,7 +210,7 @@ class JsonLinesLog:
         return self.extend([row])[0]
 
     def extend(self, rows: Iterable[dict[str, Any]]) -> list[int]:
-        """Write rows at once; where each begins, in bytes.
+        """Write rows together; return the offset of each row's first byte.
 
         Raises:
             HatError: the disk is full.
@@ -216,7 +218,7 @@ class JsonLinesLog:
         lines = [canonical_json(row).encode() + b"\n" for row in rows]
         try:
             with open(self.path, "ab") as stream:
-                self._hold(stream)
+                self._lock(stream)
                 end = os.fstat(stream.fileno()).st_size
                 stream.write(b"".join(lines))
         except OSError as error:
@@ -226,7 +228,7 @@ class JsonLinesLog:
         return list(accumulate(map(len, lines[:-1]), initial=end))
 
     def new_rows(self) -> list[dict[str, Any]]:
-        """Whole rows that this object has not returned yet, whoever wrote them.
+        """Return complete rows, written by any process, that this object has not returned before.
 
         Raises:
             InputError: a line is not JSON.
@@ -244,9 +246,13 @@ class JsonLinesLog:
 
 @contextlib.contextmanager
 def only_one(folder: Path | str, what: str) -> Iterator[None]:
-    """Hold ``folder`` for this process; wait for a process that an earlier, killed run left behind.
+    """Lock ``folder`` for this process, after waiting for a process that an earlier, killed run may have left.
 
-    The lock is the kernel's (flock): it ends with the process that holds it, however that ends.
+    The lock (flock) ends with its process, even if that is killed.
+
+    Args:
+        folder: the folder, which is made if missing.
+        what: what the process does, for the message while it waits.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -258,7 +264,7 @@ def only_one(folder: Path | str, what: str) -> Iterator[None]:
             holder = stream.read().strip() or "unknown"
             print(f"{what}: process {holder} is still running; waiting", flush=True)
             fcntl.flock(stream, fcntl.LOCK_EX)
-        # The number only helps people: a full disk is left to what is really written.
+        # The process id is only for the message above, so a full disk is no error here.
         with contextlib.suppress(OSError):
             stream.truncate(0)
             os.write(stream.fileno(), str(os.getpid()).encode())
@@ -266,10 +272,10 @@ def only_one(folder: Path | str, what: str) -> Iterator[None]:
 
 
 def file_digest(path: Path | str) -> str:
-    """SHA-256 of a file, in hexadecimal digits.
+    """Return the SHA-256 of a file in hexadecimal digits.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
     """
     try:
         with open(path, "rb") as stream:

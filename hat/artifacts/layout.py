@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from hat.artifacts.table import kind_of
 
-# Where the workflow keeps everything.
+# The workflow's folder for everything it makes.
 ROOT = "results"
 
 
@@ -43,11 +43,11 @@ class Results:
         return self.root / task / "supertransformer"
 
     def shortlist(self, task: str) -> Path:
-        """Folder of ``vmap.txt`` and ``shortlist.json``, the target tokens that translations are looked for among."""
+        """Folder of ``vmap.txt`` and ``shortlist.json``, the task's lexical shortlist."""
         return self.root / task / "shortlist"
 
     def baseline(self, task: str, baseline: str) -> Path:
-        """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of a baseline, which no device changes."""
+        """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of a baseline, the same for all devices."""
         return self.root / task / "baselines" / baseline
 
     def latency(self, task: str, device: str) -> Path:
@@ -59,15 +59,15 @@ class Results:
         return self.root / task / device / "predictor"
 
     def budgets(self, task: str, device: str) -> Path:
-        """Budgets read off the predicted range."""
+        """``budgets.json``: budgets chosen from the predicted range."""
         return self.root / task / device / "budgets.json"
 
     def translated(self, task: str, teacher: str) -> Path:
-        """Folder of the training set with the translations of a teacher for targets."""
+        """Folder of the training set with the translations of a teacher as targets."""
         return self.root / task / "translated" / teacher
 
     def evaluations(self, task: str) -> Path:
-        """What Architectures of a task are worth, for all devices, budgets and algorithms of search."""
+        """Objective values of Architectures, shared by all devices, budgets and search algorithms."""
         return self.root / task / "search" / "evaluations.jsonl"
 
     def search(self, task: str, device: str) -> Path:
@@ -82,28 +82,14 @@ class Results:
         """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of the trained winner."""
         return self.budget(task, device, budget) / "subtransformer"
 
-    def trained(self, task: str, device: str, budget: str, *, baseline: bool) -> Path:
-        """Folder of the trained network that is deployed for a budget, or by the name of a baseline."""
-        return self.baseline(task, budget) if baseline else self.subtransformer(task, device, budget)
-
     def model(self, task: str, device: str, budget: str) -> Path:
         """The deployed folder: `hat translate` needs nothing else."""
         return self.budget(task, device, budget) / "model"
 
-    def place(self, task: str, device: str, budget: str, variant: str | None = None) -> Path:
-        """Return the folder of ``model`` and its scores, for the deployed network (None) or a variant."""
-        whole = self.budget(task, device, budget)
-        return whole if variant is None else whole / variant
-
     @property
     def usage(self) -> Path:
-        """What each stage used of the machines that it ran on, in folders as the logs."""
+        """Resources that each stage used, in the same folders as the logs."""
         return self.root / "usage"
-
-    @property
-    def benchmarks(self) -> Path:
-        """Snakemake's measurement of each job's time and memory, in folders as the logs."""
-        return self.root / "benchmarks"
 
     @property
     def figures(self) -> Path:

@@ -1,7 +1,8 @@
-"""Every kind of artifact: where it is below results/, which target makes it, and who shows it.
+"""The table of all kinds of artifacts: their paths below results/, the targets that make them, and who shows them.
 
-Words in capitals stand for a name each, PATH for any folders. The rules write the same paths as literals; a test holds
-both together. Schemas of JSON artifacts join this table by name (:mod:`hat.schemas.catalogue`).
+Words in capitals are placeholders for names; PATH matches any path. The workflow's rules have the same paths as
+literals, and a test compares both. Schemas of JSON artifacts refer to this table by name
+(:mod:`hat.schemas.catalogue`).
 """
 
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 PLACEHOLDER = re.compile(r"\b[A-Z]+\b")
-# Candidates of a budget: those of its search, and random ones to compare the search with.
+# Candidates for a budget: those of its search, and random ones to compare the search with.
 SEARCH, RANDOM_SEARCH = "search.parquet", "random-search.parquet"
 
 
@@ -19,16 +20,16 @@ class Kind:
     """A kind of artifact.
 
     Attributes:
-        name: identifies it; a JSON artifact's schema has the same name.
-        folders: where it is below results/, with placeholders.
-        names: its files in each of these folders, with placeholders.
-        what: one line.
-        target: the file in the same folder that Snakemake is asked for; empty if each file is its own target, None if
-            no target makes it.
-        shown: the report and the tables read it, so they change with it.
-        stage: the stage of a budget that has ended once it exists, as `hat status` names it.
-        searched: it comes from a search, so baselines have none.
-        whole: it is written last and stands for its folder.
+        name: identifies the kind; a JSON artifact's schema has the same name.
+        folders: folders below results/, with placeholders.
+        names: names of the files in each of these folders, with placeholders.
+        what: description, one line.
+        target: the Snakemake target in the same folder that makes the files; empty if each file is its own target,
+            None if no target makes them.
+        shown: whether the report and the tables read the files, and so depend on them.
+        stage: name in `hat status` of the stage that has ended once the file of a budget exists.
+        searched: whether the files come from a search, so that baselines have none.
+        whole: whether the file is written last, so that its presence means that its folder is complete.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Kind:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Its paths below results/, with placeholders."""
+        """Paths of its files below results/, with placeholders."""
         return tuple(f"{folder}/{name}".lstrip("/") for folder in self.folders for name in self.names)
 
     def matches(self, file: str) -> bool:
@@ -336,7 +337,7 @@ KINDS = (
     ),
     Kind(name="report", folders=("",), names=("report.html",), what="One page with all results."),
 )
-# Folders at the top of results/ that belong to no task and hold no kind of the table alone.
+# Folders at the top of results/ that belong to no task and appear in no kind.
 APART = frozenset({"downloads", "logs", "benchmarks"})
 # Unfinished work has this name in every folder.
 PARTIAL = "partial"
@@ -344,9 +345,10 @@ PARTIAL = "partial"
 
 @cache
 def reserved(*before: str) -> frozenset[str]:
-    """Names that stand literally after some placeholders, so that no task, device, budget or variant has them.
+    """Return the literal names below some placeholders, which no task, device, budget or variant may have.
 
-    ``reserved()`` are the names at the top of results/, ``reserved("TASK")`` those in the folder of a task, and so on.
+    ``reserved()`` returns the names at the top of results/, ``reserved("TASK")`` those in the folder of a task, and so
+    on.
     """
     depth = len(before)
     names = {

@@ -52,7 +52,7 @@ def table(
     as_json: AsJson = False,
 ) -> None:
     """Print and write the summary of a task on a device."""
-    from hat.report.summary_table import print_summary, write_summary
+    from hat.report.summary import print_summary, write_summary
 
     settings = settings_of(context)
     demo = settings.configuration.demo

@@ -13,8 +13,7 @@ from hat.data.task_shape import task_shape
 from hat.deploy.folder import DESCRIPTION, NETWORK
 from hat.errors import InputError
 from hat.report.document import Columns, cells, markdown, shown, text, write_document
-from hat.report.rows import compared
-from hat.report.summary import Row
+from hat.report.rows import Row, compared
 from hat.space.architecture import Architecture
 from hat.space.kinds import architecture_of
 from hat.space.profile import BITS, Profile
@@ -115,7 +114,7 @@ def _shown(scope: DeviceScope, named: Sequence[str]) -> list[str]:
 
     folder = scope.device_folder
     scored = (path.parent for path in folder.glob("*/*/score.json"))
-    found = {place.parent.name for place in scored if place.name in VARIANTS} - reserved("TASK", "DEVICE")
+    found = {folder.parent.name for folder in scored if folder.name in VARIANTS} - reserved("TASK", "DEVICE")
     if not named and not found:
         raise InputError(
             f"{folder}: no variant of a model has been scored yet; run hat export and hat score with --form"
@@ -125,32 +124,31 @@ def _shown(scope: DeviceScope, named: Sequence[str]) -> list[str]:
 
 def _rows(scope: BudgetScope, reference: dict[str, Any]) -> list[Row]:
     """Return the rows of a budget: the deployed model, then its other variants that have been scored."""
-    folders = [scope.variant_folder(variant) for variant in VARIANTS]
-    deployed = scope.folder
-    places = [deployed, *(place for place in folders if (place / "score.json").exists())]
+    deployed, variants = scope.folder, map(scope.variant_folder, VARIANTS)
+    folders = [deployed, *(folder for folder in variants if (folder / "score.json").exists())]
     # The deployed model comes first; the others are compared with it.
     tested = compared(
         DeviceScope(scope.settings, scope.results, scope.task, scope.device),
-        {one.name: one for one in places},
+        {folder.name: folder for folder in folders},
         f"{scope.budget}-forms",
     )
-    chance = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == deployed.name}
+    p_values = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == deployed.name}
     return [
-        _row(place, scope.budget, read_json(place / "model" / DESCRIPTION), reference)
-        | {"p_value": chance.get(place.name)}
-        for place in places
+        _row(folder, scope.budget, read_json(folder / "model" / DESCRIPTION), reference)
+        | {"p_value": p_values.get(folder.name)}
+        for folder in folders
     ]
 
 
-def _row(place: Path, budget: str, model: dict[str, Any], reference: dict[str, Any]) -> Row:
-    score, latency = read_json(place / "score.json"), place / "latency.json"
+def _row(folder: Path, budget: str, model: dict[str, Any], reference: dict[str, Any]) -> Row:
+    score, latency = read_json(folder / "score.json"), folder / "latency.json"
     bits = model.get("bits") or BITS.get(model["precision"])
     if bits is None:
-        file = place / "model" / DESCRIPTION
+        file = folder / "model" / DESCRIPTION
         raise InputError(f"{file}, precision: {model['precision']!r}, expected one of {', '.join(BITS)}, or bits")
     counted = model["counted_size"]["total_bytes"] if "counted_size" in model else model["parameters"] * bits // 8
     if "parameters_without_embeddings" not in model:
-        file = place / "model" / DESCRIPTION
+        file = folder / "model" / DESCRIPTION
         raise InputError(f"{file}: parameters_without_embeddings is missing, as in earlier versions; export it again")
     published = model["parameters_without_embeddings"] * bits / 8
     return {
@@ -158,7 +156,7 @@ def _row(place: Path, budget: str, model: dict[str, Any], reference: dict[str, A
         "runtime": model["runtime"],
         "precision": model["precision"],
         "bits": bits,
-        "network_bytes": sum(path.stat().st_size for path in (place / "model" / NETWORK).rglob("*") if path.is_file()),
+        "network_bytes": sum(path.stat().st_size for path in (folder / "model" / NETWORK).rglob("*") if path.is_file()),
         "counted_bytes": counted,
         "times_smaller": 4 * reference["params"] / counted,
         "published_bytes": published,

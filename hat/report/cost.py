@@ -12,7 +12,7 @@ from hat.config.settings import BUDGET, Settings
 from hat.errors import InputError
 from hat.report.document import NONE, Columns, cells, markdown, time, write_document
 from hat.report.energy import carbon_kg_per_kwh, energy
-from hat.report.summary import Row
+from hat.report.rows import Row
 from hat.system.console import print_table
 
 KG_PER_LB = 0.45359237

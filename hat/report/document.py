@@ -1,12 +1,14 @@
 """Tables as documents: rows and the columns they are shown in, written as CSV, Markdown and JSON."""
 
+import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hat.artifacts.files import write_json, write_text
-from hat.report.summary import Row, to_csv
+from hat.report.rows import Row
 from hat.system.durations import duration
 
 # Titles of columns, and what a row shows there.
@@ -93,6 +95,15 @@ def markdown(title: str, columns: Columns, rows: Sequence[Row], below: Sequence[
     lines = [f"# {title}", "", "| " + " | ".join(columns) + " |", "| --- " * len(columns) + "|"]
     lines += ["| " + " | ".join(shown) + " |" for shown in cells(columns, rows)]
     return "\n".join([*lines, "", *below]) + "\n"
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Return rows as CSV text; the keys of the first row name the columns."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
 
 
 def write_document(path: Path, content: Mapping[str, Any], text: str) -> None:

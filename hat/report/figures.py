@@ -19,7 +19,7 @@ from hat.report.drawings.search import search_of
 from hat.report.drawings.training import training_of
 from hat.report.drawings.workflow import workflow_of
 from hat.report.published import LENGTH, latency_files, read_latencies, read_models
-from hat.report.rows import model_names, places, rows_of
+from hat.report.rows import device_scopes, model_names, rows_of
 from hat.report.style import KINDS, Drawing, picture, save, styled
 from hat.space.architecture import Architecture
 from hat.workflow.snakemake import SNAKEFILE, rule_graph
@@ -98,17 +98,16 @@ def draw_figures(scope: DeviceScope, budgets: Sequence[str], *, with_pictures: b
     scope.check()
     for budget in budgets:
         scope.settings.limit_ms(budget)
-    place = DeviceScope(scope.settings, scope.results, scope.task, scope.device)
     among = (*budgets, *scope.settings.baselines) if budgets else ()
-    names, rows = model_names(place, among), rows_of(place, among)
+    names, rows = model_names(scope, among), rows_of(scope, among)
     gallery = Gallery(scope.results.figures / f"{scope.task}-{scope.device}", with_pictures=with_pictures)
-    gallery.add("latency-dimensions", lambda: dimensions_of(place))
-    gallery.add("predictor", lambda: predictor_of(place))
-    gallery.add("trade-off", lambda: trade_off_of(place, rows))
-    gallery.add("architectures", lambda: networks_of([place], among))
-    gallery.add("search", lambda: search_of(place, names))
-    gallery.add("inherited", lambda: inherited_of(place, rows))
-    gallery.add("training", lambda: training_of(place, names))
+    gallery.add("latency-dimensions", lambda: dimensions_of(scope))
+    gallery.add("predictor", lambda: predictor_of(scope))
+    gallery.add("trade-off", lambda: trade_off_of(scope, rows))
+    gallery.add("architectures", lambda: networks_of([scope], among))
+    gallery.add("search", lambda: search_of(scope, names))
+    gallery.add("inherited", lambda: inherited_of(scope, rows))
+    gallery.add("training", lambda: training_of(scope, names))
     gallery.write()
     return gallery
 
@@ -128,22 +127,22 @@ def draw_all(settings: Settings, results: Results, *, with_pictures: bool = Fals
         InputError: a name is unknown, or an artifact is malformed.
     """
     chosen = settings.configuration.report
-    found = places(settings, results)
-    galleries = [draw_figures(one, chosen.budgets, with_pictures=with_pictures) for one in found]
+    scopes = device_scopes(settings, results)
+    galleries = [draw_figures(scope, chosen.budgets, with_pictures=with_pictures) for scope in scopes]
     shared = Gallery(results.figures / "overall", with_pictures=with_pictures)
     if SNAKEFILE.exists():
         demo = settings.configuration.demo
         # The rules write to the default folder only.
-        place = Results().root / demo.task / demo.device
+        folder = Results().root / demo.task / demo.device
         names = ("100ms", "100ms/quantized-4bit", *({REFERENCE} & set(settings.baselines)))
-        targets = [f"{place}/{name}/bleu.txt" for name in names]
-        write_text(results.figures / GRAPH, rule_graph([*targets, f"{place}/100ms/latency.json"]))
+        targets = [f"{folder}/{name}/bleu.txt" for name in names]
+        write_text(results.figures / GRAPH, rule_graph([*targets, f"{folder}/100ms/latency.json"]))
     shared.add("workflow", lambda: workflow_of(results.figures / GRAPH))
     shared.add("cost", lambda: cost_of(results.tables / "cost.csv"))
     shared.write()
     galleries.append(shared)
-    for task in dict.fromkeys(place.task for place in found):
-        own = [place for place in found if place.task == task]
+    for task in dict.fromkeys(scope.task for scope in scopes):
+        own = [scope for scope in scopes if scope.task == task]
         if len(own) > 1:
             gallery = Gallery(results.figures / "tasks" / task, with_pictures=with_pictures)
             gallery.add("architectures", partial(networks_of, own, chosen.budgets))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hat.config.scope import DeviceScope
 from hat.deploy.folder import DESCRIPTION
-from hat.report.summary import Row
+from hat.report.rows import Row
 
 # Words of the sentence that is translated as an example.
 FEWEST_WORDS, MOST_WORDS = 4, 12

@@ -10,15 +10,14 @@ import pandas as pd
 from hat.artifacts.files import provenance, read_json
 from hat.artifacts.layout import Results
 from hat.artifacts.missing import MissingArtifact
-from hat.config.scope import DeviceScope
+from hat.config.scope import BudgetScope, DeviceScope
 from hat.config.settings import Settings
 from hat.config.variants import VARIANTS
 from hat.data.significance import ALPHA, P_VALUE, verdict
 from hat.deploy.folder import DESCRIPTION
 from hat.report.document import Columns, interval, markdown, shown, signed, text, time, without_empty, write_document
 from hat.report.published import read_models
-from hat.report.rows import compared, known_architecture, places, rows_of, significance
-from hat.report.summary import Row
+from hat.report.rows import Row, compared, device_scopes, known_architecture, rows_of, significance
 from hat.space.architecture import DECODER_DIMENSIONS, ENCODER_DIMENSIONS, Architecture
 
 # The table of costs, with what each stage used.
@@ -88,8 +87,7 @@ def _inherited(settings: Settings, results: Results, rows: Sequence[Row]) -> lis
 def _architectures(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
     found = []
     for row in rows:
-        place = DeviceScope(settings, results, row["task"], row["device"])
-        architecture = known_architecture(place.of(row["model"]))
+        architecture = known_architecture(BudgetScope(settings, results, row["task"], row["device"], row["model"]))
         if isinstance(architecture, Architecture):
             found.append({key: row[key] for key in ("task", "device", "model", "digest")} | _flat(architecture))
     return found
@@ -103,32 +101,28 @@ def _flat(architecture: Architecture) -> dict[str, Any]:
 
 
 def _quantisation(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
-    """Each deployed model and its other variants that were scored, with the change of BLEU."""
+    """Return a row per deployed model and scored variant of it, with the change in BLEU."""
     found: list[Row] = []
     for row in rows:
-        folder = results.budget(row["task"], row["device"], row["model"])
-        named = (results.place(row["task"], row["device"], row["model"], variant) for variant in VARIANTS)
-        scored = [place for place in named if (place / "score.json").exists()]
+        scope = BudgetScope(settings, results, row["task"], row["device"], row["model"])
+        candidates = map(scope.variant_folder, VARIANTS)
+        scored = [folder for folder in candidates if (folder / "score.json").exists()]
         if not scored or row["bleu"] is None:
             continue
-        places = (folder, *scored)
-        tested = compared(
-            DeviceScope(settings, results, row["task"], row["device"]),
-            {place.name: place for place in places},
-            f"{row['model']}-forms",
-        )
-        chance = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == folder.name}
-        for place in places:
-            score, model = read_json(place / "score.json"), read_json(place / "model" / DESCRIPTION)
-            files = (path for path in (place / "model").rglob("*") if path.is_file())
+        folders = {folder.name: folder for folder in (scope.folder, *scored)}
+        tested = compared(scope, folders, f"{row['model']}-forms")
+        p_values = {pair["second"]: pair["p_value"] for pair in tested["pairs"] if pair["first"] == scope.folder.name}
+        for folder in folders.values():
+            score, model = read_json(folder / "score.json"), read_json(folder / "model" / DESCRIPTION)
+            files = (path for path in (folder / "model").rglob("*") if path.is_file())
             found.append(
                 {
                     **{key: row[key] for key in ("task", "device", "model")},
                     "precision": f"{model['runtime']} {model['precision']}",
                     "folder_mb": sum(path.stat().st_size for path in files) / 1e6,
                     "bleu": score["bleu"],
-                    "bleu_change": None if place == folder else score["bleu"] - row["bleu"],
-                    "p_value": chance.get(place.name),
+                    "bleu_change": None if folder == scope.folder else score["bleu"] - row["bleu"],
+                    "p_value": p_values.get(folder.name),
                     "chrf": score["chrf"],
                 }
             )
@@ -137,14 +131,14 @@ def _quantisation(settings: Settings, results: Results, rows: Sequence[Row]) -> 
 
 def _predictors(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
     found = []
-    for place in places(settings, results):
-        path = results.predictor(place.task, place.device) / "errors.json"
+    for scope in device_scopes(settings, results):
+        path = scope.predictor / "errors.json"
         if path.exists():
             errors = read_json(path)
             names = ("rows", "held_out_rows", "rmse_ms", "mape_percent", "kendall_tau")
             floor = errors.get("noise_floor") or {}
             found.append(
-                {"task": place.task, "device": place.device}
+                {"task": scope.task, "device": scope.device}
                 | {name: errors.get(name) for name in names}
                 | {"noise_mape_percent": floor.get("mape_percent")}
             )
@@ -299,9 +293,9 @@ TABLES: Mapping[str, Table] = {
 
 
 def make_tables(settings: Settings, results: Results) -> dict[str, list[Row]]:
-    """Rows of every table, from what there is; a table may have none."""
+    """Return the rows of every table from the existing artifacts; a table may have none."""
     chosen = settings.configuration.report
-    rows = [row for place in places(settings, results) for row in rows_of(place, chosen.budgets)]
+    rows = [row for scope in device_scopes(settings, results) for row in rows_of(scope, chosen.budgets)]
     return {name: without_empty(table.rows(settings, results, rows)) for name, table in TABLES.items()}
 
 

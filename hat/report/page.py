@@ -20,8 +20,7 @@ from hat.report.document import Number, with_data
 from hat.report.figures import Gallery, draw_all
 from hat.report.overall_tables import TABLES, Table, make_tables
 from hat.report.published import read_models
-from hat.report.rows import known_architecture, significance
-from hat.report.summary import Row
+from hat.report.rows import Row, known_architecture, significance
 from hat.space.architecture import Architecture
 from hat.space.profile import PUBLISHED_SHAPE
 

@@ -6,58 +6,56 @@ from hat.artifacts.layout import Results
 from hat.artifacts.table import KINDS
 from hat.config.scope import DeviceScope, TaskScope
 from hat.config.settings import Settings
-from hat.report.rows import model_names, places
-from hat.report.summary import Row
+from hat.report.rows import Row, device_scopes, model_names
 from hat.workflow.snakemake import state
 
 STAGES = {kind.stage: kind.names[0] for kind in KINDS if kind.stage is not None}
 
 
 def overview(settings: Settings, results: Results, task: str | None = None, device: str | None = None) -> list[Row]:
-    """Which stages of each task, device and budget are there.
+    """Return which stages of each task, device and budget are done.
 
     Args:
         settings: the configuration.
         results: where the artifacts are.
-        task: this task alone.
-        device: this device alone.
+        task: only this task.
+        device: only this device.
 
     Returns:
-        One row for each budget or baseline, and one of a device without any: ``data``, ``supertransformer``,
-        ``latency``, ``predictor``, ``searched``, ``trained``, ``exported``, ``measured``, ``scored``.
+        One row per budget or baseline, and one for a device without any: ``data``, ``supertransformer``, ``latency``,
+        ``predictor``, ``searched``, ``trained``, ``exported``, ``measured``, ``scored``.
     """
     rows: list[Row] = []
     for name in settings.tasks if task is None else [task]:
         settings.task(name)
-        own = [place for place in places(settings, results) if place.task == name and device in (None, place.device)]
-        rows += [row for place in own for row in _place(place)]
-        if not own and results.data(name).exists():
-            rows.append({"task": name, "device": device or "", "model": ""} | _task(TaskScope(settings, results, name)))
+        scopes = [one for one in device_scopes(settings, results) if one.task == name and device in (None, one.device)]
+        rows += [row for scope in scopes for row in _device_rows(scope)]
+        if not scopes and results.data(name).exists():
+            stages = _task_stages(TaskScope(settings, results, name))
+            rows.append({"task": name, "device": device or "", "model": ""} | stages)
     return rows
 
 
-def _task(scope: TaskScope) -> Row:
+def _task_stages(scope: TaskScope) -> Row:
     return {
         "data": (scope.data / "binary" / "counts.json").exists(),
         "supertransformer": (scope.supertransformer / "checkpoint.pt").exists(),
     }
 
 
-def _place(place: DeviceScope) -> list[Row]:
-    results = place.results
-    common = _task(place) | {
-        "latency": (results.latency(place.task, place.device) / "dataset.parquet").exists(),
-        "predictor": (results.predictor(place.task, place.device) / "predictor.json").exists(),
+def _device_rows(scope: DeviceScope) -> list[Row]:
+    common = _task_stages(scope) | {
+        "latency": (scope.latency / "dataset.parquet").exists(),
+        "predictor": (scope.predictor / "predictor.json").exists(),
     }
     found = []
-    for name in model_names(place) or [""]:
-        row: Row = {"task": place.task, "device": place.device, "model": name} | common
+    for name in model_names(scope) or [""]:
+        row: Row = {"task": scope.task, "device": scope.device, "model": name} | common
         if name:
-            folder = results.budget(place.task, place.device, name)
-            baseline = name in place.settings.baselines
-            trained = results.trained(place.task, place.device, name, baseline=baseline) / "checkpoint.pt"
-            stages = {stage: (folder / file).exists() for stage, file in STAGES.items()}
-            row |= {"searched": None if baseline else stages.pop("searched"), "trained": trained.exists()} | stages
+            model = scope.of(name)
+            stages = {stage: (model.folder / file).exists() for stage, file in STAGES.items()}
+            searched = None if model.is_baseline else stages.pop("searched")
+            row |= {"searched": searched, "trained": (model.trained / "checkpoint.pt").exists()} | stages
         found.append(row)
     return found
 

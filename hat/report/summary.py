@@ -1,97 +1,90 @@
-"""What was made for each budget of a task on a device, gathered from its artifacts."""
+"""The summary of a task on a device: a table and sentences, printed, and written as CSV, Markdown and JSON."""
 
-import csv
-import io
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from hat.artifacts.files import read_json, read_jsonl
-from hat.config.scope import BudgetScope, DeviceScope
-from hat.config.settings import BUDGET, budget_ms
-from hat.errors import InputError
-from hat.workflow.dependencies import wanted_budgets
+from hat.artifacts.files import provenance
+from hat.config.scope import DeviceScope
+from hat.data.significance import verdict
+from hat.report.document import (
+    NONE,
+    Columns,
+    cells,
+    interval,
+    markdown,
+    shown,
+    text,
+    time,
+    with_data,
+    without_empty,
+    write_document,
+)
+from hat.report.next_steps import next_steps
+from hat.report.rows import Row, significance, summary_rows
+from hat.system.console import print_table
 
-Row = dict[str, Any]
-# A loss this much lower is far below; it divides the perplexity by 1.6.
+COLUMNS: Columns = {
+    "budget": text("budget"),
+    "latency, ms": interval("latency", "_ms", 1),
+    "energy, J": lambda row: NONE if row.get("energy_j") is None else f"{row['energy_j']:.3g}",
+    "predicted, ms": shown("predicted_latency_ms", 1),
+    "within": lambda row: {None: NONE, True: "yes", False: "NO"}[row["within_budget"]],
+    "BLEU": shown("bleu", 1),
+    "chrF": shown("chrf", 1),
+    "loss": shown("validation_loss", 2),
+    "inherited": shown("inherited_loss", 2),
+    "untrained": shown("untrained_loss", 2),
+    "unigram": shown("unigram_loss", 2),
+    "parameters, M": shown("params_m", 2),
+    "training": time("training_s"),
+}
+LEGEND = (
+    "Latency: median over the sentences of the deployed model on the device, in brackets its 95 % interval. Losses:"
+    " validation, nats a token, of the trained model, of the same Architecture with the SuperTransformer's weights,"
+    " untrained, and of a unigram model. Parameters: all of the deployed network."
+)
+
+
+# A loss this much lower divides the perplexity by 1.6.
 FAR_NATS = 0.5
 LABELS = {"validation_loss": "validation loss", "bleu": "BLEU"}
-MEASURED = ("latency.json", "score.json")
-NEEDED = ("architecture.json", *MEASURED)
 
 
-def shown_budgets(scope: DeviceScope, named: Sequence[str]) -> list[str]:
-    """The budgets named; else those that the workflow made; else all that have been scored and measured.
+def write_summary(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, Any]:
+    """Write results/tables/TASK-DEVICE.{csv,md,json}.
 
-    Raises:
-        InputError: there is none.
-    """
-    if named:
-        return sorted(set(named), key=budget_ms)
-    if (chosen := scope.budgets).exists():
-        return wanted_budgets(scope.settings, scope.task, scope.device, chosen)
-    folder = scope.device_folder
-    found = [path.name for path in folder.glob("*/") if BUDGET.match(path.name)]
-    made = [name for name in found if all((folder / name / file).exists() for file in NEEDED)]
-    if not made:
-        raise InputError(f"{folder}: no budget has been scored and measured there yet; run snakemake first")
-    return sorted(made, key=budget_ms)
+    Args:
+        scope: the task and the device.
+        budgets: budgets to show; if empty, those of the workflow, or else all that are finished.
 
-
-def gather(scope: DeviceScope, budgets: Sequence[str]) -> list[Row]:
-    """One row for each budget, from the smallest to the largest, then one for each baseline that was scored there.
-
-    A baseline has no budget, no prediction and nothing inherited; these are None in its row.
+    Returns:
+        The content of the JSON file: ``task``, ``device``, ``rows``, ``comparisons``, ``significance``,
+        ``provenance``.
 
     Raises:
         InputError: an artifact is missing.
     """
-    scope.check()
-    shown = shown_budgets(scope, budgets)
-    rows = [_row(scope.of(budget)) for budget in shown]
-    for baseline in scope.settings.baselines:
-        folder = scope.of(baseline).folder
-        if all((folder / name).exists() for name in MEASURED):
-            rows.append(_row(scope.of(baseline), baseline=True))
-    return rows
-
-
-def _row(scope: BudgetScope, *, baseline: bool = False) -> Row:
-    folder = scope.folder
-    latency, score = (read_json(folder / name) for name in MEASURED)
-    return {
-        "budget": scope.budget,
-        "budget_ms": None if baseline else budget_ms(scope.budget),
-        "latency_ms": latency["latency_ms"],
-        "latency_low_ms": latency.get("latency_low_ms"),
-        "latency_high_ms": latency.get("latency_high_ms"),
-        "spread_ms": latency["spread_ms"],
-        "energy_j": latency.get("energy_j"),
-        "predicted_latency_ms": latency.get("predicted_latency_ms"),
-        "within_budget": latency.get("within_budget"),
-        "bleu": score["bleu"],
-        "chrf": score["chrf"],
-        "validation_loss": score["validation_loss"],
-        "inherited_loss": score.get("inherited_loss"),
-        "untrained_loss": score["untrained_loss"],
-        "unigram_loss": score["unigram_loss"],
-        "params_m": score["parameters"] / 1e6,
-        "training_s": training_seconds(scope.trained / "metrics.jsonl"),
-        "sentences": score["sentences"],
-        "bleu_signature": score["bleu_signature"],
-        "chrf_signature": score["chrf_signature"],
+    rows = without_empty(summary_rows(scope, budgets))
+    names = [row["budget"] for row in rows]
+    tested = significance(scope, names)
+    summary: dict[str, Any] = {
+        "task": scope.task,
+        "device": scope.device,
+        "rows": rows,
+        "comparisons": comparisons(rows) + differences(rows, tested),
+        "significance": tested,
+        "provenance": provenance(seed=None, settings={"budgets": names}),
     }
-
-
-def training_seconds(metrics: Path) -> float:
-    """Time that the updates took, of all runs where training was interrupted; validation left out."""
-    rows = [row for row in read_jsonl(metrics) if row["event"] == "train"]
-    return float(sum(row["tokens"] / row["tokens_per_s"] for row in rows))
+    below = [LEGEND, "", *(f"- {sentence}" for sentence in summary["comparisons"]), ""]
+    below += [f"{rows[0]['sentences']} test sentences, `{rows[0]['bleu_signature']}`, `{rows[0]['chrf_signature']}`."]
+    page = markdown(f"{scope.task} on {scope.device}", COLUMNS, rows, below)
+    write_document(scope.results.tables / f"{scope.task}-{scope.device}", summary, page)
+    return summary
 
 
 def comparisons(rows: Sequence[Row]) -> list[str]:
-    """Sentences that say whether the models learnt, and whether larger budgets are better."""
+    """Return sentences that say whether the models have learnt, and whether larger budgets are better."""
     sentences = []
     found = [row for row in rows if row["budget_ms"] is not None]
     for row in rows:
@@ -110,7 +103,7 @@ def comparisons(rows: Sequence[Row]) -> list[str]:
 
 
 def _verdict(margin: float) -> str:
-    """What it means to be ``margin`` nats a token below the better of an untrained and a unigram model."""
+    """Say what a loss ``margin`` nats per token below the better of an untrained and a unigram model means."""
     if margin >= FAR_NATS:
         return "has learnt"
     return "has hardly learnt" if margin > 0 else "has NOT learnt"
@@ -123,10 +116,20 @@ def _larger_is_better(rows: Sequence[Row], name: str, sign: int) -> str:
     return f"Larger budgets are better by {LABELS[name]}: {'yes' if better else 'NO'} ({shown})."
 
 
-def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV text, the first one names the columns."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+def differences(rows: Sequence[Row], tested: dict[str, Any]) -> list[str]:
+    """Return a sentence per model that says whether it is significantly better than the one before it."""
+    pairs = {(pair["first"], pair["second"]): pair for pair in tested["pairs"]}
+    names = [row["budget"] for row in rows]
+    return [f"{verdict(pairs[pair])}." for pair in pairwise(names) if pair in pairs]
+
+
+def print_summary(summary: dict[str, Any], scope: DeviceScope) -> None:
+    """Print the table, the comparisons, and commands that use the models."""
+    columns = with_data(COLUMNS, summary["rows"])
+    print_table(f"{summary['task']} on {summary['device']}", list(columns), cells(columns, summary["rows"]))
+    print(LEGEND)
+    for sentence in summary["comparisons"]:
+        print(f"- {sentence}")
+    print("Go on with:")
+    for command in next_steps(scope, summary["rows"]):
+        print(f"  {command}")

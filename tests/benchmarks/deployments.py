@@ -20,7 +20,7 @@ from sacrebleu.metrics.chrf import CHRF
 from hat.artifacts.files import read_json
 from hat.artifacts.layout import Results
 from hat.config.runtimes import RUNTIMES
-from hat.config.scope import TaskScope
+from hat.config.scope import BudgetScope
 from hat.config.settings import Settings
 from hat.data.stages import codes_path, dictionary_path
 from hat.data.task_shape import task_shape
@@ -62,11 +62,11 @@ def main() -> None:
     tokens = [dictionary.tokens for dictionary in dictionaries]
     shortlist = Shortlist.load(results.shortlist(options.task) / FILE, *tokens)
     for budget in options.budgets:
-        baseline = settings.limit_ms(budget) is None
-        trained = results.trained(options.task, options.device, budget, baseline=baseline)
+        scope = BudgetScope(settings, results, options.task, options.device, budget)
+        trained = scope.trained
         weights = weights_of(checkpoints.load(trained / "checkpoint.pt")["model"])
         architecture = described(read_json(trained / "config.json"), str(trained))
-        shape = task_shape(TaskScope(settings, results, options.task), budget if baseline else None)
+        shape = task_shape(scope, budget if scope.is_baseline else None)
         blueprint = Blueprint(architecture=architecture, shape=shape, source_tokens=tokens[0], target_tokens=tokens[1])
         print(f"{options.task}, {budget}, {len(pairs)} sentences")
         print(f"{'':38}{'BLEU':>7}{'chrF':>7}{'differ':>8}{'sentences/s':>13}{'MB':>8}", flush=True)

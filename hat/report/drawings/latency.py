@@ -40,16 +40,16 @@ MANY = 400
 PUBLISHED_WORKLOAD = Workload(shape=PUBLISHED_SHAPE, source_length=LENGTH, target_length=LENGTH, beam=5)
 
 
-def dimensions_of(place: DeviceScope) -> Drawing:
+def dimensions_of(scope: DeviceScope) -> Drawing:
     """Draw the latency of the Architectures measured on a device against FLOPs, width, feed-forward width and depth.
 
     Raises:
         MissingArtifact: nothing was measured.
     """
-    frame = pd.DataFrame(samples(place))
-    said = f"{len(frame)} Architectures of {place.task}, measured on {place.device}. Bars: 95 % intervals of medians"
-    source = place.latency / "dataset.parquet"
-    return dimensions(frame, f"Latency of Transformers, {place.where}", f"{said}. Data: {source}.")
+    frame = pd.DataFrame(samples(scope))
+    said = f"{len(frame)} Architectures of {scope.task}, measured on {scope.device}. Bars: 95 % intervals of medians"
+    source = scope.latency / "dataset.parquet"
+    return dimensions(frame, f"Latency of Transformers, {scope.where}", f"{said}. Data: {source}.")
 
 
 def dimensions(frame: pd.DataFrame, title: str, said: str) -> Drawing:
@@ -150,16 +150,16 @@ def _groups(values: np.ndarray, latencies: np.ndarray) -> "list[tuple[float, flo
     return groups
 
 
-def predictor_of(place: DeviceScope) -> Drawing:
+def predictor_of(scope: DeviceScope) -> Drawing:
     """Draw predicted against measured latency of held-out Architectures.
 
     Raises:
         MissingArtifact: the predictor does not exist.
     """
-    path = require_artifact(place.predictor / "errors.json")
+    path = require_artifact(scope.predictor / "errors.json")
     errors = read_json(path)
     pairs, files = pd.DataFrame(errors["held_out"]), str(path)
-    dataset = place.latency / "dataset.parquet"
+    dataset = scope.latency / "dataset.parquet"
     ends = ["latency_low_ms", "latency_high_ms"]
     if dataset.exists() and {"digest", *ends} <= set((measured := pd.read_parquet(dataset)).columns):
         named = dict(zip(ends, ("measured_low_ms", "measured_high_ms"), strict=True))
@@ -168,7 +168,7 @@ def predictor_of(place: DeviceScope) -> Drawing:
     said = "Each point is an Architecture that the predictor was not fitted to. On the line, both latencies are equal."
     if "measured_low_ms" in pairs:
         said += " Bars: 95 % intervals of median latencies."
-    return predictor(pairs, errors, f"Latency predictor, {place.where}", f"{said} Data: {files}.")
+    return predictor(pairs, errors, f"Latency predictor, {scope.where}", f"{said} Data: {files}.")
 
 
 def predictor_of_published(path: Path) -> Drawing:

@@ -1,6 +1,6 @@
 """Drawings of Architectures side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -22,20 +22,19 @@ WIDEST, HIGH, STEP = 1.0, 0.7, 1.0
 ENCODER, DECODER = 0.0, 1.75
 
 
-def networks_of(places: Mapping[str, DeviceScope] | list[DeviceScope], among: tuple[str, ...] = ()) -> Drawing:
+def networks_of(scopes: Sequence[DeviceScope], among: Sequence[str] = ()) -> Drawing:
     """Draw the Architectures found for a task, for each device and budget.
 
     Raises:
         MissingArtifact: no Architecture was found yet.
     """
-    chosen = list(places.values()) if isinstance(places, Mapping) else places
     found: dict[str, Architecture] = {}
-    for place in chosen:
-        for name in model_names(place, among):
-            architecture = known_architecture(place.of(name))
-            if isinstance(architecture, Architecture) and name not in place.settings.baselines:
-                found[f"{place.device}, {name}"] = architecture
-    first = chosen[0]
+    for scope in scopes:
+        for name in model_names(scope, among):
+            architecture = known_architecture(scope.of(name))
+            if isinstance(architecture, Architecture) and name not in scope.settings.baselines:
+                found[f"{scope.device}, {name}"] = architecture
+    first = scopes[0]
     if not found:
         raise MissingArtifact(
             f"an Architecture found for {first.task}", f"{first.device_folder}/BUDGET/architecture.json"

@@ -10,9 +10,8 @@ from hat.config.scope import DeviceScope
 from hat.latency.predictor.accuracy import kendall_tau
 from hat.report.labels import Label
 from hat.report.published import published_beside
-from hat.report.rows import HAT, KINDS
+from hat.report.rows import HAT, KINDS, Row
 from hat.report.style import Drawing, colour, legend, marker, new_figure
-from hat.report.summary import Row
 
 ORDER = (HAT, *KINDS.values())
 COLUMNS = (
@@ -31,7 +30,7 @@ COLUMNS = (
 )
 
 
-def trade_off_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
+def trade_off_of(scope: DeviceScope, rows: Sequence[Row]) -> Drawing:
     """Draw BLEU against measured latency of deployed models and baselines, with published models for comparison.
 
     Raises:
@@ -39,13 +38,13 @@ def trade_off_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     """
     shown = [row for row in rows if row["bleu"] is not None and row["latency_ms"] is not None]
     if not shown:
-        folder = place.device_folder / "BUDGET"
+        folder = scope.device_folder / "BUDGET"
         raise MissingArtifact(
-            f"a score with a latency in {place.device_folder}", f"{folder}/bleu.txt {folder}/latency.json"
+            f"a score with a latency in {scope.device_folder}", f"{folder}/bleu.txt {folder}/latency.json"
         )
-    published = published_points(published_beside(place.settings.configuration.report, place.task, place.device))
-    title = f"BLEU against latency, {place.where}"
-    files = f"{place.device_folder}/*/score.json, latency.json"
+    published = published_points(published_beside(scope.settings.configuration.report, scope.task, scope.device))
+    title = f"BLEU against latency, {scope.where}"
+    files = f"{scope.device_folder}/*/score.json, latency.json"
     drawing = trade_off([*shown, *published], title, f"Data: {files}")
     budgets = [row["budget_ms"] for row in shown if row["budget_ms"] is not None]
     (axes,) = drawing.figure.axes
@@ -136,7 +135,7 @@ def _errors(rows: Sequence[Row], name: str, unit: str) -> list[list[float]] | No
     return [below, above]
 
 
-def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
+def inherited_of(scope: DeviceScope, rows: Sequence[Row]) -> Drawing:
     """Draw validation loss with inherited weights against BLEU after training.
 
     Raises:
@@ -144,7 +143,7 @@ def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
     """
     found = [row for row in rows if row["inherited_loss"] is not None and row["bleu"] is not None]
     if not found:
-        raise MissingArtifact(f"a score of a budget in {place.device_folder}", f"{place.device_folder}/BUDGET/bleu.txt")
+        raise MissingArtifact(f"a score of a budget in {scope.device_folder}", f"{scope.device_folder}/BUDGET/bleu.txt")
     figure = new_figure()
     (axes,) = figure.axes
     words = {"random": "trained from scratch", "inherited": "fine-tuned from inherited weights", None: "trained"}
@@ -175,9 +174,9 @@ def inherited_of(place: DeviceScope, rows: Sequence[Row]) -> Drawing:
         "Each mark is the winner of a search. Horizontal: its loss with the SuperTransformer's weights, which a search"
         " with the objective `loss` minimises; better to the right. Vertical: its BLEU after training, with a 95 %"
         " bootstrap interval."
-        f"{tau} Data: {place.device_folder}/*/architecture.json, score.json."
+        f"{tau} Data: {scope.device_folder}/*/architecture.json, score.json."
     )
     columns = ["model", "inherited_loss", "validation_loss", "initial_weights", "bleu", "bleu_low", "bleu_high"]
-    title = f"Inherited weights and trained quality, {place.where}"
+    title = f"Inherited weights and trained quality, {scope.where}"
     data = pd.DataFrame(found)[columns]
     return Drawing(name="inherited", title=title, caption=caption, figure=figure, data=data, labels=labels)

@@ -24,17 +24,17 @@ VALUES = {
 OWN, RANDOM = "search", "random, expected"
 
 
-def search_of(place: DeviceScope, names: list[str]) -> Drawing:
+def search_of(scope: DeviceScope, names: list[str]) -> Drawing:
     """Draw the best objective value after each evaluation, for each budget, and the expected best of random draws.
 
     Raises:
         MissingArtifact: no search was run.
     """
-    folders = {name: place.of(name).folder for name in names}
+    folders = {name: scope.of(name).folder for name in names}
     searched = {name: objective_of(folder / SEARCH) for name, folder in folders.items() if (folder / SEARCH).exists()}
     if not searched:
-        raise MissingArtifact(f"a search in {place.device_folder}", f"{place.device_folder}/BUDGET/{SEARCH}")
-    objective = place.task_settings.search.objective
+        raise MissingArtifact(f"a search in {scope.device_folder}", f"{scope.device_folder}/BUDGET/{SEARCH}")
+    objective = scope.task_settings.search.objective
     if objective not in searched.values():
         objective = next(iter(searched.values()))
     found = {name: folders[name] for name in searched if searched[name] == objective}
@@ -63,9 +63,9 @@ def search_of(place: DeviceScope, names: list[str]) -> Drawing:
     caption = (
         f"{VALUES[objective]} with the SuperTransformer's weights. Evaluations count from the start of the search for"
         f" all budgets. {_said(found, curves)}{left_out}"
-        f" Data: {place.device_folder}/*/{SEARCH}, {RANDOM_SEARCH}."
+        f" Data: {scope.device_folder}/*/{SEARCH}, {RANDOM_SEARCH}."
     )
-    title = f"Search, {place.where}"
+    title = f"Search, {scope.where}"
     return Drawing(name="search", title=title, caption=caption, figure=figure, data=curves)
 
 

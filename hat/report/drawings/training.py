@@ -10,18 +10,18 @@ from hat.config.scope import DeviceScope
 from hat.report.style import Drawing, colour, legend, marker, new_figure
 
 
-def training_of(place: DeviceScope, names: list[str]) -> Drawing:
+def training_of(scope: DeviceScope, names: list[str]) -> Drawing:
     """Draw training and validation loss of the SuperTransformer, SubTransformers and baselines.
 
     Raises:
         MissingArtifact: nothing was trained.
     """
-    files = {"SuperTransformer": place.supertransformer / "metrics.jsonl"}
+    files = {"SuperTransformer": scope.supertransformer / "metrics.jsonl"}
     for name in names:
-        files[name] = place.of(name).trained / "metrics.jsonl"
+        files[name] = scope.of(name).trained / "metrics.jsonl"
     curves = {name: frame for name, path in files.items() if len(frame := _curve(path, name))}
     if not curves:
-        target = place.supertransformer / "metrics.jsonl"
+        target = scope.supertransformer / "metrics.jsonl"
         raise MissingArtifact(target, target)
     figure = new_figure()
     (axes,) = figure.axes
@@ -48,7 +48,7 @@ def training_of(place: DeviceScope, names: list[str]) -> Drawing:
         f" The first losses may lie above the figure. Data: {', '.join(str(files[name]) for name in curves)}."
     )
     data = pd.concat(curves.values(), ignore_index=True)
-    title = f"Training, {place.where}"
+    title = f"Training, {scope.where}"
     return Drawing(name="training", title=title, caption=caption, figure=figure, data=data)
 
 

@@ -107,5 +107,5 @@ def test_forms_are_exported_by_name(trained):
     published = ["--set", "tasks.toy.compression.embeddings=false"]
     ran = CliRunner().invoke(app, [*options, *published, "export", "toy", "local", "50ms", "--form", "quantized-4bit"])
     assert ran.exit_code == 0, ran.output
-    model = read_json(results.place("toy", "local", "50ms", "quantized-4bit") / "model/model.json")
+    model = read_json(results.budget("toy", "local", "50ms") / "quantized-4bit" / "model/model.json")
     assert (model["precision"], model["runtime"], model["bits"]) == ("kmeans4-published", "torch", 4)

@@ -13,8 +13,7 @@ from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.report.next_steps import next_steps, program
 from hat.report.overall_tables import TABLES, make_tables
-from hat.report.summary import comparisons
-from hat.report.summary_table import COLUMNS, write_summary
+from hat.report.summary import COLUMNS, comparisons, write_summary
 
 ROOT = Path(__file__).parents[3]
 
