@@ -42,6 +42,6 @@ def settings_for_variant(settings: Settings, task: str, device: str, variant: st
             update["accelerator"] = None
     else:
         raise InputError(f"{variant!r} is unknown, expected {', '.join(VARIANTS[:-1])} or {VARIANTS[-1]}")
-    formed = copy.copy(settings)
-    formed.devices = {**settings.devices, device: chosen.model_copy(update=update)}
-    return formed
+    changed = copy.copy(settings)
+    changed.devices = {**settings.devices, device: chosen.model_copy(update=update)}
+    return changed

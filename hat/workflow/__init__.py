@@ -1,1 +1,1 @@
-"""Everything that knows Snakemake."""
+"""Everything that depends on Snakemake."""

@@ -1,7 +1,8 @@
-"""What a run of Snakemake shows: a line for each finished stage, one share of the work done that only grows.
+"""The console output of a run of Snakemake: a line per finished stage, with a percentage that never falls.
 
-Snakemake's own blocks for each rule stay in its log below ``.snakemake/log``, and what verbs print in the logs of their
-rules. ``snakemake --verbose`` or ``--printshellcmds`` shows both on the console, as a dry run shows the blocks.
+Snakemake's own messages about each rule go to its log below ``.snakemake/log``, and the output of verbs to the logs of
+their rules. ``snakemake --verbose`` or ``--printshellcmds`` shows both on the console; a dry run shows Snakemake's
+messages.
 """
 
 import logging
@@ -21,22 +22,23 @@ from hat.system.progress import PROGRESS_LINE
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
-# The handler that Snakemake gives its logger for the console.
-SNAKEMAKES_OWN = "DefaultStreamHandler"
-# The rule after which more jobs are known, the rules that wait for it, and those that each budget then needs.
+# Name of Snakemake's log handler for the console.
+CONSOLE_HANDLER = "DefaultStreamHandler"
+# The rule after which more jobs are known, the rules that wait for it, and the rules that each budget then needs.
 CHECKPOINT = "choose_budgets"
 OF_ALL_BUDGETS = frozenset({"demo", "tables", "draw_figures", "compression", "cost", "export_elastic"})
 OF_A_BUDGET = ("search", "train_subtransformer", "export_model", "measure_model", "score")
 BEFORE_BUDGETS = "search_front"
 
-# How often the line of running stages is drawn on a terminal, and after how long a silence it is printed elsewhere.
+# Seconds between updates of the line of running stages on a terminal, and seconds of silence before it is printed
+# elsewhere.
 DRAWN_EVERY_S = 2.0
 PRINTED_AFTER_S = 300.0
-# How much of a failed job's log is shown where the job's own output went elsewhere, and of a log to find its progress.
+# Lines to show of a failed job's log, and bytes to read of a log to find its progress.
 TAIL_LINES = 20
 TAIL_BYTES = 4096
 
-# What Snakemake says of its own work.
+# Snakemake's messages about its own work, which are not shown.
 CHATTER = re.compile(
     r"Building DAG of jobs|Using shell|Select jobs to execute|Touching output file|Updating checkpoint dependencies"
     r"|DAG of jobs will be updated|Group jobs: inactive|Conda environments: ignored|Singularity containers: ignored"
@@ -49,21 +51,22 @@ CHATTY_EVENTS = frozenset(
 
 
 class Share:
-    """The share of the work that is done, from 0 to 1; it never falls, although the number of jobs grows.
+    """The share of the work that is done, from 0 to 1; it never falls, although the number of jobs may grow.
 
     Args:
-        jobs: how many there are expected to be.
+        jobs: expected number of jobs.
     """
 
     def __init__(self, jobs: int) -> None:
         self.expected = jobs
         self.value = 0.0
         self._done = 0
-        # From where, and from how many jobs on, the rest of the work is shared out among the rest of the jobs.
+        # The share and the number of finished jobs when the expected number last changed: from there, the rest of the
+        # share is divided among the rest of the jobs.
         self._base, self._base_done = 0.0, 0
 
     def advance(self, done: int, expected: int) -> float:
-        """The share after ``done`` of ``expected`` jobs."""
+        """Return the share after ``done`` of ``expected`` jobs."""
         if expected != self.expected:
             self._base, self._base_done, self.expected = self.value, self._done, expected
         self._done = done
@@ -73,11 +76,11 @@ class Share:
 
 
 def jobs_to_come(counts: Mapping[str, int], budgets: int) -> int:
-    """An estimate of the jobs that are known only once budgets are chosen.
+    """Estimate the number of jobs that will only be known once budgets are chosen.
 
     Args:
         counts: planned jobs by rule.
-        budgets: how many are chosen for a task and device.
+        budgets: number of budgets chosen for a task and device.
     """
     if not counts.get(CHECKPOINT) or not OF_ALL_BUDGETS & counts.keys():
         return 0
@@ -86,7 +89,7 @@ def jobs_to_come(counts: Mapping[str, int], budgets: int) -> int:
 
 @dataclass(frozen=True)
 class Running:
-    """A job that runs, or waits in a cluster's queue."""
+    """A job that runs or waits in a cluster's queue; ``here`` is true if it runs on this machine."""
 
     title: str
     rule: str
@@ -97,16 +100,16 @@ class Running:
 
 
 class StageHandler(logging.Handler):
-    """Prints what Snakemake logs as a line for each finished stage, and errors and warnings in full.
+    """Log handler that prints a line per finished stage, and errors and warnings in full.
 
-    A terminal has a line more at its end, with the stages that run and how far they are; elsewhere that is printed
-    when nothing else has been for minutes.
+    On a terminal, the last line shows the running stages and their progress. Elsewhere that line is printed after some
+    minutes without other output.
 
     Args:
-        stream: where to.
-        usual: formats what is not about a single stage.
-        budgets: how many budgets are chosen for a task and device.
-        clock: seconds that only grow.
+        stream: stream to print to.
+        usual: formatter of messages that are not about a single stage.
+        budgets: number of budgets chosen for a task and device.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -118,7 +121,7 @@ class StageHandler(logging.Handler):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
-        self.name = SNAKEMAKES_OWN
+        self.name = CONSOLE_HANDLER
         self.setFormatter(usual)
         self._stream, self._clock, self._budgets = stream, clock, budgets
         self._terminal = stream.isatty()
@@ -132,7 +135,7 @@ class StageHandler(logging.Handler):
         self._stopped = threading.Event()
 
     def watch(self) -> None:
-        """From now on show how far running stages are, from a thread that ends when the handler is closed."""
+        """Start a thread that shows the progress of running stages until the handler is closed."""
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
@@ -151,7 +154,7 @@ class StageHandler(logging.Handler):
         super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one message of Snakemake's, or nothing of it."""
+        """Show or drop a message from Snakemake."""
         try:
             event, values = str(getattr(record, "event", None) or ""), vars(record)
             if event in CHATTY_EVENTS:
@@ -191,7 +194,7 @@ class StageHandler(logging.Handler):
                 self._counts[CHECKPOINT] -= 1
 
     def _on_progress(self, values: Mapping[str, Any]) -> None:
-        # Of the jobs behind the checkpoint Snakemake counts none in the message that ends it.
+        # The message that ends the checkpoint does not count the jobs behind it yet.
         if not any(job.rule == CHECKPOINT for job in self._finished):
             expected = values["total"] + jobs_to_come(self._counts, self._budgets)
             share = self._share.advance(values["done"], expected)
@@ -211,7 +214,7 @@ class StageHandler(logging.Handler):
             self._print(f"    log: {log}")
         for name, value in values["aux"].items():
             self._print(f"    {name}: {value}")
-        # What a job here has said has been seen.
+        # The output of a job on this machine has been shown already.
         if job is None or not job.here:
             for line in _last_lines(values["log"]):
                 self._print(line)
@@ -221,18 +224,18 @@ class StageHandler(logging.Handler):
             self._print(f"FAILED: group {values['groupid']}; log: {log}")
 
     def _other(self, record: logging.LogRecord) -> None:
-        said = self.format(record).strip("\n")
-        if said.startswith("Complete log(s): "):
-            self._logs = ", ".join(map(_from_here, said.removeprefix("Complete log(s): ").split(", ")))
-        elif said.startswith("Elapsed time: "):
-            how = f"{self._failed} failed" if self._failed else "Done"
+        message = self.format(record).strip("\n")
+        if message.startswith("Complete log(s): "):
+            self._logs = ", ".join(map(_relative, message.removeprefix("Complete log(s): ").split(", ")))
+        elif message.startswith("Elapsed time: "):
+            outcome = f"{self._failed} failed" if self._failed else "Done"
             logs = f"; Snakemake's own log: {self._logs}" if self._logs else ""
-            self._print(f"{how}, after {duration(self._clock() - self._began)}{logs}")
-        elif said and said != "None" and not CHATTER.match(said):
-            self._print(said)
+            self._print(f"{outcome}, after {duration(self._clock() - self._began)}{logs}")
+        elif message and message != "None" and not CHATTER.match(message):
+            self._print(message)
 
     def _took(self, job: Running) -> str:
-        """The time of a job; that in a cluster's queue is no part of it."""
+        """Return the duration of a job, without its time in a cluster's queue."""
         from hat.workflow.plan import read_benchmark
 
         measured = read_benchmark(Path(job.benchmark)) if job.benchmark and not job.here else None
@@ -240,7 +243,7 @@ class StageHandler(logging.Handler):
 
     @staticmethod
     def _percent(share: float) -> str:
-        # What is not done is not shown as done.
+        # Rounded down, so that unfinished work is never shown as 100 %.
         return f"{int(100 * share + 1e-9):3d} %"
 
     def _print(self, text: str) -> None:
@@ -255,7 +258,7 @@ class StageHandler(logging.Handler):
             self._stream.flush()
 
     def draw(self) -> None:
-        """Show the stages that run: on a terminal each time, elsewhere after a silence."""
+        """Show the running stages: on a terminal at each call, elsewhere only after a silence."""
         if not self._running:
             return
         now = self._clock()
@@ -263,33 +266,33 @@ class StageHandler(logging.Handler):
             return
         first, *others = self._running.values()
         more = f" (and {len(others)} more)" if others else ""
-        said = _progress(first.log)
+        progress = _progress(first.log)
         line = f"{self._percent(self._share.value)}  {duration(now - first.started):>12}  {first.title}{more}"
-        line += f": {said}" if said else " ..."
+        line += f": {progress}" if progress else " ..."
         if not self._terminal:
             self._print(line)
             return
-        # The cursor goes back to the start, so that what others write does not begin in the middle of the line.
+        # The cursor returns to the start, so that other output does not begin in the middle of the line.
         width = shutil.get_terminal_size().columns - 1
         self._stream.write(f"\r\x1b[2K{line[:width]}\r")
         self._stream.flush()
 
 
 def _progress(logs: tuple[str, ...]) -> str:
-    """How far a job is, by the last line of progress in its logs; empty where none has any."""
+    """Return a job's progress from the last line of progress in its logs; empty if there is none."""
     for line in reversed(_last_lines(logs)):
         if (match := PROGRESS_LINE.search(line)) is not None:
             return match[1]
     return ""
 
 
-def _from_here(path: str) -> str:
-    """A path below the working directory without that."""
+def _relative(path: str) -> str:
+    """Return a path relative to the working directory if it is below that."""
     return str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else path
 
 
 def _last_lines(logs: tuple[str, ...] | list[str]) -> list[str]:
-    """The last lines of logs; those that are missing have none."""
+    """Return the last lines of logs; missing logs have none."""
     found = []
     for log in logs:
         try:
@@ -304,23 +307,23 @@ def _last_lines(logs: tuple[str, ...] | list[str]) -> list[str]:
 
 
 def show_stages(workflow: "Workflow", budgets: int) -> bool:
-    """Have a run of Snakemake show its stages; nothing changes where somebody wants more of it, or less.
+    """Let a run of Snakemake show its stages, unless its options ask for more or less output.
 
     Args:
-        workflow: Snakemake's.
-        budgets: how many are chosen for a task and device.
+        workflow: Snakemake's workflow.
+        budgets: number of budgets chosen for a task and device.
 
     Returns:
-        Whether it does.
+        Whether the run shows its stages.
     """
     from snakemake.logging import logger
 
     settings = workflow.output_settings
-    asked = settings.verbose or settings.printshellcmds or settings.debug_dag or settings.quiet
-    if not workflow.is_main_process or settings.dryrun or asked:
+    other_output = settings.verbose or settings.printshellcmds or settings.debug_dag or settings.quiet
+    if not workflow.is_main_process or settings.dryrun or other_output:
         return False
     for handler in list(logger.handlers):
-        if handler.name == SNAKEMAKES_OWN and handler.formatter is not None:
+        if handler.name == CONSOLE_HANDLER and handler.formatter is not None:
             ours = StageHandler(sys.stderr, handler.formatter, budgets=budgets)
             logger.removeHandler(handler)
             logger.addHandler(ours)

@@ -1,6 +1,6 @@
-"""Which settings each stage depends on: a change of any other re-runs nothing.
+"""The settings that each stage depends on; changes of other settings do not re-run it.
 
-A stage names only what it reads itself; what its inputs depend on reaches it through them.
+A stage lists only the settings that it reads itself. Settings of earlier stages reach it through its inputs.
 """
 
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ MEASUREMENT = (
     *("latency.seconds", "latency.interference", "latency.drift"),
     *("latency.source_length", "latency.target_length", "latency.lengths"),
 )
-# Of one search for all budgets; the rest of `search` is about single budgets.
+# Settings of the search for all budgets; the other keys of `search` are for single budgets.
 SEARCH = tuple(
     f"task.search.{name}"
     for name in ("algorithm", "objective", "validation_sentences", "limits", "evaluations", "levels", "halving")
 )
 RANDOM = tuple(f"task.search.{name}" for name in ("objective", "validation_sentences", "limits"))
-# The deployed folder says how it translates; its beam is the device's.
+# Decoding as recorded in the deployed folder, except for the beam size, which belongs to the device.
 DEPLOYED_DECODING = ("task.scoring.length_penalty", "task.scoring.max_length_ratio", "task.scoring.max_length_extra")
 DEPLOYED = ("device", "device.threads", "task.data_licence", *LANGUAGES, *DEPLOYED_DECODING)
 STAGES: Mapping[str, tuple[str, ...]] = {
@@ -55,14 +55,14 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "measure": ("device", "device.threads", "device.power", *MEASUREMENT),
     "score": ("seed", "task.scoring", "device"),
 }
-# What stages read beside that in some configurations alone: these leave the digests of others as they are.
+# Further settings that stages read only in some configurations, so that the digests of all others stay as they are.
 SEARCHES = frozenset({"front", "search", "random_search"})
-# Latencies from a file are taken for those of a workload on a device, with no stage before that measures there.
+# Latencies from a file hold for a workload on a device; no earlier stage has these settings, since nothing is measured.
 EXTERNAL = (
     *("space", "confined_space", "task.network", "device", "device.threads"),
     *("latency.source_length", "latency.target_length", "latency.lengths"),
 )
-# What differs where a baseline stands in place of a budget: of the networks of its task it shares the embeddings alone.
+# Differences for baselines, which share only the embeddings' settings with the networks of their task.
 BASELINE = ("baseline.network", "task.network.share_embeddings")
 BASELINE_STAGES: Mapping[str, tuple[str, ...]] = {
     **STAGES,
@@ -75,14 +75,14 @@ BASELINE_STAGES: Mapping[str, tuple[str, ...]] = {
 def stage_settings(
     settings: Settings, stage: str, task: str, device: str | None = None, baseline: str | None = None
 ) -> dict[str, Any]:
-    """The resolved settings that a stage depends on, by their dotted names.
+    """Return the resolved settings that a stage depends on, by their dotted names.
 
     Args:
         settings: the whole configuration.
-        stage: a key of ``STAGES``, or with a baseline of ``BASELINE_STAGES``.
+        stage: a key of ``STAGES``; for a baseline, of ``BASELINE_STAGES``.
         task: name of the task.
         device: name of the device, for stages that have one.
-        baseline: name of the baseline, where there is one instead of a budget.
+        baseline: name of the baseline, if it takes the place of a budget.
     """
     chosen = settings.task(task)
     names = _names(settings, stage, task, device, baseline)
@@ -91,7 +91,7 @@ def stage_settings(
         "demo": settings.configuration.demo,
         "task": chosen,
         "latency": chosen.latency,
-        # Words are counted, and so made, where the text is extracted.
+        # Extraction counts words, so it tokenises text itself.
         "extracted_tokenisation": chosen.tokenisation if chosen.tokenisation.limits == "words" else None,
         "space": settings.space_of(task),
     }
@@ -108,7 +108,7 @@ def stage_settings(
 
 
 def _names(settings: Settings, stage: str, task: str, device: str | None, baseline: str | None) -> list[str]:
-    """Dotted names of what a stage reads."""
+    """Return the dotted names of the settings that a stage reads."""
     names = [*(STAGES if baseline is None else BASELINE_STAGES)[stage]]
     if stage in SEARCHES and settings.task(task).search.objective == "bleu":
         names += DEPLOYED_DECODING
@@ -118,7 +118,7 @@ def _names(settings: Settings, stage: str, task: str, device: str | None, baseli
 
 
 def _named(roots: Mapping[str, Any], name: str) -> Any:
-    """JSON-like form of what a dotted name stands for."""
+    """Return the JSON-like value of a dotted name."""
     if name in roots:
         return effective(roots[name]) if isinstance(roots[name], Section) else roots[name]
     root, *path = name.split(".")
@@ -129,12 +129,12 @@ def _named(roots: Mapping[str, Any], name: str) -> Any:
 def stage_digest(
     settings: Settings, stage: str, task: str, device: str | None = None, baseline: str | None = None
 ) -> str:
-    """Digest of :func:`stage_settings`; a rule that has it among its params re-runs when it changes."""
+    """Return the digest of :func:`stage_settings`; a rule with it among its params re-runs when it changes."""
     return digest(stage_settings(settings, stage, task, device, baseline))
 
 
 def own_files(task: Task) -> list[str]:
-    """Files of this machine that a task's text comes from, those that exist; the data stage names a missing one."""
+    """Return the existing local files that a task's text comes from; the data stage reports missing ones."""
     return [
         source.path
         for source in configured_sources(task)
@@ -143,16 +143,16 @@ def own_files(task: Task) -> list[str]:
 
 
 def wanted_budgets(settings: Settings, task: str, device: str, chosen: Path) -> list[str]:
-    """Budgets of the summary: those in budgets.json, and those that config.yaml asks for beside them.
+    """Return the budgets of the summary: those in budgets.json, and those that config.yaml adds.
 
     Args:
         settings: the configuration.
         task: name of the task.
         device: name of the device.
-        chosen: budgets.json of the task and device.
+        chosen: path of budgets.json of the task and device.
 
     Returns:
-        Names from the smallest budget to the largest.
+        Their names, ascending.
     """
     demo = settings.configuration.demo
     further = demo.budgets if (task, device) == (demo.task, demo.device) else ()

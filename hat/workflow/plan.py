@@ -1,4 +1,4 @@
-"""What Snakemake would run for targets, and what that is estimated to take."""
+"""Plan targets: the jobs that Snakemake would run, and estimates of their time, storage and price."""
 
 import contextlib
 import csv
@@ -23,9 +23,9 @@ from hat.space.search_space import SearchSpace
 from hat.system.console import print_table
 from hat.system.durations import duration
 
-# Files that are written last and stand for their folder.
+# Names of files that are written last in their folder; the size of the whole folder counts for them.
 STAND_FOR_FOLDER = frozenset(Path(name).name for kind in KINDS if kind.whole for name in kind.names)
-# Multiplications and additions of a training step for each parameter and token: forward, and twice that backward.
+# FLOPs of a training step per parameter and token: two forward, four backward.
 FLOPS_PER_PARAMETER = 6
 BYTES_PER_PARAMETER = 4
 
@@ -45,7 +45,7 @@ class Job:
 
 @dataclass
 class Estimate:
-    """What the jobs of a rule are estimated to take, but for those of which nothing is known."""
+    """An estimate for all jobs of a rule; the ``unknown`` jobs, for which there is no estimate, are left out."""
 
     rule: str
     jobs: int = 0
@@ -57,14 +57,15 @@ class Estimate:
 
 
 def planned_jobs(targets: Sequence[str], options: Sequence[str] = ()) -> list[Job]:
-    """The jobs of Snakemake's dry run.
+    """Return the jobs of Snakemake's dry run.
 
     Args:
-        targets: as given to ``snakemake``; the default target where empty.
+        targets: targets of ``snakemake``; the default target if empty.
         options: further options of ``snakemake``.
 
     Raises:
-        HatError: Snakemake refuses the targets; it has said why.
+        HatError: Snakemake refuses the targets; the message has its reason.
+        InputError: the Snakefile refuses the targets.
     """
     from snakemake.cli import main
     from snakemake.logging import logger
@@ -90,60 +91,60 @@ def planned_jobs(targets: Sequence[str], options: Sequence[str] = ()) -> list[Jo
         )
         return False
 
-    # The Snakefile reads the command line, too (hat/workflow/targets.py).
+    # The Snakefile also reads the command line (hat/workflow/targets.py).
     command = ["snakemake", *targets, "--dry-run", "--nolock", *options]
-    before, said = sys.argv, io.StringIO()
+    arguments, output = sys.argv, io.StringIO()
     logger.addFilter(collect)
     sys.argv = command
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             main(command[1:])
     except SystemExit as ended:
         if isinstance(ended.code, str):
             raise InputError(ended.code.removeprefix("hat: ")) from None
         if ended.code:
-            raise HatError(_last_words(said.getvalue())) from None
+            raise HatError(_last_words(output.getvalue())) from None
     finally:
-        sys.argv = before
+        sys.argv = arguments
         logger.removeFilter(collect)
     return found
 
 
-def _last_words(said: str) -> str:
-    """What Snakemake said at last, in one line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    words = " ".join(lines[-3:]) or "it did not say why"
+def _last_words(output: str) -> str:
+    """Return the last lines of Snakemake's output as one line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    words = " ".join(lines[-3:]) or "it gave no reason"
     return f"snakemake: {words}"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One line of a benchmark file of Snakemake's."""
+    """A row of a Snakemake benchmark file."""
 
     seconds: float
     cpu_seconds: float
 
 
 def read_benchmark(path: Path) -> Measured | None:
-    """Time of a job; None where the file is missing or unfinished."""
+    """Read the time of a job; return None if the file is missing or incomplete."""
     try:
         (row, *_) = csv.DictReader(path.read_text().splitlines(), delimiter="\t")
         seconds = float(row["s"])
-        # Of a job shorter than Snakemake's sampling there is no processor time.
+        # A job shorter than Snakemake's sampling interval has no CPU time.
         return Measured(seconds, float(row["cpu_time"]) if row["cpu_time"] not in ("NA", "-", "0.00") else seconds)
     except (OSError, ValueError, KeyError):
         return None
 
 
 class History:
-    """What jobs of the same rule took before: of the same task and device, else of the same task."""
+    """Time and storage of earlier jobs of the same rule: for the same task and device, or else for the same task."""
 
     def __init__(self) -> None:
         self._known: dict[str, list[Measured]] = {}
         self._sizes: dict[str, float] = {}
 
     def size_gb(self, job: Job) -> float:
-        """What the job made before, or what others of its task made; 0 where there is nothing."""
+        """Return the median size of the outputs of similar jobs; 0 if there are none."""
         free = {job.wildcards[name] for name in ("budget", "shard", "device") if name in job.wildcards}
         return sum(self._size(Path(*(_freed(part, free) for part in Path(output).parts))) for output in job.outputs)
 
@@ -155,7 +156,7 @@ class History:
         return self._sizes[key]
 
     def like(self, job: Job) -> tuple[Measured, str] | None:
-        """The median of the most similar jobs that were measured, and which these are."""
+        """Return the median time of the most similar measured jobs, and what they have in common with this one."""
         if job.benchmark is None:
             return None
         for pattern, what in self._patterns(job):
@@ -166,15 +167,15 @@ class History:
         return None
 
     def _patterns(self, job: Job) -> Iterable[tuple[str, str]]:
-        """Benchmarks of similar jobs, the most similar first."""
+        """Yield patterns of similar jobs' benchmark files and descriptions of them, the most similar first."""
         assert job.benchmark is not None
         parts = Path(job.benchmark).parts
         free = {job.wildcards[name] for name in ("budget", "shard") if name in job.wildcards}
         yield job.benchmark, "an earlier run"
-        other = tuple(_freed(part, free) for part in parts)
-        yield str(Path(*other)), "the same task and device"
+        same_device = tuple(_freed(part, free) for part in parts)
+        yield str(Path(*same_device)), "the same task and device"
         if (device := job.wildcards.get("device")) is not None:
-            yield str(Path(*(_freed(part, {device}) for part in other))), "the same task"
+            yield str(Path(*(_freed(part, {device}) for part in same_device))), "the same task"
 
     def _measured(self, pattern: str) -> list[Measured]:
         if pattern not in self._known:
@@ -184,17 +185,17 @@ class History:
 
 
 def _freed(part: str, values: Iterable[str]) -> str:
-    """A part of a path with ``*`` in place of the value of a wildcard: the whole of it, or what `-` parts off."""
+    """Replace the values of wildcards in a part of a path by ``*``: the whole part, or words between hyphens."""
     stem, dot, ending = part.partition(".tsv")
     words = ["*" if word in values else word for word in stem.split("-")]
     return "*" if stem in values and not dot else "-".join(words) + dot + ending
 
 
 class Declared:
-    """What is known of trainings that have not been measured: their settings.
+    """Estimates from settings, for trainings without measurements.
 
-    A training's operations are six for each parameter of the largest Architecture and each token, which is more than
-    those that are drawn have. ``cost.gpu_tflops`` of them are done in a second.
+    A training takes six FLOPs per token and parameter of the largest Architecture, an upper estimate, since smaller
+    ones are drawn too. A GPU does ``cost.gpu_tflops`` TFLOPs per second.
     """
 
     def __init__(self, settings: Settings, results: Results) -> None:
@@ -203,7 +204,7 @@ class Declared:
         self.source = f"settings, at {settings.configuration.cost.gpu_tflops:g} TFLOP/s on a GPU"
 
     def training(self, job: Job) -> tuple[float, float] | None:
-        """GPU hours of a training, and gigabytes of its checkpoint; None for other jobs."""
+        """Return the GPU hours of a training and the gigabytes of its checkpoint; None for other jobs."""
         if job.rule not in ("train_supertransformer", "train_subtransformer"):
             return None
         task = job.wildcards["task"]
@@ -216,18 +217,18 @@ class Declared:
 
     @functools.cache  # noqa: B019 (lives as long as the command)
     def _parameters(self, task: str) -> int:
-        """Parameters of the largest Architecture of a task's space; a dictionary that is not made is as published."""
+        """Count the parameters of the largest Architecture; missing dictionaries count with their published size."""
         shape = task_shape(TaskScope(self.settings, self.results, task), missing=PUBLISHED_SHAPE.source_vocabulary)
         return Profile.of(SearchSpace(self.settings.space_of(task)).largest, shape, length=1).params
 
 
 def estimate(jobs: Iterable[Job], settings: Settings, results: Results) -> list[Estimate]:
-    """One estimate for each rule, in the order in which rules come first.
+    """Return one estimate per rule, in the order of the rules' first jobs.
 
     Args:
         jobs: the planned jobs.
         settings: the configuration.
-        results: where benchmark files of earlier runs and artifacts are.
+        results: where the artifacts are.
     """
     history, declared, found = History(), Declared(settings, results), dict[str, Estimate]()
     for job in jobs:
@@ -249,11 +250,11 @@ def estimate(jobs: Iterable[Job], settings: Settings, results: Results) -> list[
 
 
 def plan(settings: Settings, results: Results, targets: Sequence[str], options: Sequence[str] = ()) -> dict[str, Any]:
-    """Plan targets: rows for each rule, and their sum with its price.
+    """Plan targets: a row per rule, and the total with its price.
 
     Raises:
         HatError: Snakemake refuses the targets.
-        InputError: they name what there is not.
+        InputError: a target has an unknown name.
     """
     rules = estimate(planned_jobs(targets, options), settings, results)
     prices = settings.configuration.cost.prices
@@ -273,13 +274,13 @@ def plan(settings: Settings, results: Results, targets: Sequence[str], options: 
 def print_plan(content: dict[str, Any]) -> None:
     """Print the plan as a table."""
     if not content["rules"]:
-        print("Nothing to be done: all of it is made.")
+        print("Nothing to be done: everything is up to date.")
         return
     rows = [
         [
             one["rule"],
             str(one["jobs"]),
-            # Of a rule of which nothing is known there is no 0 to show.
+            # A rule without an estimate shows dashes instead of zeros.
             *(_amounts(one) if one["sources"] else ("-", "-", "-")),
             "; ".join(one["sources"]) + (f" ({one['unknown']} not known)" if one["unknown"] else ""),
         ]
@@ -290,15 +291,15 @@ def print_plan(content: dict[str, Any]) -> None:
     header = ("rule", "jobs", "GPU time", "CPU time", "storage", "estimated from")
     print_table("Planned jobs; times and storage are estimates", header, rows)
     print(
-        f"Estimated price: {total['price_usd']:,.2f} USD, and {total['storage_usd_per_month']:,.2f} USD a month stored"
-        f" ({content['prices']})."
+        f"Estimated price: {total['price_usd']:,.2f} USD, and {total['storage_usd_per_month']:,.2f} USD a month for"
+        f" storage ({content['prices']})."
     )
     if total["unknown"]:
-        print(f"Of {total['unknown']} jobs nothing is known yet; what they take is not in the sums.")
+        print(f"The totals leave out {total['unknown']} jobs that cannot be estimated yet.")
 
 
 def _amounts(one: Mapping[str, Any]) -> list[str]:
-    """GPU time, CPU time and storage of a rule, or of all."""
+    """Format GPU time, CPU time and storage."""
     megabytes = 1000 * one["storage_gb"]
     stored = f"{megabytes:,.1f} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
     return [*(duration(3600 * one[name]) for name in ("gpu_hours", "cpu_hours")), stored]

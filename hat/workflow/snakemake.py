@@ -1,4 +1,4 @@
-"""What Snakemake answers when it is asked, without running anything: the state of targets, the graph of rules."""
+"""Query Snakemake without running jobs: the state of targets and the graph of rules."""
 
 import csv
 import subprocess
@@ -13,11 +13,11 @@ UP_TO_DATE = "no update"
 
 
 def ask(*arguments: str) -> str:
-    """Standard output of ``snakemake ARGUMENTS`` in the working directory.
+    """Return the standard output of ``snakemake ARGUMENTS`` in the working directory.
 
     Raises:
-        InputError: there is no Snakefile here.
-        HatError: Snakemake refuses; the message is its own last line.
+        InputError: the working directory has no Snakefile.
+        HatError: Snakemake fails; the message is its last line.
     """
     if not SNAKEFILE.exists():
         raise InputError(f"{Path.cwd()}: no Snakefile; run in the project's folder")
@@ -30,11 +30,11 @@ def ask(*arguments: str) -> str:
 
 
 def state(targets: Sequence[str]) -> list[dict[str, str]]:
-    """State of everything that targets are made from.
+    """Return the state of targets and of all files that they are made from.
 
     Returns:
-        ``file``, ``rule``, ``made`` (empty where it is missing), ``state`` (``up to date``, ``missing``, or why it
-        would be made again), the targets first.
+        Rows with ``file``, ``rule``, ``made`` (time; empty if missing), ``state`` (``up to date``, ``missing``, or why
+        the file would be remade), the targets first.
     """
     lines = ask("--summary", *targets).splitlines()
     start = next((number for number, line in enumerate(lines) if line.startswith("output_file\t")), None)
@@ -44,16 +44,16 @@ def state(targets: Sequence[str]) -> list[dict[str, str]]:
     for row in csv.DictReader(lines[start:], delimiter="\t", quoting=csv.QUOTE_NONE):
         made = "" if row["date"] == "-" else row["date"]
         if not made:
-            said = "missing"
+            reason = "missing"
         elif row["plan"] == UP_TO_DATE:
-            said = "up to date" if row["status"] == "ok" else row["status"]
+            reason = "up to date" if row["status"] == "ok" else row["status"]
         else:
-            said = row["status"] if row["status"] != "ok" else row["plan"]
-        rows.append({"file": row["output_file"], "rule": row["rule"], "made": made, "state": said})
+            reason = row["status"] if row["status"] != "ok" else row["plan"]
+        rows.append({"file": row["output_file"], "rule": row["rule"], "made": made, "state": reason})
     return rows
 
 
 def rule_graph(targets: Sequence[str]) -> str:
-    """The graph of rules behind targets, in the dot language."""
+    """Return the graph of the rules behind targets in the DOT language."""
     printed = ask("--rulegraph", "dot", "--", *targets)
     return printed[printed.index("digraph") :] if "digraph" in printed else printed

@@ -1,4 +1,4 @@
-"""Locks that a killed Snakemake left behind: told from live ones by a lock of the kernel."""
+"""Remove locks that a killed Snakemake left; a kernel lock (flock) tells them from locks in use."""
 
 import contextlib
 import fcntl
@@ -7,16 +7,17 @@ from typing import IO
 
 
 def clear_stale_locks(folder: Path) -> IO[str] | None:
-    """Remove Snakemake's own locks if no other run is alive; keep the result as long as this run lives.
+    """Remove Snakemake's locks if no other run is alive.
 
-    Every run holds ``folder/hat.lock`` shared, so whoever gets it exclusively is alone, and locks that
-    lie there belong to runs that were killed. The kernel gives it back however a process ends.
+    Every run holds ``folder/hat.lock`` shared. A run that gets it exclusively is the only one, so any locks belong to
+    killed runs. The kernel releases the lock whenever a process ends.
 
     Args:
         folder: Snakemake's folder, ``.snakemake``.
 
     Returns:
-        The open lock file; None on file systems without locks, where nothing is removed.
+        The open lock file, to keep as long as this run lives; None on file systems without locks, where nothing is
+        removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stream = open(folder / "hat.lock", "a", encoding="utf-8")  # noqa: SIM115 (open while the run lives)

@@ -1,4 +1,4 @@
-"""What the workflow is asked for: targets with unknown names are refused before anything runs."""
+"""The requested targets: targets with unknown names are refused before any job runs."""
 
 import re
 import sys
@@ -19,12 +19,12 @@ COMPRESSION = "-compression"
 
 
 def pattern(names: Iterable[str]) -> str:
-    """Regular expression that matches exactly these names."""
+    """Return a regular expression that matches exactly these names."""
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
 
 
 def command_line_targets() -> list[str]:
-    """Targets of the running ``snakemake`` command, which tells a Snakefile of them only after reading it."""
+    """Return the targets of the running ``snakemake``, which a Snakefile cannot get from it while it is read."""
     if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
         return []
     from snakemake.cli import get_argument_parser
@@ -34,9 +34,9 @@ def command_line_targets() -> list[str]:
 
 
 def requested(target: str, results: Results) -> tuple[str, str | None, str | None] | None:
-    """Task, device and budget that a target path names; None where it is no artifact of a task.
+    """Return the task, device and budget that a target path names; None if it is not an artifact of a task.
 
-    The name of a baseline stands for the budget, without a device where the target is of its training.
+    A baseline's name takes the place of the budget; there is no device if the target belongs to its training.
     """
     try:
         parts = PurePosixPath(target).relative_to(results.root.as_posix()).parts
@@ -55,13 +55,13 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
     """Refuse targets that name an unknown task, device, budget, baseline or variant, or an unreachable device.
 
     Args:
-        targets: paths and rule names that Snakemake is asked for.
+        targets: requested paths and rule names.
         settings: the configuration.
         results: where the artifacts are.
-        will_run: whether jobs will be run, so that a device that must be measured needs an address.
+        will_run: whether jobs will run, so that a device to be measured needs an address.
 
     Raises:
-        InputError: says what is known.
+        InputError: a target is refused; the message lists the known names.
     """
     for target in targets:
         if (names := requested(target, results)) is not None:
@@ -73,12 +73,12 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
                 settings.baseline(budget)
             elif budget is not None and settings.limit_ms(budget) is None and _is_searched(target, results):
                 raise InputError(
-                    f"{target}: a baseline is not searched; {settings.folder}/baselines/{budget}.yaml is it"
+                    f"{target}: a baseline is not searched; its network is in {settings.folder}/baselines/{budget}.yaml"
                 )
             variant = _variant_of(target, results) if budget is not None and device is not None else None
             if budget in settings.baselines and device is not None:
-                _check_expressible(settings_for_variant(settings, task, device, variant), device, budget)
-            # A baseline is trained, and a variant of it exported and scored, without the device.
+                _check_expressible(with_variant(settings, task, device, variant), device, budget)
+            # Training a baseline, and exporting and scoring its variants, does not need the device.
             if will_run and device is not None and not (variant and budget in settings.baselines):
                 _check_reachable(settings, results, task, device, budget)
         elif (report := reported(target, settings, results)) is not None and will_run:
@@ -91,10 +91,10 @@ def _is_searched(target: str, results: Results) -> bool:
 
 
 def reported(target: str, settings: Settings, results: Results) -> tuple[str, str] | None:
-    """Task and device that a figure or table is about; None where the target is neither, or is that of costs.
+    """Return the task and device of a figure or table; None for the table of costs and for other targets.
 
     Raises:
-        InputError: the names are unknown.
+        InputError: the task or the device is unknown.
     """
     if not target.startswith((f"{results.tables}/", f"{results.figures}/")) or is_cost(target):
         return None
@@ -111,39 +111,39 @@ def reported(target: str, settings: Settings, results: Results) -> tuple[str, st
 
 
 def is_cost(target: str) -> bool:
-    """Whether a table is that of costs, which is about all tasks and devices."""
+    """Whether a target is the table of costs, which covers all tasks and devices."""
     return PurePosixPath(target).stem == "cost"
 
 
 def is_compression(target: str) -> bool:
-    """Whether a table is that of compression, and not the summary."""
+    """Whether a target is a compression table rather than a summary."""
     return PurePosixPath(target).stem.endswith(COMPRESSION)
 
 
 def _check_expressible(settings: Settings, device: str, baseline: str) -> None:
-    """Refuse a baseline that the device's Runtime cannot execute, before it is trained for nothing."""
+    """Refuse a baseline that the device's Runtime cannot execute, before it is trained in vain."""
     chosen, architecture = settings.device(device), architecture_of(settings.baseline(baseline).network)
     if (reason := refusal(RUNTIMES[chosen.runtime], architecture)) is not None:
         runtimes = sorted(name for name, facts in RUNTIMES.items() if refusal(facts, architecture) is None)
         able = [name for name, one in settings.devices.items() if one.runtime in runtimes]
         raise InputError(
             f"baseline {baseline!r} on device {device!r}, runtime {chosen.runtime!r}: {reason}; expected a device with"
-            f" runtime {' or '.join(runtimes)} ({', '.join(able) or 'there is none yet'})"
+            f" runtime {' or '.join(runtimes)} ({', '.join(able) or 'none is configured'})"
         )
 
 
-def _variant_of(target: str, results: Results) -> str | None:
-    """Return the variant that a target belongs to; None for the deployed network.
+def _variant(target: str, results: Results) -> str | None:
+    """Return the variant that a target belongs to; None for the deployed model itself.
 
     Raises:
         InputError: the variant is unknown.
     """
-    place = PurePosixPath(target).relative_to(results.root.as_posix()).parts[3:-1]
-    if not place or place[0] in reserved("TASK", "DEVICE", "BUDGET"):
+    folders = PurePosixPath(target).relative_to(results.root.as_posix()).parts[3:-1]
+    if not folders or folders[0] in reserved("TASK", "DEVICE", "BUDGET"):
         return None
-    if place[0] not in VARIANTS:
-        raise InputError(f"{target}: {place[0]!r} is unknown, expected {', '.join(VARIANTS[:-1])} or {VARIANTS[-1]}")
-    return place[0]
+    if folders[0] not in VARIANTS:
+        raise InputError(f"{target}: {folders[0]!r} is unknown, expected {', '.join(VARIANTS[:-1])} or {VARIANTS[-1]}")
+    return folders[0]
 
 
 def _check_reachable(settings: Settings, results: Results, task: str, device: str, budget: str | None = None) -> None:

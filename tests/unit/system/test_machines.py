@@ -1,5 +1,4 @@
 from hat.system.machines import Machines, machines, reports
-from hat.workflow.cluster import launcher, training_resources
 
 STEP = {
     "SLURM_JOB_ID": "17",
@@ -35,18 +34,3 @@ def test_the_first_process_of_the_first_machine_reports():
     assert reports(STEP | {"SLURM_NODEID": "0"})
     assert not reports(STEP | {"SLURM_NODEID": "0", "RANK": "1"})
     assert reports(STEP | {"RANK": "0"})
-
-
-def test_resources_of_training():
-    assert training_resources(0, 1, "a100") == {"gpus": 0}
-    assert training_resources(8, 1, "") == {"gpus": 8, "gpu": 8}
-    assert training_resources(8, 1, "a100")["gpu_model"] == "a100"
-    two = training_resources(8, 2, "a100")
-    assert (two["gres"], two["nodes"], two["tasks"], two["mpi"]) == ("gpu:a100:8", 2, 2, "srun")
-    assert "gpu" not in two
-    assert "gres" not in training_resources(0, 2, "")
-
-
-def test_launcher():
-    assert launcher(1) == ""
-    assert launcher(2).startswith("srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task={threads} ")
