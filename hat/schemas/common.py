@@ -51,7 +51,7 @@ class Provenance(Record):
     created: Time = Field(description="time of creation, UTC")
 
 
-class Made(Record):
+class WithProvenance(Record):
     """Base of artifacts with their provenance."""
 
     provenance: Provenance = Field(description="how, where and when the artifact was made")

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from hat.runtime.base import Decoding
-from hat.schemas.common import Count, Made, Record, Share
+from hat.schemas.common import Count, Record, Share, WithProvenance
 from hat.shortlist.sizes import Size
 
 Split = Literal["train", "validation", "test"]
@@ -62,7 +62,7 @@ class Overlap(Record):
     test: SplitOverlap | None = Field(None, description="overlap of the test split")
 
 
-class CountsFile(Made):
+class CountsFile(WithProvenance):
     """Counts of each split's text."""
 
     pairs: dict[Split, Count] = Field(description="number of sentence pairs in each split")
@@ -89,7 +89,7 @@ class Side(Record):
     longest: Count = Field(description="length of the longest sentence, in tokens")
 
 
-class BinaryCountsFile(Made):
+class BinaryCountsFile(WithProvenance):
     """Counts of the binarised splits."""
 
     dictionary: dict[str, Count] = Field(description="number of tokens in each language's dictionary")
@@ -125,7 +125,7 @@ class SizeRow(Record):
     bleu_loss: float | None = Field(description="BLEU lost compared to translation without a shortlist")
 
 
-class ShortlistFile(Made):
+class ShortlistFile(WithProvenance):
     """The chosen size of a task's shortlist, and all sizes compared."""
 
     chosen: Size | None = Field(

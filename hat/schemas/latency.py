@@ -18,13 +18,13 @@ from hat.schemas.common import (
     Key,
     Kind,
     Machine,
-    Made,
     Measured,
     Positive,
     Record,
     Share,
     Timings,
     UnderConditions,
+    WithProvenance,
 )
 from hat.space.architecture import Architecture
 from hat.space.shape import Shape
@@ -132,7 +132,7 @@ class NoBound(Record):
     confidence: Share = Field(description="confidence asked for")
 
 
-class PredictorFile(Made):
+class PredictorFile(WithProvenance):
     """A latency predictor: from an Architecture to milliseconds."""
 
     format: Literal["latency-predictor-2"] = Field(description="version of the file format")
@@ -180,7 +180,7 @@ class HeldOut(Record):
     upper_bound_ms: float | None = Field(description="upper bound of the prediction")
 
 
-class ErrorsFile(Made):
+class ErrorsFile(WithProvenance):
     """Errors of a predictor on Architectures that it was not fitted to."""
 
     rows: Count = Field(description="number of measurements")
@@ -225,14 +225,14 @@ class Range(Record):
     estimate: Literal[True] = Field(description="always true: all values are predicted, none is measured")
 
 
-class BudgetsFile(Made):
+class BudgetsFile(WithProvenance):
     """Budgets chosen from the predicted range."""
 
     budgets: list[str] = Field(description="names of the budgets, ascending")
     range: Range = Field(description="the range of predicted latencies")
 
 
-class LatencyFile(Timings, Made):
+class LatencyFile(Timings, WithProvenance):
     """Latency of a deployed model on its device, end to end, sentence by sentence."""
 
     budget: str | None = Field(None, description="name of the budget; omitted for a baseline")

@@ -5,11 +5,11 @@ from pydantic import Field
 from hat.config.tokenisation import Tokenisation
 from hat.device.connection import Conditions
 from hat.runtime.base import Decoding
-from hat.schemas.common import ARCHITECTURE, AnyNetwork, Count, Key, Kind, Made, Positive, Record, Sha256
+from hat.schemas.common import ARCHITECTURE, AnyNetwork, Count, Key, Kind, Positive, Record, Sha256, WithProvenance
 from hat.space.shape import Shape
 
 
-class ScoreFile(Made):
+class ScoreFile(WithProvenance):
     """Scores of the test translations, by sacreBLEU on detokenised text."""
 
     bleu: float = Field(description="BLEU against the raw references")
@@ -77,7 +77,7 @@ class OneOfSeveral(Record):
     validation_loss: float = Field(description="validation loss with the shared weights, nats per token")
 
 
-class ModelFile(Made):
+class ModelFile(WithProvenance):
     """The description of a deployed model, and how to run it."""
 
     task: str = Field(description="task it was made for")

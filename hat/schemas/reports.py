@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from hat.data.significance import ALPHA, P_VALUE
-from hat.schemas.common import Count, Key, Made, Record, Share
+from hat.schemas.common import Count, Key, Record, Share, WithProvenance
 
 Cell = str | float | int | bool | None
 
@@ -61,7 +61,7 @@ class Significance(Record):
     identity: Key | None = Field(None, description="digest of the translations that were compared")
 
 
-class SummaryFile(Made):
+class SummaryFile(WithProvenance):
     """The summary of a task on a device."""
 
     task: str = Field(description="name of the task")
@@ -71,14 +71,14 @@ class SummaryFile(Made):
     significance: Significance = Field(description="differences in BLEU and their p-values")
 
 
-class TableFile(Made):
+class TableFile(WithProvenance):
     """A table over all tasks and devices."""
 
     title: str = Field(description="title of the table")
     rows: list[dict[str, Cell]] = Field(description="rows as in the CSV file")
 
 
-class CompressionFile(Made):
+class CompressionFile(WithProvenance):
     """Size and scores per precision."""
 
     task: str = Field(description="name of the task")
@@ -102,7 +102,7 @@ class StageCost(Record):
     how: str = Field(description="basis of the energy estimate")
 
 
-class CostFile(Made):
+class CostFile(WithProvenance):
     """Estimated cost of searches."""
 
     rows: list[dict[str, Cell]] = Field(description="rows as in the CSV file")

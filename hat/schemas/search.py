@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from hat.config.algorithms import AlgorithmName
 from hat.config.search import ObjectiveName
-from hat.schemas.common import ARCHITECTURE, DIGEST, Count, Key, Made, Measured, Record
+from hat.schemas.common import ARCHITECTURE, DIGEST, Count, Key, Measured, Record, WithProvenance
 from hat.space.architecture import Architecture
 
 LOSS = "loss on the search's validation subset with the SuperTransformer's weights, nats per token"
@@ -99,7 +99,7 @@ class Why(Record):
     fastest_of_space_ms: float = Field(description="predicted latency of the fastest Architecture")
 
 
-class ArchitectureFile(Made):
+class ArchitectureFile(WithProvenance):
     """The winner of a search."""
 
     architecture: Architecture = Field(description=ARCHITECTURE)
@@ -144,7 +144,7 @@ class Halving(Record):
     missed: Count = Field(description="number of audited candidates that belong to the front")
 
 
-class FrontFile(Made):
+class FrontFile(WithProvenance):
     """The search for all budgets of a device."""
 
     algorithm: AlgorithmName = Field(description="search algorithm")
@@ -166,7 +166,7 @@ class Ranked(Record):
     bleu: float = Field(description="BLEU of translations of the same sentences with the same weights")
 
 
-class ObjectivesFile(Made):
+class ObjectivesFile(WithProvenance):
     """How well validation loss predicts the BLEU ranking."""
 
     architectures: Count = Field(description="number of Architectures compared")

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from hat.config.networks import Network, Space
 from hat.config.training import SubTraining, SuperTraining, Training
-from hat.schemas.common import ARCHITECTURE, AnyNetwork, Count, Key, Kind, Made, Record
+from hat.schemas.common import ARCHITECTURE, AnyNetwork, Count, Key, Kind, Record, WithProvenance
 from hat.space.shape import Shape
 
 
@@ -27,7 +27,7 @@ class Teacher(Record):
     translations: Key | None = Field(None, description="digest of everything that its translations depend on")
 
 
-class TrainedFile(Made):
+class TrainedFile(WithProvenance):
     """A trained network: its resolved settings and its results."""
 
     task: str | None = Field(None, description="task it was trained for; omitted for an imported network")
@@ -77,7 +77,7 @@ class ValidationRow(Record):
 MetricsRow = Annotated[TrainingRow | ValidationRow, Field(discriminator="event")]
 
 
-class TranslatedFile(Made):
+class TranslatedFile(WithProvenance):
     """The training set with a teacher's translations as targets."""
 
     teacher: str = Field(description="name of the teacher")
