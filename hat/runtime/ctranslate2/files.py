@@ -20,6 +20,7 @@ import numpy.typing as npt
 from hat.artifacts.files import read_json, write_json
 from hat.data.text.special_tokens import BEGIN, END, SPECIALS, UNKNOWN
 from hat.errors import InputError
+from hat.model.positions import sinusoids
 from hat.runtime.base import Blueprint, Weights
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.space.shape import Shape
@@ -164,19 +165,8 @@ def _set_tables(spec: "TransformerSpec", weights: Weights, shape: Shape, encoder
         (spec.decoder, decoder_dim, shape.super_decoder_dim, TARGET_POSITIONS),
     ):
         side.scale_embeddings = np.float32(math.sqrt(super_dim if shape.vocab_original_scaling else dim))
-        side.position_encodings.encodings = positions(super_dim, rows)[:, :dim]
-
-
-def positions(super_dim: int, rows: int) -> Tensor:
-    """Return the first rows of :class:`hat.model.embedding.SinusoidalPositions`, [rows, super_dim]."""
-    half = super_dim // 2
-    step = np.log(np.float32(10000.0)) / np.float32(max(half - 1, 1))
-    frequency = np.exp(np.arange(half, dtype=np.float32) * -step)
-    # fairseq counts positions from padding_idx + 1 = 2.
-    angle = np.arange(2, rows + 2, dtype=np.float32)[:, None] * frequency
-    table = np.zeros((rows, super_dim), np.float32)
-    table[:, :half], table[:, half : 2 * half] = np.sin(angle), np.cos(angle)
-    return table
+        # Row 0 is padding.
+        side.position_encodings.encodings = sinusoids(super_dim, rows + 1)[1:, :dim]
 
 
 def _set_self_attention(attention: Any, weights: Weights, layer: str, heads: int, all_heads: int) -> None:

@@ -20,7 +20,7 @@ from hat.model.embedding import SinusoidalPositions
 from hat.model.transformer import Transformer
 from hat.runtime import random_network, runtime
 from hat.runtime.base import Blueprint, Decoding, check_expressed, max_lengths
-from hat.runtime.ctranslate2.files import positions
+from hat.runtime.ctranslate2.files import specification
 from hat.runtime.random_network import blueprint_of, build
 from hat.runtime.shortlist import Shortlist
 from hat.runtime.torch import runtime as torch_runtime
@@ -178,9 +178,14 @@ def test_padding_in_a_shortlist_file_is_refused(tmp_path):
 
 
 def test_position_tables_are_those_of_the_network():
-    for dim in (48, 33):
-        expected = SinusoidalPositions(dim)(torch.arange(1, 1001), dim - 7, 1000)
-        np.testing.assert_allclose(positions(dim, 1000)[:, : dim - 7], expected, atol=2e-4)
+    own, shape = network(SPACE.smallest, 1)
+    spec = specification(blueprint_of(SPACE.smallest, shape), weights_of(own.state_dict()))
+    for side, dim, super_dim in (
+        (spec.encoder, SPACE.smallest.encoder_embed_dim, shape.super_encoder_dim),
+        (spec.decoder, SPACE.smallest.decoder_embed_dim, shape.super_decoder_dim),
+    ):
+        expected = SinusoidalPositions(super_dim)(torch.arange(1, 1001), dim, 1000)
+        np.testing.assert_array_equal(side.position_encodings.encodings[:1000], expected)
 
 
 @pytest.mark.parametrize("beam", [1, 5])
@@ -280,7 +285,7 @@ def test_int8_is_stored_in_a_quarter_and_leaves_the_weights_alone(tmp_path):
     sizes = {}
     for precision in ("fp32", "int8"):
         runtime("ctranslate2", precision, 1).write(tmp_path, blueprint, weights, None)
-        tables = positions(shape.super_encoder_dim, 1024 + 1280).nbytes
+        tables = 4 * shape.super_encoder_dim * (1024 + 1280)
         sizes[precision] = (tmp_path / "model.bin").stat().st_size - tables
     assert sizes["int8"] < 0.35 * sizes["fp32"]
     assert all(np.array_equal(before[name], tensor) for name, tensor in weights.items())
