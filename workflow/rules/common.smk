@@ -31,6 +31,7 @@ from hat.workflow.targets import (
     pattern,
     reported,
 )
+from hat.config.scope import BudgetScope
 from hat.config.settings import SUPERTRANSFORMER, Settings
 
 RESULTS = Results("results")
@@ -191,13 +192,14 @@ def baseline_of(wildcards):
 
 def trained(name):
     """Return a file of the trained network that is deployed for a budget or as a baseline."""
-
-    def path(wildcards):
-        baseline = baseline_of(wildcards) is not None
-        place = (wildcards.task, wildcards.device, wildcards.budget)
-        return str(RESULTS.trained(*place, baseline=baseline) / name)
-
-    return with_signature(path)
+    return with_signature(
+        lambda wildcards: str(
+            BudgetScope(
+                SETTINGS, RESULTS, wildcards.task, wildcards.device, wildcards.budget
+            ).trained
+            / name
+        )
+    )
 
 
 @with_signature
