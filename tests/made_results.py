@@ -35,7 +35,7 @@ def write_results(root):
         (raw / f"test.{language}").write_text("".join(f"{line}\n" for line in words))
     _write_metrics(made.supertransformer("demo"))
     for number, budget in enumerate(BUDGETS):
-        folder = made.subtransformer("demo", "local", budget)
+        folder = made.budget("demo", "local", budget) / "subtransformer"
         _write_metrics(folder)
         (folder / "config.json").write_text(json.dumps({"training": {"initial_weights": "inherited"}}))
         # Larger budgets get more lines right.

@@ -78,14 +78,6 @@ class Results:
         """Folder of everything made for one budget or baseline: ``bleu.txt``, ``latency.json``, ..."""
         return self.root / task / device / budget
 
-    def subtransformer(self, task: str, device: str, budget: str) -> Path:
-        """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of the trained winner."""
-        return self.budget(task, device, budget) / "subtransformer"
-
-    def model(self, task: str, device: str, budget: str) -> Path:
-        """The deployed folder: `hat translate` needs nothing else."""
-        return self.budget(task, device, budget) / "model"
-
     @property
     def usage(self) -> Path:
         """Resources that each stage used, in the same folders as the logs."""

@@ -65,7 +65,7 @@ def main() -> None:
                     link.symlink_to(path.resolve())
             found = whole.budget(options.task, options.device, options.budget) / "architecture.json"
             (folder / found.name).write_text(found.read_text())
-            network = own.subtransformer(options.task, options.device, options.budget)
+            network = own.budget(options.task, options.device, options.budget) / "subtransformer"
             if not (network / "config.json").exists():
                 train_subtransformer(BudgetScope(settings, own, options.task, options.device, options.budget))
             trained = read_json(network / "config.json")

@@ -56,8 +56,8 @@ def exported(project):
 
 def test_each_network_is_what_the_supertransformer_computes(exported):
     settings, results, found = exported
-    assert artifact("model").problems(results.model("toy", "local", "elastic") / "model.json") == []
-    folder = DeployedFolder.read(results.model("toy", "local", "elastic"))
+    assert artifact("model").problems(results.budget("toy", "local", "elastic") / "model" / "model.json") == []
+    folder = DeployedFolder.read(results.budget("toy", "local", "elastic") / "model")
     assert [network.name for network in folder.networks] == ["20ms", "50ms", "80ms"]
     parent = SuperTransformer(SearchSpace(settings.space_of("toy")), task_shape(TaskScope(settings, results, "toy")))
     parent.load_state_dict(checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")["model"])
@@ -70,7 +70,7 @@ def test_each_network_is_what_the_supertransformer_computes(exported):
 
 def test_weights_are_stored_once(exported):
     _, results, found = exported
-    folder = results.model("toy", "local", "elastic")
+    folder = results.budget("toy", "local", "elastic") / "model"
     assert "budgets `20ms, 50ms, 80ms`" in (folder / "README.md").read_text()
     assert [path.name for path in (folder / "network").iterdir()] == ["weights.npz"]
     largest = envelope(list(found.values()))
@@ -84,13 +84,13 @@ def test_weights_are_stored_once(exported):
     ("target", "name"), [(None, "80ms"), (71.0, "80ms"), (70.9, "50ms"), (20, "20ms"), (3, "20ms")]
 )
 def test_the_best_network_within_the_target_is_chosen(exported, target, name):
-    folder = DeployedFolder.read(exported[1].model("toy", "local", "elastic"))
+    folder = DeployedFolder.read(exported[1].budget("toy", "local", "elastic") / "model")
     assert folder.choice(target).name == name
 
 
 def test_a_translator_switches(exported):
     _, results, found = exported
-    translator = Translator.from_folder(results.model("toy", "local", "elastic"))
+    translator = Translator.from_folder(results.budget("toy", "local", "elastic") / "model")
     assert translator.names == ("20ms", "50ms", "80ms")
     first = translator.model
     assert (translator.switch(30), translator.switch(None)) == ("20ms", "80ms")
@@ -101,7 +101,7 @@ def test_a_translator_switches(exported):
 
 
 def test_a_latency_asked_of_the_server_chooses_the_network(exported):
-    translator = Translator.from_folder(exported[1].model("toy", "local", "elastic"))
+    translator = Translator.from_folder(exported[1].budget("toy", "local", "elastic") / "model")
     workers = Workers([translator], waiting=3)
     app = create_app(Service(translator.description, workers, Limits()))
 

@@ -235,12 +235,12 @@ def test_other_lengths_are_other_samples(folder: Path, results: Results, monkeyp
     results.budget("toy", "here", "20ms").mkdir()
     winner = {"architecture": point.to_dict(), "digest": point.digest, "predicted_latency_ms": 10.0}
     write_json(results.budget("toy", "here", "20ms") / "architecture.json", winner)
-    write_folder(results.model("toy", "here", "20ms"), point)
+    write_folder(results.budget("toy", "here", "20ms") / "model", point)
     chosen = chosen.changed({"latency.lengths": [list(pair) for pair in LENGTHS]})
     latency = read_json(measure_model(BudgetScope(chosen, results, "toy", "here", "20ms")))
     assert latency["conditions"]["workload"] == header["conditions"]["workload"]
     assert len(latency["timings_ms"]) == 3 * 3 * REPEATS
-    card = (results.model("toy", "here", "20ms") / "README.md").read_text()
+    card = (results.budget("toy", "here", "20ms") / "model" / "README.md").read_text()
     assert "ms per sentence (10 tokens, beam 2, 11 steps, mean of 3 lengths), measured on" in card
     built = len(runtime.built)
     # What was measured before is there when it is asked for again.

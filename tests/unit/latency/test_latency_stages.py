@@ -363,8 +363,8 @@ def test_deployed_model_is_measured(predicted: Settings, results: Results) -> No
     write_json(budget / "architecture.json", content)
     with pytest.raises(InputError, match=r"model is missing; `snakemake .*/model/model\.json` makes it"):
         measure_model(BudgetScope(predicted, results, "toy", "here", "20ms"))
-    write_folder(results.model("toy", "here", "20ms"), architecture)
-    description = results.model("toy", "here", "20ms") / "model.json"
+    write_folder(results.budget("toy", "here", "20ms") / "model", architecture)
+    description = results.budget("toy", "here", "20ms") / "model" / "model.json"
     stamp = description.stat().st_mtime_ns
     found = json.loads(measure_model(BudgetScope(predicted, results, "toy", "here", "20ms")).read_text())
     assert read_json(description)["figures"]["latency_ms"] == found["latency_ms"]

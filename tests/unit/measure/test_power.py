@@ -334,11 +334,11 @@ def test_energy_from_samples_to_the_report(
     results.budget("toy", "here", "20ms").mkdir()
     winner = {"architecture": point.to_dict(), "digest": point.digest, "predicted_latency_ms": 10.0}
     write_json(results.budget("toy", "here", "20ms") / "architecture.json", winner)
-    write_folder(results.model("toy", "here", "20ms"), point)
+    write_folder(results.budget("toy", "here", "20ms") / "model", point)
     path = measure_model(BudgetScope(chosen, results, "toy", "here", "20ms"))
     assert read_json(path)["energy_j"] == pytest.approx(4)
     assert problems(path, results) == []
-    assert "| Energy | 4 J per sentence" in (results.model("toy", "here", "20ms") / "README.md").read_text()
+    assert "| Energy | 4 J per sentence" in (results.budget("toy", "here", "20ms") / "model" / "README.md").read_text()
 
     def table(settings: Settings) -> str:
         shown = rows_of(DeviceScope(settings, results, "toy", "here"))

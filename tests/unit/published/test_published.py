@@ -276,7 +276,7 @@ def test_verbs_use_what_comes_back(project, tmp_path):
     shutil.copytree(results.data("toy"), again.data("toy"))
     for folder, target in (
         (results.supertransformer("toy"), again.supertransformer("toy")),
-        (results.subtransformer("toy", "local", "50ms"), again.subtransformer("toy", "local", "50ms")),
+        tuple(one.budget("toy", "local", "50ms") / "subtransformer" for one in (results, again)),
     ):
         export_checkpoint(folder, tmp_path / "theirs.pt", lambda: settings)
         imported = import_checkpoint(tmp_path / "theirs.pt", target)
@@ -284,7 +284,10 @@ def test_verbs_use_what_comes_back(project, tmp_path):
     losses = [InheritedLoss(TaskScope(settings, place, "toy"))(space.smallest) for place in (results, again)]
     assert losses[0] == losses[1]
     export_model(BudgetScope(settings, again, "toy", "local", "50ms"))
-    files = [np.load(place.model("toy", "local", "50ms") / "network" / "weights.npz") for place in (results, again)]
+    files = [
+        np.load(place.budget("toy", "local", "50ms") / "model" / "network" / "weights.npz")
+        for place in (results, again)
+    ]
     assert files[0].files == files[1].files
     assert all(np.array_equal(files[0][name], files[1][name]) for name in files[0].files)
 

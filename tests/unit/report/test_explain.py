@@ -68,7 +68,7 @@ def test_explain_refuses_in_a_sentence(results, tmp_path):
 
 
 def test_status_shows_what_exists(results):
-    (results.subtransformer("demo", "local", "40ms") / "checkpoint.pt").write_bytes(b"x")
+    (results.budget("demo", "local", "40ms") / "subtransformer" / "checkpoint.pt").write_bytes(b"x")
     rows = json.loads(run(results, "status", "--json").stdout)
     assert [row["model"] for row in rows] == list(BUDGETS)
     first = rows[0]

@@ -107,7 +107,7 @@ def test_next_steps_name_what_was_made(settings, results, tmp_path, monkeypatch)
     page = results.root / "report.html"
     assert next_steps(scope, rows) == [f"{program('snakemake')} {page}"]
     for budget in ("40ms", "60ms", "0.1s"):
-        model = results.model("demo", "local", budget)
+        model = results.budget("demo", "local", budget) / "model"
         model.mkdir()
         (model / "model.json").write_text("{}")
     lines = ("Too short", "It's hard to quote this", "In the beginning it is said", "One more is here")
@@ -121,7 +121,7 @@ def test_next_steps_name_what_was_made(settings, results, tmp_path, monkeypatch)
     # The best of those within their budgets.
     rows[2]["within_budget"] = False
     translate, serve, show = next_steps(scope, rows)
-    best = str(results.model("demo", "local", "60ms"))
+    best = str(results.budget("demo", "local", "60ms") / "model")
     assert shlex.split(translate)[1:] == ["translate", "--model", best, "In the beginning it is said"]
     assert shlex.split(serve)[1:] == ["serve", "--model", best]
     assert show == f"{opener.name} {page}"

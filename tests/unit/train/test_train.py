@@ -124,8 +124,8 @@ def test_both_networks_learn_and_inherited_weights_are_evaluated(project):
     place.mkdir(parents=True)
     (place / "architecture.json").write_text(json.dumps({"architecture": space.smallest.to_dict()}))
     train_subtransformer(BudgetScope(settings, results, "toy", "local", "5ms"))
-    found = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
-    assert found["validation"]["nll"] < metrics(results.subtransformer("toy", "local", "5ms"))[0]["nll"] - 0.3
+    found = json.loads((place / "subtransformer" / "config.json").read_text())
+    assert found["validation"]["nll"] < metrics(place / "subtransformer")[0]["nll"] - 0.3
 
 
 def test_a_subtransformer_can_start_from_what_it_inherits(project):
@@ -139,11 +139,11 @@ def test_a_subtransformer_can_start_from_what_it_inherits(project):
     place.mkdir(parents=True)
     (place / "architecture.json").write_text(json.dumps({"architecture": architecture.to_dict()}))
     train_subtransformer(BudgetScope(settings, results, "toy", "local", "5ms"))
-    first = metrics(results.subtransformer("toy", "local", "5ms"))[0]
+    first = metrics(results.budget("toy", "local", "5ms") / "subtransformer")[0]
     assert first["update"] == 0
     assert first["nll"] == pytest.approx(inherited, rel=1e-5)
     parent = checkpoints.load(results.supertransformer("toy") / "checkpoint.pt")["identity"]
-    description = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
+    description = json.loads((results.budget("toy", "local", "5ms") / "subtransformer" / "config.json").read_text())
     assert description["inherited_from"] == parent
 
 
@@ -160,7 +160,7 @@ def test_a_subtransformer_can_learn_from_the_largest_network(project):
         overrides = {"subtransformer": {"teacher": teacher, "updates": 6, "validate_every": 6}}
         settings = Settings({"tasks": {"toy": overrides}}, folder=folder)
         train_subtransformer(BudgetScope(settings, results, "toy", "local", "5ms"))
-        description = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())
+        description = json.loads((results.budget("toy", "local", "5ms") / "subtransformer" / "config.json").read_text())
         found[teacher] = description["validation"]["nll"]
     assert found[None] != found["supertransformer"]
     wanted = {"name": "supertransformer", "distillation": "word", "share": 0.5, "identity": parent["identity"]}

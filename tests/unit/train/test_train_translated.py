@@ -69,7 +69,8 @@ def test_a_subtransformer_can_learn_from_translations(project, monkeypatch):
     assert len(made.target) == len(text)
     assert all(sentence[-1] == END for sentence in made.target)
     train_subtransformer(BudgetScope(settings, results, "toy", "local", "5ms"))
-    taught = json.loads((results.subtransformer("toy", "local", "5ms") / "config.json").read_text())["taught_by"]
+    path = results.budget("toy", "local", "5ms") / "subtransformer" / "config.json"
+    taught = json.loads(path.read_text())["taught_by"]
     identity = json.loads((results.translated("toy", "supertransformer") / "translated.json").read_text())["identity"]
     assert taught == {"name": "supertransformer", "distillation": "sequence", "translations": identity}
 
