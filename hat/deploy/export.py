@@ -100,7 +100,7 @@ def export_model(scope: BudgetScope, variant: str | None = None, *, shape: Shape
         shape=shape or task_shape(scope, scope.budget if scope.is_baseline else None),
     )
     described_training = {
-        "baseline" if baseline else "budget": scope.budget,
+        "baseline" if scope.is_baseline else "budget": scope.budget,
         "parameters": training["parameters"],
         "training": training["identity"],
     }

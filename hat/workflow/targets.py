@@ -77,7 +77,7 @@ def check_targets(targets: Iterable[str], settings: Settings, results: Results, 
                 )
             variant = _variant_of(target, results) if budget is not None and device is not None else None
             if budget in settings.baselines and device is not None:
-                _check_expressible(with_variant(settings, task, device, variant), device, budget)
+                _check_expressible(settings_for_variant(settings, task, device, variant), device, budget)
             # Training a baseline, and exporting and scoring its variants, does not need the device.
             if will_run and device is not None and not (variant and budget in settings.baselines):
                 _check_reachable(settings, results, task, device, budget)
@@ -132,7 +132,7 @@ def _check_expressible(settings: Settings, device: str, baseline: str) -> None:
         )
 
 
-def _variant(target: str, results: Results) -> str | None:
+def _variant_of(target: str, results: Results) -> str | None:
     """Return the variant that a target belongs to; None for the deployed model itself.
 
     Raises:
