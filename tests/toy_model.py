@@ -12,7 +12,7 @@ from hat.deploy.folder import described_network
 from hat.runtime import runtime
 from hat.runtime.base import Blueprint, Decoding
 from hat.runtime.random_network import random_weights
-from hat.space.kinds import architecture_of, shape_of
+from hat.space.kinds import configured_architecture, configured_shape
 from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 
@@ -52,8 +52,8 @@ def write_model(
     for language in ("en", "de"):
         dictionary.save(path / f"dict.{language}.txt")
     sizes = len(dictionary), len(dictionary)
-    architecture = SearchSpace(SPACE).smallest if evolved is None else architecture_of(evolved)
-    shape = Shape.of(SPACE, Network(), *sizes) if evolved is None else shape_of(evolved, Network(), *sizes)
+    architecture = SearchSpace(SPACE).smallest if evolved is None else configured_architecture(evolved)
+    shape = Shape.of(SPACE, Network(), *sizes) if evolved is None else configured_shape(evolved, Network(), *sizes)
     blueprint = Blueprint(
         architecture=architecture, shape=shape, source_tokens=dictionary.tokens, target_tokens=dictionary.tokens
     )

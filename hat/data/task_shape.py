@@ -3,7 +3,7 @@
 from hat.config.scope import TaskScope
 from hat.data.stages import dictionary_path
 from hat.data.text.dictionary import Dictionary
-from hat.space.kinds import shape_of
+from hat.space.kinds import configured_shape
 from hat.space.shape import Shape
 
 
@@ -22,5 +22,5 @@ def task_shape(scope: TaskScope, baseline: str | None = None, *, missing: int | 
     paths = [dictionary_path(scope.data, name) for name in chosen.languages]
     sizes = [missing if missing is not None and not path.exists() else len(Dictionary.load(path)) for path in paths]
     if baseline is not None:
-        return shape_of(scope.settings.baseline(baseline).network, chosen.network, *sizes)
+        return configured_shape(scope.settings.baseline(baseline).network, chosen.network, *sizes)
     return Shape.of(scope.space, chosen.network, *sizes)

@@ -29,7 +29,7 @@ from hat.runtime.torch.runtime import weights_of
 from hat.runtime.weights_file import WEIGHTS, save_weights
 from hat.shortlist.stored import deployed_shortlist
 from hat.space.architecture import Architecture
-from hat.space.kinds import AnyArchitecture, describe, described
+from hat.space.kinds import AnyArchitecture, architecture_from_dict, network_to_dict
 from hat.space.shape import Shape, shared_names
 from hat.space.tensors import EMBEDDING_TENSORS
 from hat.train import checkpoints
@@ -96,7 +96,7 @@ def export_model(scope: BudgetScope, variant: str | None = None, *, shape: Shape
         parent=scope.variant_folder(variant),
         executor=executor,
         shortlist=deployed_shortlist(scope),
-        architecture=described(training, str(trained / "config.json")),
+        architecture=architecture_from_dict(training, str(trained / "config.json")),
         shape=shape or task_shape(scope, scope.budget if scope.is_baseline else None),
     )
     described_training = {
@@ -130,14 +130,14 @@ def export_elastic(scope: DeviceScope, budgets: Sequence[str]) -> Path:
     for budget in sorted(set(budgets), key=budget_ms):
         folder = scope.of(budget).folder
         winner = read_json(folder / "architecture.json")
-        architecture = described(winner, str(folder / "architecture.json"))
+        architecture = architecture_from_dict(winner, str(folder / "architecture.json"))
         if not isinstance(architecture, Architecture):
             raise InputError(f"{folder / 'architecture.json'}: expected a SubTransformer")
         found.append(architecture)
         networks.append(
             {
                 "name": budget,
-                **describe(architecture, shape),
+                **network_to_dict(architecture, shape),
                 "latency_ms": read_json(folder / "latency.json")["latency_ms"],
                 "validation_loss": winner["validation_loss"],
             }

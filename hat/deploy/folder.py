@@ -19,7 +19,7 @@ from hat.runtime.inherited import inherited_weights
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.runtime.weights_file import WEIGHTS, load_weights
 from hat.space.architecture import Architecture
-from hat.space.kinds import AnyArchitecture, describe, described
+from hat.space.kinds import AnyArchitecture, architecture_from_dict, network_to_dict
 from hat.space.shape import Shape
 
 DESCRIPTION = "model.json"
@@ -89,7 +89,7 @@ class DeployedFolder:
         if not path.exists() and (meant := _nearby(folder)):
             raise InputError(f"{folder}: not a deployed folder (no {DESCRIPTION}); use {' or '.join(meant)}")
         values = read_json(path)
-        architecture = described(values, str(path))
+        architecture = architecture_from_dict(values, str(path))
         try:
             shape = Shape(**values["shape"])
             tokenisation = Tokenisation.model_validate(values["tokenisation"])
@@ -174,7 +174,7 @@ def _network(values: Any, where: str) -> DeployedNetwork:
     """Parse one of several networks; only Transformers can share weights."""
     if not isinstance(values, Mapping):
         raise ValueError(f"networks holds {values!r}, expected objects")
-    architecture = described(values, where)
+    architecture = architecture_from_dict(values, where)
     if not isinstance(architecture, Architecture):
         raise ValueError(f"networks holds {values['kind']!r}, expected transformer")
     return DeployedNetwork(
@@ -187,4 +187,4 @@ def _network(values: Any, where: str) -> DeployedNetwork:
 
 def described_network(blueprint: Blueprint, decoding: Decoding) -> dict[str, Any]:
     """Return the keys of ``model.json`` that describe a network and its decoding."""
-    return {**describe(blueprint.architecture, blueprint.shape), "decoding": asdict(decoding)}
+    return {**network_to_dict(blueprint.architecture, blueprint.shape), "decoding": asdict(decoding)}

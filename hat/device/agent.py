@@ -26,13 +26,13 @@ from typing import IO, Any
 
 import hat
 from hat.device.lock import DeviceLock
-from hat.device.received import Received
+from hat.device.received import ReceivedFiles
 from hat.errors import HatError, InputError
 from hat.measure.bench import Bench
-from hat.measure.fingerprint import fingerprint, state
+from hat.measure.fingerprint import fingerprint, machine_state
 from hat.measure.workload import Workload
 from hat.runtime.base import Decoding
-from hat.space.kinds import described
+from hat.space.kinds import architecture_from_dict
 
 PROTOCOL = 1
 # Bytes of a request or an answer; thousands of timings fit.
@@ -64,7 +64,7 @@ class Agent:
     def __init__(self, write: Callable[[bytes], None], folder: Path, silence: Callable[[float], None]) -> None:
         self._write = write
         self._silence = silence
-        self._received = Received(folder)
+        self._received = ReceivedFiles(folder)
         self._lock = DeviceLock()
         self._bench: Bench | None = None
         self._id: Any = None
@@ -87,14 +87,19 @@ class Agent:
         match request["do"]:
             case "hello":
                 self._silence(float(request["silence_s"]))
-                return {"protocol": PROTOCOL, "source": source_digest(), "fingerprint": fingerprint(), "state": state()}
+                return {
+                    "protocol": PROTOCOL,
+                    "source": source_digest(),
+                    "fingerprint": fingerprint(),
+                    "state": machine_state(),
+                }
             case "lock":
                 return {"holder": self._lock.take(str(request["holder"]))}
             case "start":
                 self._bench = Bench(**request["bench"])
                 return self._bench.facts()
             case "measure":
-                architecture = described(request, "request")
+                architecture = architecture_from_dict(request, "request")
                 found = self._started().measure(architecture, *self._visit(request), tracker=self._progress)
                 return found.to_dict()
             case "measure_folder":

@@ -7,8 +7,8 @@ from hat.config.latency import Latency
 from hat.config.settings import Settings
 from hat.device.connection import LocalConnection, connect
 from hat.errors import HatError
-from hat.measure.bench import CHECKED, CHECKED_LENGTH
-from hat.measure.fingerprint import state
+from hat.measure.bench import CHECK_ARCHITECTURE, CHECK_LENGTH
+from hat.measure.fingerprint import machine_state
 from hat.measure.power import unread
 
 # Sentences before timing, sentences of a visit, visits.
@@ -52,7 +52,9 @@ def check_device(settings: Settings, device: str) -> dict[str, Any]:
     chosen = settings.device(device)
     with connect(settings, device) as connection:
         fingerprint = connection.fingerprint()
-        now = state() if isinstance(connection, LocalConnection) else connection.agent.state().state.model_dump()
+        now = (
+            machine_state() if isinstance(connection, LocalConnection) else connection.agent.state().state.model_dump()
+        )
         offset_s = round(now.pop("time_s") - time.time(), 1)
         if chosen.threads > len(now["usable_cores"]):
             raise HatError(
@@ -75,8 +77,8 @@ def check_device(settings: Settings, device: str) -> dict[str, Any]:
             "low_ms": low,
             "high_ms": high,
             "interference_cores": max(interference, default=None),
-            "digest": CHECKED.digest,
-            "tokens": CHECKED_LENGTH,
+            "digest": CHECK_ARCHITECTURE.digest,
+            "tokens": CHECK_LENGTH,
             "beam": chosen.beam,
         },
     }

@@ -22,7 +22,7 @@ from hat.device.remote import RemoteAgent
 from hat.device.requirements import runtime_version
 from hat.device.ssh import Ssh
 from hat.errors import HatError, InputError
-from hat.measure.bench import Bench, checked_workload
+from hat.measure.bench import Bench, check_workload
 from hat.measure.measurement import Measurement
 from hat.measure.power import MOST, meter_name
 from hat.measure.workload import Workload
@@ -248,7 +248,7 @@ class SshConnection(_Connection):
     def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
         """See :meth:`hat.measure.bench.Bench.check`."""
         how = {"beam": beam, "warmup": warmup, "repeats": repeats, "visits": visits}
-        return self._measured("check", checked_workload(beam), repeats * visits, how=how)
+        return self._measured("check", check_workload(beam), repeats * visits, how=how)
 
     def idle_watts(self) -> float | None:
         """See :meth:`hat.measure.bench.Bench.idle_watts`."""

@@ -32,7 +32,7 @@ class Fingerprint(_Said):
 
 
 class State(_Said):
-    """See :func:`hat.measure.fingerprint.state`."""
+    """See :func:`hat.measure.fingerprint.machine_state`."""
 
     clock_mhz: Annotated[int, Field(ge=0, le=1_000_000)] | None
     temperature_c: Annotated[float, Field(ge=-273.15, le=1000)] | None
@@ -59,7 +59,7 @@ class Hello(_Said):
     state: State
 
 
-def checked(model: type[Said], answer: Any, where: str) -> Said:
+def checked_answer(model: type[Said], answer: Any, where: str) -> Said:
     """An answer of a device as what it should be.
 
     Raises:

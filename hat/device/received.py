@@ -25,7 +25,7 @@ def listing(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-class Received:
+class ReceivedFiles:
     """What a device has got.
 
     Args:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from hat.device.agent import LONGEST_LINE, PROTOCOL, source_digest
-from hat.device.facts import Facts, Hello, checked
+from hat.device.facts import Facts, Hello, checked_answer
 from hat.device.lock import wait_for
 from hat.device.paths import agent_command, received_file
 from hat.device.received import PART, listing
@@ -263,7 +263,7 @@ class RemoteAgent:
         Raises:
             HatError: it cannot be reached.
         """
-        return checked(Hello, self.ask("hello", silence_s=2 * self.chosen.alive_s), self.where)
+        return checked_answer(Hello, self.ask("hello", silence_s=2 * self.chosen.alive_s), self.where)
 
     def send_folder(self, folder: Path) -> dict[str, Any]:
         """Have the device get the files of a folder that it has not; its listing is what they are asked for by.
@@ -301,7 +301,7 @@ class RemoteAgent:
             self.chosen.wait_s,
             lambda text: print(text, file=sys.stderr, flush=True),
         )
-        facts = checked(Facts, started.request("start", bench=dict(self._bench)), self.where)
+        facts = checked_answer(Facts, started.request("start", bench=dict(self._bench)), self.where)
         if facts.runtime_version != self._runtime_version:
             raise HatError(
                 f"{self.where}: it has {self._bench['runtime']} {facts.runtime_version}, expected"

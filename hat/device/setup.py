@@ -18,7 +18,7 @@ from hat.config.runtimes import RUNTIMES
 from hat.config.settings import Settings
 from hat.device.agent import source_digest
 from hat.device.connection import open_ssh
-from hat.device.facts import Text, checked
+from hat.device.facts import Text, checked_answer
 from hat.device.paths import device_folder
 from hat.device.requirements import LOCK, PROJECT, pins
 from hat.device.ssh import NOT_FOUND, Ssh, printable
@@ -172,7 +172,7 @@ def _probe(ssh: Ssh) -> Probe:
         except ValueError:
             continue
         if isinstance(found, dict) and "hat_probe" in found:
-            return checked(Probe, found, where)
+            return checked_answer(Probe, found, where)
     said = printable(ran.stderr.decode(errors="replace")) or "it says nothing"
     raise HatError(f"{where}: {python!r} does not run there ({said})")
 

@@ -27,7 +27,7 @@ from hat.deploy.translator import Translator
 from hat.evaluate.tokenised import reference_words, tokenised_bleu
 from hat.evaluate.unigram import unigram_loss
 from hat.search.verify import verdict_note
-from hat.space.kinds import described
+from hat.space.kinds import architecture_from_dict
 from hat.system.progress import progress
 from hat.train.inherited_loss import untrained_loss
 
@@ -141,7 +141,7 @@ def _losses(scope: BudgetScope) -> dict[str, float]:
     """Return validation losses in nats per token: trained, inherited (except baselines), untrained, unigram model."""
     chosen, data = scope.task_settings, scope.data
     config = scope.trained / "config.json"
-    architecture = described(read_json(config), str(config))
+    architecture = architecture_from_dict(read_json(config), str(config))
     train, validation = (
         IndexedDataset(binary_prefix(data, split, chosen, chosen.target_language)) for split in ("train", "validation")
     )

@@ -16,7 +16,7 @@ from hat.measure.measurement import Measurement
 from hat.measure.power import unread
 from hat.measure.visits import PlainVisit, Visits
 from hat.measure.workload import Workload, workload_of
-from hat.space.kinds import architecture_of, describe
+from hat.space.kinds import configured_architecture, network_to_dict
 from hat.system.progress import Tracker, progress
 
 # A deployed folder is measured with this many times the sentences of a visit.
@@ -117,9 +117,9 @@ def measure_model(scope: BudgetScope, variant: str | None = None) -> Path:
     found = measure_deployed(scope, folder / "model", workload, title)
     content: dict[str, Any] = found.measured.to_dict()
     if winner is None or limit_ms is None:
-        architecture = architecture_of(scope.settings.baseline(scope.budget).network)
+        architecture = configured_architecture(scope.settings.baseline(scope.budget).network)
         content = {"baseline": scope.budget, **content, "digest": architecture.digest}
-        content |= describe(architecture, workload.shape)
+        content |= network_to_dict(architecture, workload.shape)
     elif variant is not None:
         content |= {"budget": scope.budget, "digest": winner["digest"], "architecture": winner["architecture"]}
     else:

@@ -33,7 +33,7 @@ PUBLISHED_REPEATS = 240
 NORMAL_95 = 1.96
 
 
-def read_brought(path: Path, space: Space, workload: Workload, constant: dict[str, Any]) -> pd.DataFrame:
+def read_external(path: Path, space: Space, workload: Workload, constant: dict[str, Any]) -> pd.DataFrame:
     """A LatencyDataset from a file.
 
     Args:

@@ -14,7 +14,7 @@ from hat.device.connection import Conditions, check_reachable, connect
 from hat.errors import InputError
 from hat.latency.budgets import predicted_range, spread_budgets
 from hat.latency.dataset import FIRST_ROW, architectures_of, read_parquet, read_shard, table, write_parquet
-from hat.latency.external import read_brought
+from hat.latency.external import read_external
 from hat.latency.predictor.accuracy import held_out_errors
 from hat.latency.predictor.features import rows_of
 from hat.latency.predictor.learning_curve import Assessment, assess, sample_until, target_percent
@@ -203,7 +203,7 @@ def _collect_brought(scope: DeviceScope) -> Path:
     said = {"device": scope.device, "runtime": chosen.runtime, "precision": chosen.precision, "threads": chosen.threads}
     with only_one(folder, "Collecting samples"):
         space, workload = scope.device_space, workload_of(scope)
-        frame = read_brought(file, space, workload, said)
+        frame = read_external(file, space, workload, said)
         if frame.attrs["representative"]:
             print(
                 f"{file}: has averages over layers, so each row is taken for a network of the same sums over layers;"

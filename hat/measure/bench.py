@@ -26,7 +26,7 @@ from hat.space.shape import Shape
 from hat.system.progress import Tracker
 
 # What a device is checked with: a network of middle size whose latency is comparable between devices.
-CHECKED = Architecture(
+CHECK_ARCHITECTURE = Architecture(
     encoder_embed_dim=256,
     encoder_ffn_dim=(1024,) * 3,
     encoder_heads=(4,) * 3,
@@ -36,7 +36,7 @@ CHECKED = Architecture(
     decoder_cross_heads=(4,) * 3,
     decoder_cross_span=(1,) * 3,
 )
-CHECKED_SHAPE = Shape(
+CHECK_SHAPE = Shape(
     source_vocabulary=8000,
     target_vocabulary=8000,
     qkv_dim=256,
@@ -47,12 +47,12 @@ CHECKED_SHAPE = Shape(
     share_embeddings="all",
     vocab_original_scaling=False,
 )
-CHECKED_LENGTH = 20
+CHECK_LENGTH = 20
 
 
-def checked_workload(beam: int) -> Workload:
+def check_workload(beam: int) -> Workload:
     """What a device is checked with."""
-    return Workload(shape=CHECKED_SHAPE, source_length=CHECKED_LENGTH, target_length=CHECKED_LENGTH, beam=beam)
+    return Workload(shape=CHECK_SHAPE, source_length=CHECK_LENGTH, target_length=CHECK_LENGTH, beam=beam)
 
 
 class Bench:
@@ -136,9 +136,9 @@ class Bench:
         Raises:
             HatError: it does not translate, or the same sentence differently each time.
         """
-        workload = checked_workload(beam)
+        workload = check_workload(beam)
         with self._pinned():
-            model = build(self.runtime, CHECKED, CHECKED_SHAPE, seed=self.seed)
+            model = build(self.runtime, CHECK_ARCHITECTURE, CHECK_SHAPE, seed=self.seed)
             self._check_tokens(model, beam)
             return Measurement.merged([self._measured(model, workload, warmup, repeats) for _ in range(visits)])
 
@@ -185,8 +185,8 @@ class Bench:
             raise HatError(f"its power meter cannot be read: {error}") from None
 
     def _check_tokens(self, model: LoadedModel, beam: int) -> None:
-        sentence = synthetic_sentence(CHECKED_SHAPE.source_vocabulary, CHECKED_LENGTH)
-        decoding = Decoding(beam=beam, max_length_ratio=0, max_length_extra=CHECKED_LENGTH)
+        sentence = synthetic_sentence(CHECK_SHAPE.source_vocabulary, CHECK_LENGTH)
+        decoding = Decoding(beam=beam, max_length_ratio=0, max_length_extra=CHECK_LENGTH)
         first, second = (model.translate([sentence, sentence[5:]], decoding) for _ in range(2))
         if [one.tokens for one in first] != [one.tokens for one in second]:
             raise HatError(
@@ -194,8 +194,8 @@ class Bench:
                 f" {list(first[0].tokens)} and then to {list(second[0].tokens)}"
             )
         for one in first:
-            fits = all(0 <= token < CHECKED_SHAPE.target_vocabulary for token in one.tokens)
-            if not fits or len(one.tokens) > CHECKED_LENGTH or not -1e6 < one.score <= 0:
+            fits = all(0 <= token < CHECK_SHAPE.target_vocabulary for token in one.tokens)
+            if not fits or len(one.tokens) > CHECK_LENGTH or not -1e6 < one.score <= 0:
                 raise HatError(
                     f"runtime {self.runtime.facts.name!r}, {self.runtime.precision}: a made network's translation is"
                     f" impossible ({len(one.tokens)} tokens, score {one.score})"

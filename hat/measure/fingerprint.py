@@ -75,7 +75,7 @@ def fingerprint() -> dict[str, Any]:
     }
 
 
-def state() -> dict[str, Any]:
+def machine_state() -> dict[str, Any]:
     """How this machine is at this moment.
 
     Returns:

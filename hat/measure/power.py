@@ -36,7 +36,7 @@ class Unreadable(HatError):
     """A power meter cannot be read; the message says why."""
 
 
-class Meter(Protocol):
+class PowerMeter(Protocol):
     """Energy, from a start on."""
 
     def start(self) -> None:
@@ -53,7 +53,7 @@ class Meter(Protocol):
         """
 
 
-class Counter:
+class CountingMeter:
     """A meter that counts by itself.
 
     Args:
@@ -64,15 +64,15 @@ class Counter:
         self._read = read
 
     def start(self) -> None:
-        """See :class:`Meter`."""
+        """See :class:`PowerMeter`."""
         self._before = self._read()
 
     def ready(self) -> bool:
-        """See :class:`Meter`."""
+        """See :class:`PowerMeter`."""
         return True
 
     def joules(self) -> float:
-        """See :class:`Meter`."""
+        """See :class:`PowerMeter`."""
         return math.fsum(
             _counted(before, now, most) for (before, _), (now, most) in zip(self._before, self._read(), strict=True)
         )
@@ -86,7 +86,7 @@ def _counted(before: float, now: float, most: float | None) -> float:
     return most - before + now
 
 
-class Sampled:
+class SampledMeter:
     """A meter that says how many watts there are at a moment, read again and again in a thread.
 
     Args:
@@ -97,7 +97,7 @@ class Sampled:
         self._read = read
 
     def start(self) -> None:
-        """See :class:`Meter`."""
+        """See :class:`PowerMeter`."""
         self._watts: list[float] = []
         self._failed: Unreadable | None = None
         self._ended = threading.Event()
@@ -106,11 +106,11 @@ class Sampled:
         self._thread.start()
 
     def ready(self) -> bool:
-        """See :class:`Meter`."""
+        """See :class:`PowerMeter`."""
         return bool(self._watts) or self._failed is not None
 
     def joules(self) -> float:
-        """See :class:`Meter`."""
+        """See :class:`PowerMeter`."""
         seconds = time.perf_counter() - self._began
         self._ended.set()
         self._thread.join()
@@ -132,7 +132,7 @@ class Sampled:
             self._failed = error
 
 
-def meter(power: Mapping[str, Any]) -> Meter:
+def meter(power: Mapping[str, Any]) -> PowerMeter:
     """The meter of a device's configuration (:mod:`hat.config.device`).
 
     Raises:
@@ -140,11 +140,11 @@ def meter(power: Mapping[str, Any]) -> Meter:
     """
     if power["kind"] == "rapl":
         zones = [Path(zone) for zone in power["zones"] or _packages()]
-        return Counter(lambda: [_zone(zone) for zone in zones])
+        return CountingMeter(lambda: [_zone(zone) for zone in zones])
     command = list(power["command"])
     if power["unit"] == "joules":
-        return Counter(lambda: [(_said(command), None)])
-    return Sampled(lambda: _said(command))
+        return CountingMeter(lambda: [(_said(command), None)])
+    return SampledMeter(lambda: _said(command))
 
 
 def meter_name(power: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from hat.errors import InputError
 from hat.report.document import Columns, cells, markdown, shown, text, write_document
 from hat.report.rows import Row, compared
 from hat.space.architecture import Architecture
-from hat.space.kinds import architecture_of
+from hat.space.kinds import configured_architecture
 from hat.space.profile import BITS, Profile
 from hat.system.console import print_table
 
@@ -94,7 +94,7 @@ def print_compression(table: dict[str, Any]) -> None:
 
 def _reference(scope: TaskScope) -> dict[str, Any]:
     """Count the parameters of Transformer-Big with the task's dictionaries."""
-    architecture = architecture_of(scope.settings.baseline(REFERENCE).network)
+    architecture = configured_architecture(scope.settings.baseline(REFERENCE).network)
     if not isinstance(architecture, Architecture):
         raise InputError(f"{scope.settings.folder}/baselines/{REFERENCE}.yaml, network.kind: expected 'transformer'")
     profile = Profile.of(architecture, task_shape(scope, REFERENCE), length=1)

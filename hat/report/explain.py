@@ -11,7 +11,7 @@ from hat.config.settings import Settings
 from hat.errors import InputError
 from hat.latency.predictor.predictor import LatencyPredictor
 from hat.report.profile import task_of
-from hat.space.files import architecture_of, read_description
+from hat.space.files import architecture_in, read_description
 
 
 def explain(settings: Settings, results: Results, file: Path, device: str, task: str | None = None) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def explain(settings: Settings, results: Results, file: Path, device: str, task:
     """
     settings.device(device)
     values = read_description(file)
-    architecture = architecture_of(values, file)
+    architecture = architecture_in(values, file)
     name = task or values.get("task") or task_of(file, results)
     if name is None:
         raise InputError(f"{file}: belongs to no task, so say which: --task, one of {', '.join(settings.tasks)}")

@@ -15,7 +15,7 @@ from hat.config.settings import Settings, describe
 from hat.data.task_shape import task_shape
 from hat.errors import InputError
 from hat.space import kinds
-from hat.space.files import architecture_of, read_description
+from hat.space.files import architecture_in, read_description
 from hat.space.kinds import AnyArchitecture
 from hat.space.profile import PUBLISHED_SHAPE, Profile
 from hat.space.shape import Shape
@@ -55,11 +55,11 @@ def profile_file(
     architecture: AnyArchitecture
     if "network" in values:
         network = _network(values, path)
-        architecture = kinds.architecture_of(network)
+        architecture = kinds.configured_architecture(network)
         shape = _baseline_shape(network, _shape({}, path, results, settings, task))
     else:
         evolved = values.get("kind") == "evolved"
-        architecture = kinds.described(values, str(path)) if evolved else architecture_of(values, path)
+        architecture = kinds.architecture_from_dict(values, str(path)) if evolved else architecture_in(values, path)
         shape = _shape(values, path, results, settings, task)
     if vocabulary is not None:
         shape = replace(shape, source_vocabulary=vocabulary, target_vocabulary=vocabulary)
@@ -110,7 +110,7 @@ def _network(values: Mapping[str, Any], path: Path) -> TransformerNetwork | Evol
 def _baseline_shape(network: TransformerNetwork | EvolvedNetwork, of_task: Shape) -> Shape:
     """A baseline's shape with the dictionaries of a task, and its embeddings shared as the task's are."""
     common = Network(share_embeddings=of_task.share_embeddings)
-    return kinds.shape_of(network, common, of_task.source_vocabulary, of_task.target_vocabulary)
+    return kinds.configured_shape(network, common, of_task.source_vocabulary, of_task.target_vocabulary)
 
 
 def _shape(

@@ -17,7 +17,7 @@ from hat.data.text.text import read_pairs
 from hat.deploy.folder import DESCRIPTION
 from hat.errors import InputError
 from hat.space.architecture import Architecture
-from hat.space.kinds import AnyArchitecture, architecture_of
+from hat.space.kinds import AnyArchitecture, configured_architecture
 from hat.space.profile import PUBLISHED_SHAPE, Profile
 from hat.workflow.dependencies import wanted_budgets
 
@@ -57,7 +57,7 @@ def model_names(scope: DeviceScope, among: Sequence[str] = ()) -> list[str]:
 def known_architecture(scope: BudgetScope) -> AnyArchitecture | None:
     """Return the network of a budget or baseline; None if no search has found it yet."""
     if scope.budget in scope.settings.baselines:
-        return architecture_of(scope.settings.baseline(scope.budget).network)
+        return configured_architecture(scope.settings.baseline(scope.budget).network)
     path = scope.folder / "architecture.json"
     if not path.exists():
         return None

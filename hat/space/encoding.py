@@ -59,7 +59,7 @@ class Encoding:
         return row
 
 
-Rows = npt.NDArray[np.int64]
+GeneRows = npt.NDArray[np.int64]
 
 
 class Genes:
@@ -82,7 +82,7 @@ class Genes:
         self._choices = [getattr(chosen, name) for name, _ in self._columns]
 
     @property
-    def counts(self) -> Rows:
+    def counts(self) -> GeneRows:
         """Number of choices of each column."""
         return np.array([len(choices) for choices in self._choices])
 

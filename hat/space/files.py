@@ -34,7 +34,7 @@ def read_description(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def architecture_of(values: Mapping[str, Any], path: Path) -> Architecture:
+def architecture_in(values: Mapping[str, Any], path: Path) -> Architecture:
     """The Architecture that a file's content is (published or ours) or has under ``architecture``.
 
     Args:
@@ -58,7 +58,7 @@ def read_architecture(path: Path) -> Architecture:
     Raises:
         InputError: the file is missing or holds none.
     """
-    return architecture_of(read_description(path), path)
+    return architecture_in(read_description(path), path)
 
 
 def write_architecture(architecture: Architecture, path: Path) -> None:

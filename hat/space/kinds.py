@@ -20,13 +20,13 @@ KINDS: Mapping[str, type[Architecture] | type[EvolvedArchitecture]] = {
 }
 
 
-def describe(architecture: AnyArchitecture, shape: Shape) -> dict[str, Any]:
+def network_to_dict(architecture: AnyArchitecture, shape: Shape) -> dict[str, Any]:
     """``kind``, ``architecture`` and ``shape`` of a network, as files say them."""
     return {"kind": architecture.kind, "architecture": architecture.to_dict(), "shape": asdict(shape)}
 
 
-def described(values: Mapping[str, Any], where: str) -> AnyArchitecture:
-    """The architecture of what :func:`describe` gives; what names no kind is of a Transformer.
+def architecture_from_dict(values: Mapping[str, Any], where: str) -> AnyArchitecture:
+    """The architecture of what :func:`network_to_dict` gives; what names no kind is of a Transformer.
 
     Raises:
         InputError: the architecture is missing or malformed, or the kind unknown; ``where`` names the file.
@@ -39,14 +39,14 @@ def described(values: Mapping[str, Any], where: str) -> AnyArchitecture:
     return KINDS[kind].from_dict(values["architecture"], where)
 
 
-def architecture_of(network: TransformerNetwork | EvolvedNetwork) -> AnyArchitecture:
+def configured_architecture(network: TransformerNetwork | EvolvedNetwork) -> AnyArchitecture:
     """Dimensions of a configured network."""
     if isinstance(network, EvolvedNetwork):
         return EvolvedArchitecture.from_dict(network.model_dump(exclude={"kind"}))
     return Architecture.from_dict(network.model_dump(exclude={"kind", "norm", "qkv_dim"}))
 
 
-def shape_of(
+def configured_shape(
     network: TransformerNetwork | EvolvedNetwork, common: Network, source_vocabulary: int, target_vocabulary: int
 ) -> Shape:
     """Shape of a configured network.

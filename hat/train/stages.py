@@ -19,7 +19,7 @@ from hat.model.networks import build_network
 from hat.model.supertransformer import SuperTransformer
 from hat.model.transformer import Transformer
 from hat.space.architecture import Architecture
-from hat.space.kinds import architecture_of, describe
+from hat.space.kinds import configured_architecture, network_to_dict
 from hat.space.search_space import SearchSpace
 from hat.train import checkpoints
 from hat.train.loop import Networks, Run, select
@@ -123,7 +123,7 @@ def train_baseline(scope: TaskScope, baseline: str, resources: TrainingResources
 
     Writes ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``; otherwise as :func:`train_supertransformer`.
     """
-    architecture = architecture_of(scope.settings.baseline(baseline).network)
+    architecture = configured_architecture(scope.settings.baseline(baseline).network)
     training = scope.settings.baseline_training(scope.task, baseline)
     shape = task_shape(scope, baseline)
     own = {"norm": shape.norm, "vocab_original_scaling": shape.vocab_original_scaling}
@@ -135,7 +135,11 @@ def train_baseline(scope: TaskScope, baseline: str, resources: TrainingResources
         folder=scope.baseline(baseline),
         model=build_network(architecture, shape, dropouts=dropouts_of(training)),
         training=training,
-        subject={"baseline": baseline, "network": network.model_dump(mode="json"), **describe(architecture, shape)},
+        subject={
+            "baseline": baseline,
+            "network": network.model_dump(mode="json"),
+            **network_to_dict(architecture, shape),
+        },
         networks=None,
         validated=None,
         resources=resources,

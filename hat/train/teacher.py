@@ -7,7 +7,7 @@ from hat.config.settings import SUPERTRANSFORMER
 from hat.data.task_shape import task_shape
 from hat.model.base import EncoderDecoder
 from hat.model.networks import build_network
-from hat.space.kinds import architecture_of
+from hat.space.kinds import configured_architecture
 from hat.space.search_space import SearchSpace
 from hat.train import checkpoints
 from hat.train.parent import load_parent
@@ -34,6 +34,6 @@ def trained_teacher(scope: TaskScope, name: str) -> TrainedTeacher:
     else:
         network = scope.settings.baseline(name).network
         saved = checkpoints.load(scope.baseline(name) / "checkpoint.pt")
-        model, identity = build_network(architecture_of(network), task_shape(scope, name)), saved["identity"]
+        model, identity = build_network(configured_architecture(network), task_shape(scope, name)), saved["identity"]
         model.load_state_dict(saved["model"])
     return TrainedTeacher(model.requires_grad_(False), identity)

@@ -12,7 +12,7 @@ from hat.config.settings import Settings
 from hat.config.variants import VARIANTS, settings_for_variant
 from hat.errors import InputError
 from hat.runtime.base import refusal
-from hat.space.kinds import architecture_of
+from hat.space.kinds import configured_architecture
 
 BUDGET_PATTERN = r"[0-9]+(\.[0-9]+)?(ms|s)"
 COMPRESSION = "-compression"
@@ -122,7 +122,7 @@ def is_compression(target: str) -> bool:
 
 def _check_expressible(settings: Settings, device: str, baseline: str) -> None:
     """Refuse a baseline that the device's Runtime cannot execute, before it is trained in vain."""
-    chosen, architecture = settings.device(device), architecture_of(settings.baseline(baseline).network)
+    chosen, architecture = settings.device(device), configured_architecture(settings.baseline(baseline).network)
     if (reason := refusal(RUNTIMES[chosen.runtime], architecture)) is not None:
         runtimes = sorted(name for name, facts in RUNTIMES.items() if refusal(facts, architecture) is None)
         able = [name for name, one in settings.devices.items() if one.runtime in runtimes]

@@ -32,7 +32,7 @@ from hat.runtime import runtime
 from hat.runtime.base import Blueprint, refusal
 from hat.runtime.shortlist import FILE, Shortlist
 from hat.runtime.torch.runtime import weights_of
-from hat.space.kinds import described
+from hat.space.kinds import architecture_from_dict
 from hat.train import checkpoints
 
 # Sentences handed to a Runtime at once.
@@ -65,7 +65,7 @@ def main() -> None:
         scope = BudgetScope(settings, results, options.task, options.device, budget)
         trained = scope.trained
         weights = weights_of(checkpoints.load(trained / "checkpoint.pt")["model"])
-        architecture = described(read_json(trained / "config.json"), str(trained))
+        architecture = architecture_from_dict(read_json(trained / "config.json"), str(trained))
         shape = task_shape(scope, budget if scope.is_baseline else None)
         blueprint = Blueprint(architecture=architecture, shape=shape, source_tokens=tokens[0], target_tokens=tokens[1])
         print(f"{options.task}, {budget}, {len(pairs)} sentences")

@@ -26,7 +26,7 @@ from hat.runtime.base import Blueprint, LoadedModel, refusal, synthetic_sentence
 from hat.runtime.random_network import blueprint_of, random_weights
 from hat.runtime.shortlist import Shortlist
 from hat.space.architecture import Architecture
-from hat.space.kinds import architecture_of, shape_of
+from hat.space.kinds import configured_architecture, configured_shape
 from hat.space.published_form import PUBLISHED_SPANS
 from hat.space.shape import Shape
 
@@ -79,8 +79,8 @@ def networks() -> dict[str, Blueprint]:
     found = {name: blueprint_of(published(begin), shape) for name, begin in NAMES.items()}
     for name, baseline in BASELINES.items():
         network = settings.baseline(baseline).network
-        own_shape = shape_of(network, task.network, VOCABULARY, VOCABULARY)
-        found[name] = blueprint_of(architecture_of(network), own_shape)
+        own_shape = configured_shape(network, task.network, VOCABULARY, VOCABULARY)
+        found[name] = blueprint_of(configured_architecture(network), own_shape)
     return found
 
 

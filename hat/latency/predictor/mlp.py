@@ -20,7 +20,7 @@ LATENCY_SCALE_MS = 200.0
 STEPS, BATCH, LEARNING_RATE = 5000, 128, 1e-5
 
 
-class PublishedNetwork:
+class PublishedMLP:
     """Three hidden layers of 400, as published; it needs more than a thousand rows.
 
     Args:

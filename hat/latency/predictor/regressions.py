@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self
 from hat.latency.predictor.boosted import Boosted
 from hat.latency.predictor.features import Rows, Vector
 from hat.latency.predictor.linear import Linear
-from hat.latency.predictor.mlp import PublishedNetwork
+from hat.latency.predictor.mlp import PublishedMLP
 
 
 class Regression(Protocol):
@@ -35,7 +35,7 @@ class Regression(Protocol):
 
 
 REGRESSIONS: Mapping[str, type[Regression]] = {
-    regression.kind: regression for regression in (Linear, Boosted, PublishedNetwork)
+    regression.kind: regression for regression in (Linear, Boosted, PublishedMLP)
 }
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from hat.config.search import Search
 from hat.search.algorithms.genetic import SAMPLED
-from hat.search.algorithms.start import spread_start
+from hat.search.algorithms.start import spread_over_budgets
 from hat.search.problem import Candidate, Problem, Proposal
 from hat.space.architecture import Architecture
-from hat.space.encoding import Genes, Rows
+from hat.space.encoding import GeneRows, Genes
 
 START, BRED = "start", "nsga2"
 # A generation is this part of all evaluations, and has at least and at most so many.
@@ -40,7 +40,7 @@ class ParetoSearch:
         self._genes = Genes(problem.space)
         size = int(np.clip(round(GENERATION_PART * self.planned), FEWEST, MOST))
         self._rng = random.Random(seed)
-        start = spread_start(problem, min(size, self.planned), (), self._rng)
+        start = spread_over_budgets(problem, min(size, self.planned), (), self._rng)
         self._started = self._dry = False
         self._population: Any = None
         self._points: list[Architecture] = []
@@ -59,15 +59,15 @@ class ParetoSearch:
         class Redraw(Mutation):  # type: ignore[misc]
             """Draws each choice again with the probability of one change in a row."""
 
-            def _do(self, problem: Any, X: Rows, *_: Any, random_state: Any = None, **__: Any) -> Rows:
+            def _do(self, problem: Any, X: GeneRows, *_: Any, random_state: Any = None, **__: Any) -> GeneRows:
                 drawn = np.floor(random_state.random(X.shape) * counts).astype(int)
-                changed: Rows = np.where(random_state.random(X.shape) < 2 / len(counts), drawn, X)
+                changed: GeneRows = np.where(random_state.random(X.shape) < 2 / len(counts), drawn, X)
                 return changed
 
         class Same(DuplicateElimination):  # type: ignore[misc]
             """Drops what is evaluated already, and what stands before it among the children."""
 
-            def _do(self, pop: Any, other: Any, is_duplicate: Rows) -> Rows:
+            def _do(self, pop: Any, other: Any, is_duplicate: GeneRows) -> GeneRows:
                 taken = set() if other is None else {genes.architecture(row) for row in other.get("X")}
                 for place, row in enumerate(pop.get("X")):
                     point = genes.architecture(row)
@@ -105,7 +105,7 @@ class ParetoSearch:
             self._tell()
         # Breeding finds nothing new any more: what is left is drawn, and the population stays as it is.
         self._dry, self._population = True, None
-        drawn = spread_start(self.problem, min(left, FEWEST), self._losses, self._rng)
+        drawn = spread_over_budgets(self.problem, min(left, FEWEST), self._losses, self._rng)
         return [Proposal(point, SAMPLED) for point in drawn]
 
     def tell(self, candidates: Sequence[Candidate]) -> None:

@@ -8,7 +8,7 @@ from hat.search.problem import Problem
 from hat.space.architecture import Architecture
 
 
-def spread_start(
+def spread_over_budgets(
     problem: Problem, count: int, exclude: Container[Architecture], rng: random.Random
 ) -> list[Architecture]:
     """Different Architectures: the fastest, the largest where it is feasible, and equally many drawn under each budget.

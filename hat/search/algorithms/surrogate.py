@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hat.config.search import Search
-from hat.search.algorithms.start import spread_start
+from hat.search.algorithms.start import spread_over_budgets
 from hat.search.problem import Candidate, Problem, Proposal
 from hat.space.architecture import Architecture
 from hat.space.encoding import Encoding
@@ -137,7 +137,7 @@ class SurrogateSearch:
             return []
         if len(self._known) < FEWEST:
             wanted = min(left, max(FEWEST, round(START_PART * self.planned)))
-            return self._new(spread_start(self.problem, wanted, self._proposed, self._rng), START)
+            return self._new(spread_over_budgets(self.problem, wanted, self._proposed, self._rng), START)
         self._model.fit(
             [candidate.architecture for candidate in self._known],
             [candidate.objective_value for candidate in self._known],
@@ -147,7 +147,7 @@ class SurrogateSearch:
         self._rounds += 1
         if promising := self._promising()[:left]:
             return self._new(promising, PREDICTED)
-        return self._new(spread_start(self.problem, min(left, FEWEST), self._proposed, self._rng), START)
+        return self._new(spread_over_budgets(self.problem, min(left, FEWEST), self._proposed, self._rng), START)
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
         """Remember them for the next fit."""

@@ -22,7 +22,7 @@ from hat.runtime.random_network import blueprint_of
 from hat.runtime.torch.runtime import TorchModel, TorchRuntime, weights_of
 from hat.space.architecture import Architecture
 from hat.space.evolved import EvolvedArchitecture
-from hat.space.kinds import architecture_of, describe, described, shape_of
+from hat.space.kinds import architecture_from_dict, configured_architecture, configured_shape, network_to_dict
 from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 from hat.train import checkpoints
@@ -55,7 +55,9 @@ def built(name: str) -> nn.Module:
     """The network of a shipped baseline with the published dictionary, without memory for its weights."""
     network = SHIPPED.baseline(name).network
     with torch.device("meta"):
-        return build_network(architecture_of(network), shape_of(network, Network(), VOCABULARY, VOCABULARY))
+        return build_network(
+            configured_architecture(network), configured_shape(network, Network(), VOCABULARY, VOCABULARY)
+        )
 
 
 def parameters(model: nn.Module) -> tuple[int, int]:
@@ -103,7 +105,7 @@ def test_transformers_are_points_of_a_wide_space():
                 decoder_cross_span=(1, 2),
             )
         )
-        architecture = architecture_of(network)
+        architecture = configured_architecture(network)
         assert architecture in space
         assert (network.norm, network.qkv_dim) == ("post", qkv_dim)
         assert architecture.encoder_layers == architecture.decoder_layers == 6
@@ -112,7 +114,7 @@ def test_transformers_are_points_of_a_wide_space():
 def test_a_shape_depends_on_the_baseline_and_the_tables_that_are_shared():
     network = SHIPPED.baseline("evolved-transformer-big").network
     common = Network(norm="post", share_embeddings="decoder", vocab_original_scaling=True)
-    shape = shape_of(network, common, 10, 20)
+    shape = configured_shape(network, common, 10, 20)
     assert (shape.source_vocabulary, shape.target_vocabulary, shape.share_embeddings) == (10, 20, "decoder")
     assert (shape.qkv_dim, shape.super_encoder_dim, shape.super_decoder_dim) == (1024, 1024, 1024)
     assert (shape.norm, shape.vocab_original_scaling, shape.super_encoder_layers) == ("pre", False, 3)
@@ -121,11 +123,11 @@ def test_a_shape_depends_on_the_baseline_and_the_tables_that_are_shared():
 @pytest.mark.parametrize("name", SHIPPED.baselines)
 def test_descriptions_are_read_back(name):
     network = SHIPPED.baseline(name).network
-    architecture, shape = architecture_of(network), shape_of(network, Network(), 10, 20)
-    values = json.loads(json.dumps(describe(architecture, shape)))
+    architecture, shape = configured_architecture(network), configured_shape(network, Network(), 10, 20)
+    values = json.loads(json.dumps(network_to_dict(architecture, shape)))
     assert Shape(**values["shape"]) == shape
-    assert described(values, "model.json") == architecture
-    assert architecture.digest == described(values, "model.json").digest
+    assert architecture_from_dict(values, "model.json") == architecture
+    assert architecture.digest == architecture_from_dict(values, "model.json").digest
     assert type(architecture) is (EvolvedArchitecture if "evolved" in name else Architecture)
 
 
@@ -140,11 +142,11 @@ def test_descriptions_are_read_back(name):
 )
 def test_malformed_descriptions_are_one_sentence(change, sentence):
     network = SHIPPED.baseline("evolved-transformer").network
-    values = describe(architecture_of(network), shape_of(network, Network(), 10, 10))
+    values = network_to_dict(configured_architecture(network), configured_shape(network, Network(), 10, 10))
     with pytest.raises(InputError, match=sentence):
-        described({**values, **change}, "model.json")
+        architecture_from_dict({**values, **change}, "model.json")
     with pytest.raises(InputError, match="lacks 'architecture'"):
-        described({}, "model.json")
+        architecture_from_dict({}, "model.json")
     with pytest.raises(InputError, match="width: 0, expected a positive whole number"):
         EvolvedArchitecture.from_dict({**values["architecture"], "width": 0})
 
@@ -254,8 +256,8 @@ def test_a_baseline_is_trained_and_deployed(tmp_path, network, precision):
     first = json.loads((folder / "metrics.jsonl").read_text().splitlines()[0])
     assert found["validation"]["nll"] < first["nll"] - 0.3
     assert found["network"]["norm"] == found["shape"]["norm"]
-    architecture = described(found, "config.json")
-    assert architecture == architecture_of(settings.baseline("x").network)
+    architecture = architecture_from_dict(found, "config.json")
+    assert architecture == configured_architecture(settings.baseline("x").network)
     shape = task_shape(TaskScope(settings, results, "toy"), "x")
     blueprint, runtime = blueprint_of(architecture, shape), TorchRuntime(1)
     weights = checkpoints.load(folder / "checkpoint.pt")["model"]

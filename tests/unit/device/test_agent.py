@@ -12,10 +12,10 @@ from toy_device import SMALL, workload
 
 from hat.config.networks import EvolvedNetwork, Network
 from hat.device.agent import PROTOCOL, source_digest
-from hat.device.received import Received, listing
+from hat.device.received import ReceivedFiles, listing
 from hat.measure.measurement import Measurement
 from hat.measure.workload import Workload
-from hat.space.kinds import architecture_of, shape_of
+from hat.space.kinds import configured_architecture, configured_shape
 from hat.space.search_space import SearchSpace
 
 pytestmark = pytest.mark.timeout(900)
@@ -87,8 +87,8 @@ def test_it_measures_and_refuses_and_ends_with_its_peer(peer, tmp_path):
     )
     assert peer.ask("measure", **{**visit, "architecture": {"layers": 1}})["kind"] == "input"
     evolved = EvolvedNetwork(width=16, heads=2, wide_heads=4, encoder_cells=1, decoder_cells=1)
-    shape = asdict(shape_of(evolved, Network(), 50, 50))
-    of_baseline = {"kind": "evolved", "architecture": architecture_of(evolved).to_dict()}
+    shape = asdict(configured_shape(evolved, Network(), 50, 50))
+    of_baseline = {"kind": "evolved", "architecture": configured_architecture(evolved).to_dict()}
     of_baseline["workload"] = {**visit["workload"], "shape": shape}
     found = Measurement.from_dict(peer.ask("measure", **{**visit, **of_baseline}), "answer")
     assert len(found.timings_ms) == 3
@@ -113,7 +113,7 @@ def test_it_measures_and_refuses_and_ends_with_its_peer(peer, tmp_path):
 
 
 def test_files_arrive_once_and_only_below_their_folder(tmp_path):
-    source, there = tmp_path / "source", Received(tmp_path / "there")
+    source, there = tmp_path / "source", ReceivedFiles(tmp_path / "there")
     (source / "network").mkdir(parents=True)
     (source / "network/weights").write_bytes(b"12345")
     (source / "empty").write_bytes(b"")

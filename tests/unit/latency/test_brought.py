@@ -13,7 +13,7 @@ from hat.errors import InputError
 from hat.latency import stages
 from hat.latency.dataset import architectures_of, read_parquet
 from hat.latency.deployed import measure_model
-from hat.latency.external import DEPTHS, OF_LAYERS, read_brought
+from hat.latency.external import DEPTHS, OF_LAYERS, read_external
 from hat.space.search_space import SearchSpace
 
 SAID = {"device": "away", "runtime": "torch-published", "precision": "fp32", "threads": 1}
@@ -39,7 +39,7 @@ def published(space, count: int) -> pd.DataFrame:
 def test_published_rows_become_networks_of_the_same_sums(tmp_path):
     made = published(WIDE, 60)
     made.to_csv(tmp_path / "published.csv", index=False)
-    frame = read_brought(tmp_path / "published.csv", WIDE, workload(WIDE), SAID)
+    frame = read_external(tmp_path / "published.csv", WIDE, workload(WIDE), SAID)
     assert frame.attrs["representative"]
     assert len(frame) == 60
     assert frame["spread_ms"].tolist() == pytest.approx([1.349 * 0.5] * 60)
@@ -53,12 +53,12 @@ def test_published_rows_become_networks_of_the_same_sums(tmp_path):
     made.loc[0, "encoder_ffn_embed_dim_avg"] = 1234.5
     made.to_csv(tmp_path / "published.csv", index=False)
     with pytest.raises(InputError, match=r"row 1, encoder_ffn_embed_dim_avg: 1234\.5 over 6 layers, which no layers"):
-        read_brought(tmp_path / "published.csv", WIDE, workload(WIDE), SAID)
+        read_external(tmp_path / "published.csv", WIDE, workload(WIDE), SAID)
 
 
 @pytest.mark.parametrize("name", ["wmt14ende_cpu_raspberrypi", "wmt14enfr_cpu_xeon"])
 def test_published_files_are_read(name):
-    frame = read_brought(latencies(name), WIDE, workload(WIDE), SAID)
+    frame = read_external(latencies(name), WIDE, workload(WIDE), SAID)
     # The few rows of equal averages are one.
     assert 1990 <= len(frame) <= 2000
 
@@ -76,7 +76,7 @@ def test_a_device_without_a_host_is_predicted_from_a_file(tmp_path, capsys):
         measure_model(BudgetScope(settings, results, "toy", "away", "20ms"))
     # Its dataset may be brought by others.
     parquet = results.latency("toy", "away") / "dataset.parquet"
-    again = read_brought(parquet, SMALL, workload(SMALL), SAID)
+    again = read_external(parquet, SMALL, workload(SMALL), SAID)
     assert again["latency_ms"].tolist() == read_parquet(parquet)["latency_ms"].tolist()
 
 
@@ -85,22 +85,22 @@ def test_own_form_needs_little(tmp_path):
     rows = pd.DataFrame({"architecture": [point.to_json() for point in points], "latency_ms": [3.0, 5.0]})
     path = tmp_path / "own.csv"
     rows.to_csv(path, index=False)
-    frame = read_brought(path, SMALL, workload(SMALL), SAID)
+    frame = read_external(path, SMALL, workload(SMALL), SAID)
     assert architectures_of(frame, "x") == points
     assert not frame.attrs["representative"]
     rows.assign(latency_ms=[3.0, -1.0]).to_csv(path, index=False)
     with pytest.raises(
         InputError, match=r"own\.csv: not a latency dataset: .*latency_ms holds -1\.0, expected positive"
     ):
-        read_brought(path, SMALL, workload(SMALL), SAID)
+        read_external(path, SMALL, workload(SMALL), SAID)
     rows.drop(columns="latency_ms").to_csv(path, index=False)
     with pytest.raises(InputError, match="has no column latency_ms"):
-        read_brought(path, SMALL, workload(SMALL), SAID)
+        read_external(path, SMALL, workload(SMALL), SAID)
     rows.assign(latency_low_ms=4.0).to_csv(path, index=False)
     with pytest.raises(InputError, match="expected latency_low_ms <= latency_ms"):
-        read_brought(path, SMALL, workload(SMALL), SAID)
+        read_external(path, SMALL, workload(SMALL), SAID)
     pd.DataFrame({"x": [1]}).to_csv(path, index=False)
     with pytest.raises(InputError, match="expected our columns"):
-        read_brought(path, SMALL, workload(SMALL), SAID)
+        read_external(path, SMALL, workload(SMALL), SAID)
     with pytest.raises(InputError, match="no such file"):
-        read_brought(tmp_path / "none.csv", SMALL, workload(SMALL), SAID)
+        read_external(tmp_path / "none.csv", SMALL, workload(SMALL), SAID)

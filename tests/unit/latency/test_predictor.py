@@ -21,7 +21,7 @@ from hat.latency.predictor.conformal import NoBound, SplitBound
 from hat.latency.predictor.features import FEATURES, Rows, averages, components, features, rows_of
 from hat.latency.predictor.learning_curve import Assessment, assess, sample_until
 from hat.latency.predictor.linear import Linear
-from hat.latency.predictor.mlp import HIDDEN, PublishedNetwork
+from hat.latency.predictor.mlp import HIDDEN, PublishedMLP
 from hat.latency.predictor.predictor import LatencyPredictor
 from hat.latency.predictor.regressions import REGRESSIONS, Regression
 from hat.latency.selection import draw_architectures
@@ -177,7 +177,7 @@ def quick(kind: str, rows: Rows, latencies: np.ndarray) -> Regression:
         return REGRESSIONS[kind].fit(rows, latencies, 1)
     rng, sizes = np.random.default_rng(1), [len(AVERAGES), *HIDDEN, 1]
     weights = [0.05 * np.abs(rng.standard_normal(shape)) for shape in pairwise(sizes)]
-    return PublishedNetwork(Linear.fit(rows, latencies, 1), weights, [np.zeros(size) for size in sizes[1:]])
+    return PublishedMLP(Linear.fit(rows, latencies, 1), weights, [np.zeros(size) for size in sizes[1:]])
 
 
 def test_costs_of_components_are_found_again() -> None:

@@ -14,7 +14,7 @@ from hat.model.evolved import EvolvedTransformer
 from hat.model.evolved_cells import Convolution, SeparableConvolution
 from hat.runtime.base import Decoding
 from hat.runtime.torch.runtime import TorchModel, _TorchStepper
-from hat.space.kinds import architecture_of, shape_of
+from hat.space.kinds import configured_architecture, configured_shape
 from hat.train.loss import projected_loss
 
 NETWORK = EvolvedNetwork(width=16, heads=2, wide_heads=4, encoder_cells=2, decoder_cells=2)
@@ -23,8 +23,8 @@ VOCABULARY = 40
 
 def untrained(network: EvolvedNetwork, vocabulary: int = VOCABULARY, **options) -> EvolvedTransformer:
     torch.manual_seed(1)
-    shape = shape_of(network, Network(), vocabulary, vocabulary)
-    return EvolvedTransformer(architecture_of(network), shape, **options)
+    shape = configured_shape(network, Network(), vocabulary, vocabulary)
+    return EvolvedTransformer(configured_architecture(network), shape, **options)
 
 
 def network(**options) -> EvolvedTransformer:

@@ -25,7 +25,7 @@ from hat.runtime.random_network import blueprint_of, build
 from hat.runtime.shortlist import Shortlist
 from hat.runtime.torch.runtime import TorchModel, weights_of
 from hat.space.evolved import DECODER_FINAL, DECODER_LEFT, EvolvedArchitecture
-from hat.space.kinds import architecture_of, describe, described, shape_of
+from hat.space.kinds import architecture_from_dict, configured_architecture, configured_shape, network_to_dict
 from hat.space.tensors import weight_shapes
 from hat.train.loss import projected_loss
 
@@ -50,8 +50,8 @@ DECODINGS = (
 def network(chosen: EvolvedNetwork = NETWORKS[0], share: str = "all") -> EvolvedTransformer:
     """A network away from its first values, under which convolutions hardly count and biases not at all."""
     torch.manual_seed(3)
-    shape = shape_of(chosen, Network(share_embeddings=share), VOCABULARY, VOCABULARY if share == "all" else 70)
-    model = EvolvedTransformer(architecture_of(chosen), shape)
+    shape = configured_shape(chosen, Network(share_embeddings=share), VOCABULARY, VOCABULARY if share == "all" else 70)
+    model = EvolvedTransformer(configured_architecture(chosen), shape)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "embedding" not in name and "projection" not in name:
@@ -60,7 +60,7 @@ def network(chosen: EvolvedNetwork = NETWORKS[0], share: str = "all") -> Evolved
 
 
 def on_onnx(folder, model, chosen=NETWORKS[0], shortlist=None, *, precision="fp32", threads=1, parallel=1):
-    blueprint = blueprint_of(architecture_of(chosen), model.shape)
+    blueprint = blueprint_of(configured_architecture(chosen), model.shape)
     executing = runtime("onnxruntime", precision, threads, parallel=parallel)
     place = folder / f"{precision}-{threads}-{parallel}"
     place.mkdir()
@@ -153,7 +153,9 @@ def test_quantised_networks_score_nearly_alike(precision, least, tmp_path):
 def test_a_trained_network_translates_as_it_learnt_in_every_precision(tmp_path):
     learner = EvolvedNetwork(width=32, heads=4, wide_heads=8, encoder_cells=1, decoder_cells=1)
     torch.manual_seed(1)
-    model = EvolvedTransformer(architecture_of(learner), shape_of(learner, Network(), VOCABULARY, VOCABULARY))
+    model = EvolvedTransformer(
+        configured_architecture(learner), configured_shape(learner, Network(), VOCABULARY, VOCABULARY)
+    )
     rng = random.Random(1)
     sources, targets = ([[*rng.sample(range(4, VOCABULARY), length), END] for length in range(1, 7)] for _ in range(2))
     source, target = (
@@ -189,8 +191,8 @@ def test_graphs_are_valid(precision, tmp_path):
 @pytest.mark.parametrize("share", ["all", "decoder", "none"])
 def test_made_weights_are_those_of_the_network(share):
     for network in NETWORKS:
-        architecture = architecture_of(network)
-        shape = shape_of(network, Network(share_embeddings=share), VOCABULARY, VOCABULARY)
+        architecture = configured_architecture(network)
+        shape = configured_shape(network, Network(share_embeddings=share), VOCABULARY, VOCABULARY)
         tensors = build_network(architecture, shape).state_dict()
         assert dict(weight_shapes(architecture, shape)) == {name: tuple(one.shape) for name, one in tensors.items()}
 
@@ -198,14 +200,14 @@ def test_made_weights_are_those_of_the_network(share):
 def test_files_of_another_network_are_refused(tmp_path):
     model = network()
     on_onnx(tmp_path, model)
-    other = EvolvedArchitecture.from_dict({**architecture_of(NETWORKS[0]).to_dict(), "wide_heads": 2})
+    other = EvolvedArchitecture.from_dict({**configured_architecture(NETWORKS[0]).to_dict(), "wide_heads": 2})
     with pytest.raises(InputError, match=r"encoder\.onnx: network is '[0-9a-f]+', expected"):
         runtime("onnxruntime", "fp32", 1).load(tmp_path / "fp32-1-1", blueprint_of(other, model.shape))
 
 
 def test_made_networks_take_exactly_so_many_steps(monkeypatch):
-    shape = shape_of(NETWORKS[0], Network(), VOCABULARY, VOCABULARY)
-    model = build(runtime("onnxruntime", "int8", 1), architecture_of(NETWORKS[0]), shape, seed=1, candidates=20)
+    shape = configured_shape(NETWORKS[0], Network(), VOCABULARY, VOCABULARY)
+    model = build(runtime("onnxruntime", "int8", 1), configured_architecture(NETWORKS[0]), shape, seed=1, candidates=20)
     steps, original = [], OnnxStepper.extend
     monkeypatch.setattr(OnnxStepper, "extend", lambda self, *a, **k: steps.append(1) or original(self, *a, **k))
     model.run_sentence(9, 17, 5)
@@ -228,8 +230,10 @@ build(runtime("onnxruntime", "int8", 1), architecture, shape, seed=1, candidates
 
 
 def test_devices_need_neither_torch_nor_onnx_nor_pydantic():
-    values = describe(architecture_of(NETWORKS[0]), shape_of(NETWORKS[0], Network(), VOCABULARY, VOCABULARY))
-    assert described(json.loads(json.dumps(values)), "here") == architecture_of(NETWORKS[0])
+    values = network_to_dict(
+        configured_architecture(NETWORKS[0]), configured_shape(NETWORKS[0], Network(), VOCABULARY, VOCABULARY)
+    )
+    assert architecture_from_dict(json.loads(json.dumps(values)), "here") == configured_architecture(NETWORKS[0])
     command = [sys.executable, "-c", BLOCKED, json.dumps(values)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
