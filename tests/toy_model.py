@@ -1,4 +1,4 @@
-"""A deployed folder with random weights that really translates, for tests of what is done with one."""
+"""A deployed folder with random weights that really translates, for tests that use one."""
 
 import json
 import string
@@ -38,11 +38,11 @@ def write_model(
     decoding: Decoding | None = None,
     tokenisation: Tokenisation | None = None,
     evolved: EvolvedNetwork | None = None,
-    **said: Any,
+    **extra: Any,
 ) -> Path:
     """Write the folder of a SubTransformer, or of an Evolved Transformer, for a Runtime and its precision.
 
-    What is ``said`` goes into ``model.json``.
+    Entries of ``extra`` go into ``model.json``.
     """
     path.mkdir()
     (path / "codes").write_text("#version: 0.2\nt h\nth e</w>\n")
@@ -68,7 +68,7 @@ def write_model(
         "tokenisation": (tokenisation or Tokenisation()).model_dump(mode="json"),
         "provenance": {"seed": 1},
         **described_network(blueprint, decoding or Decoding(beam=3)),
-        **said,
+        **extra,
     }
     (path / "model.json").write_text(json.dumps(description))
     return path

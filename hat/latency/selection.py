@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from hat.config.networks import Network
 from hat.latency.predictor.features import Vector, features
 from hat.measure.workload import Workload
 from hat.space.architecture import Architecture
@@ -48,7 +49,8 @@ def draw_architectures(
         pool = list(dict.fromkeys(space.sample(own) for _ in range(POOL)))
     designed = choice == "designed"
     # The design is the same for all lengths and dictionaries: they only scale features.
-    workload = Workload(shape=_nominal_shape(space), source_length=30, target_length=30, beam=5)
+    shape = Shape.of(space.space, Network(), 8192, 8192)
+    workload = Workload(shape=shape, source_length=30, target_length=30, beam=5)
     design = Design(features(pool, workload)) if designed else None
 
     def take(architecture: Architecture, origin: str) -> None:
@@ -69,20 +71,6 @@ def draw_architectures(
         elif (architecture := next(drawn)) not in chosen:
             take(architecture, RANDOM)
     return chosen
-
-
-def _nominal_shape(space: SearchSpace) -> Shape:
-    return Shape(
-        source_vocabulary=8192,
-        target_vocabulary=8192,
-        qkv_dim=space.space.qkv_dim,
-        super_encoder_dim=max(space.space.encoder_embed_dim),
-        super_decoder_dim=max(space.space.decoder_embed_dim),
-        super_encoder_layers=max(space.space.encoder_layers),
-        norm="post",
-        share_embeddings="all",
-        vocab_original_scaling=False,
-    )
 
 
 class Design:

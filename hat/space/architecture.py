@@ -11,13 +11,13 @@ from hat.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
-    """A choice that an Architecture makes for each layer of its encoder or decoder.
+    """A dimension that an Architecture chooses for each layer of its encoder or decoder.
 
     Attributes:
         name: field of :class:`Architecture` and of :class:`hat.config.networks.Space`.
         label: heading in tables.
-        category: its values differ in kind rather than in size. The SuperTransformer takes the smallest value, and the
-            surrogate search sees one column for each value.
+        category: whether its values differ in kind rather than in size. The SuperTransformer has the smallest value of
+            a category, and the surrogate search encodes a category as one column for each value.
     """
 
     name: str
@@ -47,9 +47,10 @@ def _are_sizes(values: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """One point of a space; layers beyond its depths do not exist, so equal networks are equal objects.
+    """One point of a search space.
 
-    Widths are numbers of features; per-layer tuples start at the layer next to the embedding.
+    It holds no values for layers beyond its depth, so equal networks are equal objects. Widths are numbers of features.
+    Per-layer tuples start at the layer next to the embedding.
     ``decoder_cross_span[i]`` is the number of encoder layers, counted from the last, whose outputs
     decoder layer i attends to (the paper's arbitrary encoder-decoder attention).
     """
@@ -66,7 +67,7 @@ class Architecture:
     decoder_cross_span: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        # Searches make many thousands of these: what is right passes here, what is wrong is explained below.
+        # Searches create many thousands of Architectures: valid ones return here, the rest explains what is wrong.
         encoder = [getattr(self, name) for name in ENCODER_LISTS]
         decoder = [getattr(self, name) for name in DECODER_LISTS]
         if (
@@ -87,38 +88,38 @@ class Architecture:
             lengths = {name: len(getattr(self, name)) for name in names}
             if len(set(lengths.values())) != 1 or 0 in lengths.values():
                 raise InputError(
-                    f"Architecture: lists of different or zero length {lengths}, expected one entry a layer"
+                    f"Architecture: lists of different or zero length {lengths}, expected one entry for each layer"
                 )
 
     @property
     def encoder_layers(self) -> int:
-        """Encoder depth."""
+        """Number of encoder layers."""
         return len(self.encoder_ffn_dim)
 
     @property
     def decoder_layers(self) -> int:
-        """Decoder depth."""
+        """Number of decoder layers."""
         return len(self.decoder_ffn_dim)
 
     @property
     def digest(self) -> str:
-        """Name of the Architecture: 16 hexadecimal digits, equal for equal Architectures."""
+        """Return 16 hexadecimal digits that name the Architecture; equal Architectures have equal digests."""
         return digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form: field names to numbers and lists."""
+        """Return numbers and lists by field name."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     def to_json(self) -> str:
-        """JSON text of :meth:`to_dict`."""
+        """Return :meth:`to_dict` as JSON text."""
         return json.dumps(self.to_dict())
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "Architecture") -> Self:
-        """Inverse of :meth:`to_dict`.
+        """Read what :meth:`to_dict` returns.
 
         Raises:
-            InputError: a field is missing, unknown or of the wrong type.
+            InputError: a field is missing, unknown or of the wrong type; ``where`` starts the message.
         """
         names = {field.name for field in fields(cls)}
         if not isinstance(values, Mapping) or set(values) != names:
@@ -129,10 +130,10 @@ class Architecture:
 
     @classmethod
     def from_json(cls, text: str, where: str = "Architecture") -> Self:
-        """Inverse of :meth:`to_json`.
+        """Read what :meth:`to_json` returns.
 
         Raises:
-            InputError: the text is not JSON or not an Architecture.
+            InputError: the text is not JSON or not an Architecture; ``where`` starts the message.
         """
         try:
             values = json.loads(text)

@@ -1,4 +1,4 @@
-"""Architectures as rows of numbers, for models of the loss."""
+"""Architectures as rows of numbers: features for models of the loss, genes for evolutionary search."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,13 @@ from hat.space.search_space import SearchSpace
 
 
 class Encoding:
-    """One row a network: its choices, by layer, each from 0 (smallest) to 1 (largest); absent layers are marked.
+    """Encodes Architectures as rows of features between 0 (smallest choice) and 1 (largest).
+
+    Sizes have one column for each layer; depths and categories are one-hot. Dimensions with a single choice have no
+    column.
 
     Args:
-        space: whose Architectures are encoded. Dimensions with one choice are left out.
+        space: the space of the Architectures.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -30,7 +33,7 @@ class Encoding:
         return rank / (count - 1)
 
     def __call__(self, architectures: Sequence[Architecture]) -> npt.NDArray[np.float64]:
-        """Rows of numbers, [len(architectures), columns]."""
+        """Return the rows, [len(architectures), columns]."""
         return np.array([self._row(point) for point in architectures])
 
     def _row(self, point: Architecture) -> list[float]:
@@ -50,11 +53,11 @@ class Encoding:
                 values = [levels[value] for value in getattr(point, name)]
                 absent = max(depths) - depth
                 if name in CATEGORIES:
-                    # One column a choice and layer; the first is what the others are compared with.
+                    # One-hot for each layer; the first choice is the baseline and has no column.
                     row += [float(value == level) for value in values for level in list(levels.values())[1:]]
                     row += [0.0] * (absent * (len(levels) - 1))
                 else:
-                    # Half way, where there is no layer: the depth says what that costs.
+                    # A missing layer is neither small nor large; the columns of the depth carry its effect.
                     row += values + [0.5] * absent
         return row
 
@@ -63,10 +66,10 @@ GeneRows = npt.NDArray[np.int64]
 
 
 class Genes:
-    """Architectures as rows of choice numbers, one for each dimension of the deepest network.
+    """Converts Architectures to rows of choice indices and back, one column for each dimension of the deepest network.
 
     Args:
-        space: of the Architectures.
+        space: the space of the Architectures.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -87,23 +90,23 @@ class Genes:
         return np.array([len(choices) for choices in self._choices])
 
     def row(self, architecture: Architecture) -> list[int]:
-        """Choice numbers; 0 for what an Architecture does not have."""
-        numbers = []
+        """Return the index of each choice; 0 for layers that the Architecture does not have."""
+        indices = []
         for (name, layer), choices in zip(self._columns, self._choices, strict=True):
             value = getattr(architecture, name)
             if layer is not None:
                 value = value[layer] if layer < len(value) else choices[0]
-            numbers.append(choices.index(value))
-        return numbers
+            indices.append(choices.index(value))
+        return indices
 
     def architecture(self, row: Sequence[int]) -> Architecture:
-        """The Architecture of a row."""
+        """Return the Architecture of a row."""
         values: dict[str, Any] = {}
-        for (name, layer), choices, number in zip(self._columns, self._choices, row, strict=True):
+        for (name, layer), choices, index in zip(self._columns, self._choices, row, strict=True):
             if layer is None:
-                values[name] = choices[int(number)]
+                values[name] = choices[int(index)]
             else:
-                values.setdefault(name, []).append(choices[int(number)])
+                values.setdefault(name, []).append(choices[int(index)])
         depths = {"encoder": values.pop("encoder_layers"), "decoder": values.pop("decoder_layers")}
         for name, value in values.items():
             if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Dimensions of Evolved Transformers; devices, which need no more than NumPy and a Runtime, read them too."""
+"""Dimensions of Evolved Transformers. Devices import this module with nothing but NumPy and a Runtime installed."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from hat.artifacts.files import digest
 from hat.errors import InputError
 
-# Of all Evolved Transformers: width of the feed-forward networks, and positions that a convolution sees.
+# Fixed for all Evolved Transformers: the factor from width to feed-forward width, and kernel sizes of convolutions.
 FFN_FACTOR = 4
 ENCODER_CONVOLUTION, ENCODER_SEPARABLE = 3, 9
 DECODER_LEFT, DECODER_RIGHT, DECODER_FINAL = 11, 7, 7
@@ -17,7 +17,7 @@ DECODER_LEFT, DECODER_RIGHT, DECODER_FINAL = 11, 7, 7
 class EvolvedArchitecture:
     """Dimensions of an Evolved Transformer: features, heads, and cells of encoder and decoder.
 
-    ``wide_heads`` are those of the first self-attention of a decoder cell; all others have ``heads``.
+    The first self-attention of a decoder cell has ``wide_heads`` heads; every other attention has ``heads``.
     """
 
     kind: ClassVar[str] = "evolved"
@@ -30,29 +30,29 @@ class EvolvedArchitecture:
 
     @property
     def encoder_embed_dim(self) -> int:
-        """The width, as an Architecture says it."""
+        """Return the width under the name that an Architecture gives it."""
         return self.width
 
     @property
     def decoder_embed_dim(self) -> int:
-        """The width, as an Architecture says it."""
+        """Return the width under the name that an Architecture gives it."""
         return self.width
 
     @property
     def digest(self) -> str:
-        """Name of the architecture: 16 hexadecimal digits, equal for equal architectures."""
+        """Return 16 hexadecimal digits that name the architecture; equal architectures have equal digests."""
         return digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form: field names to numbers."""
+        """Return numbers by field name."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "EvolvedArchitecture") -> Self:
-        """Inverse of :meth:`to_dict`.
+        """Read what :meth:`to_dict` returns.
 
         Raises:
-            InputError: a field is missing, unknown or no positive whole number.
+            InputError: a field is missing, unknown or not a positive whole number; ``where`` starts the message.
         """
         names = sorted(field.name for field in fields(cls))
         if not isinstance(values, Mapping) or sorted(values) != names:

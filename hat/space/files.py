@@ -1,4 +1,4 @@
-"""Files that hold an Architecture: the research code's YAML, our JSON, and artifacts that contain one."""
+"""Files that hold an Architecture: this project's JSON, the research code's YAML, and artifacts that contain one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +16,10 @@ PUBLISHED_SUFFIXES = (".yml", ".yaml")
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """Keys and values of a JSON or YAML file.
+    """Read the keys and values of a JSON or YAML file.
 
     Raises:
-        InputError: it is missing, or holds no keys and values.
+        InputError: the file is missing, or is not an object of keys and values.
     """
     if path.suffix == ".json":
         return read_json(path)
@@ -30,19 +30,23 @@ def read_description(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path}: holds a {type(values).__name__}, expected an Architecture or a published one")
+        raise InputError(
+            f"{path}: holds a {type(values).__name__}, expected an Architecture in this project's or the research"
+            " code's format"
+        )
     return {str(key): value for key, value in values.items()}
 
 
 def architecture_in(values: Mapping[str, Any], path: Path) -> Architecture:
-    """The Architecture that a file's content is (published or ours) or has under ``architecture``.
+    """Return the Architecture in the content of a file.
 
     Args:
-        values: content of the file.
+        values: content of the file: an Architecture in this project's or the research code's format, or an artifact
+            with one under ``architecture``.
         path: the file, for messages.
 
     Raises:
-        InputError: there is none, or it is malformed.
+        InputError: the file has no Architecture, or a malformed one.
     """
     try:
         if any(key.endswith(PUBLISHED_KEY) for key in values):
@@ -53,24 +57,26 @@ def architecture_in(values: Mapping[str, Any], path: Path) -> Architecture:
 
 
 def read_architecture(path: Path) -> Architecture:
-    """The Architecture of a file: published YAML, our JSON, or an artifact such as ``architecture.json``.
+    """Read an Architecture from a file; see :func:`architecture_in`.
 
     Raises:
-        InputError: the file is missing or holds none.
+        InputError: the file is missing or holds no Architecture.
     """
     return architecture_in(read_description(path), path)
 
 
 def write_architecture(architecture: Architecture, path: Path) -> None:
-    """Write our JSON or the published YAML, as the name of the file says.
+    """Write an Architecture as JSON, or as the research code's YAML if the file's name ends in .yml or .yaml.
 
     Raises:
-        InputError: the name ends otherwise, or the research code has no form for the Architecture.
+        InputError: the name has another ending, or the research code cannot express the Architecture.
     """
     if path.suffix == ".json":
         write_json(path, architecture.to_dict())
     elif path.suffix in PUBLISHED_SUFFIXES:
-        # The research code's reader wants each list on one line.
+        # The research code's reader expects each list on one line.
         write_text(path, "".join(f"{key}: {value}\n" for key, value in to_published(architecture).items()))
     else:
-        raise InputError(f"{path}: ends in {path.suffix!r}, expected .json (ours), .yml or .yaml (the research code's)")
+        raise InputError(
+            f"{path}: ends in {path.suffix!r}, expected .json, or .yml or .yaml for the research code's format"
+        )

@@ -1,7 +1,7 @@
-"""Baselines: networks that HAT is compared with, from the configuration to what they are built from.
+"""Kinds of networks, and the conversion of a configured baseline to the Architecture and Shape it is built from.
 
-A baseline stands where a budget does. It has a shape of its own: its position tables are made at its own width, and
-the widths that dropout is scaled by are its own, so that nothing of it depends on the task's space.
+A baseline has a Shape of its own: its position tables and the widths that scale dropout follow its own width, so
+that it does not depend on the task's search space.
 """
 
 from collections.abc import Mapping
@@ -16,31 +16,31 @@ from hat.space.shape import Shape
 
 AnyArchitecture = Architecture | EvolvedArchitecture
 KINDS: Mapping[str, type[Architecture] | type[EvolvedArchitecture]] = {
-    form.kind: form for form in (Architecture, EvolvedArchitecture)
+    architecture.kind: architecture for architecture in (Architecture, EvolvedArchitecture)
 }
 
 
 def network_to_dict(architecture: AnyArchitecture, shape: Shape) -> dict[str, Any]:
-    """``kind``, ``architecture`` and ``shape`` of a network, as files say them."""
+    """Return ``kind``, ``architecture`` and ``shape`` of a network, as artifacts store them."""
     return {"kind": architecture.kind, "architecture": architecture.to_dict(), "shape": asdict(shape)}
 
 
 def architecture_from_dict(values: Mapping[str, Any], where: str) -> AnyArchitecture:
-    """The architecture of what :func:`network_to_dict` gives; what names no kind is of a Transformer.
+    """Read the architecture from what :func:`network_to_dict` returns; without ``kind`` it is a Transformer's.
 
     Raises:
-        InputError: the architecture is missing or malformed, or the kind unknown; ``where`` names the file.
+        InputError: the architecture is missing or malformed, or the kind is unknown; ``where`` names the file.
     """
     kind = values.get("kind", "transformer")
     if kind not in KINDS:
         raise InputError(f"{where}, kind: {kind!r}, expected one of {', '.join(KINDS)}")
     if "architecture" not in values:
-        raise InputError(f"{where}: lacks 'architecture'")
+        raise InputError(f"{where}: 'architecture' is missing")
     return KINDS[kind].from_dict(values["architecture"], where)
 
 
 def configured_architecture(network: TransformerNetwork | EvolvedNetwork) -> AnyArchitecture:
-    """Dimensions of a configured network."""
+    """Return the dimensions of a configured network."""
     if isinstance(network, EvolvedNetwork):
         return EvolvedArchitecture.from_dict(network.model_dump(exclude={"kind"}))
     return Architecture.from_dict(network.model_dump(exclude={"kind", "norm", "qkv_dim"}))
@@ -49,11 +49,11 @@ def configured_architecture(network: TransformerNetwork | EvolvedNetwork) -> Any
 def configured_shape(
     network: TransformerNetwork | EvolvedNetwork, common: Network, source_vocabulary: int, target_vocabulary: int
 ) -> Shape:
-    """Shape of a configured network.
+    """Return the Shape of a configured network.
 
     Args:
         network: the network.
-        common: what the task's networks have in common, of which a baseline shares the embeddings alone.
+        common: settings of the task's networks; a baseline takes only the sharing of embeddings from them.
         source_vocabulary: size of the source dictionary.
         target_vocabulary: size of the target dictionary.
     """

@@ -1,4 +1,4 @@
-"""The fastest and the slowest Architecture of a space, as a predictor sees them."""
+"""Moves between Architectures: single changes, and hill climbing to the fastest or slowest one."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,7 +12,7 @@ Predict = Callable[[Sequence[Architecture]], npt.NDArray[np.float64]]
 
 
 def neighbours(space: SearchSpace, architecture: Architecture) -> Iterator[Architecture]:
-    """Architectures of the space that differ in one dimension; layers added by a depth repeat the last one."""
+    """Yield the Architectures of the space that differ in one dimension; added layers repeat the last one."""
     values = {name: getattr(architecture, name) for name in architecture.to_dict()}
     for name in ("encoder_embed_dim", "decoder_embed_dim"):
         for choice in _others(space, name, values[name]):
@@ -36,19 +36,19 @@ def _others(space: SearchSpace, name: str, value: int) -> list[int]:
 def extreme(
     space: SearchSpace, predict: Predict, starts: Sequence[Architecture], *, slowest: bool = False
 ) -> tuple[Architecture, float]:
-    """The fastest (or slowest) Architecture that is reached by changing one dimension at a time.
+    """Return the fastest (or slowest) Architecture that single changes reach.
 
-    Exact for a predictor whose latency falls with every dimension, as that of a ``LatencyPredictor`` with the linear
-    regression does, and its upper bound; with another regression, no single change leads further.
+    This is the global optimum if the predicted latency grows with every dimension, which holds for the prediction and
+    the upper bound of the linear regression. For other regressions it is a local optimum.
 
     Args:
         space: the space.
-        predict: predicted latencies in milliseconds of Architectures.
-        starts: where to look from; the best of them is improved.
-        slowest: look for the slowest instead.
+        predict: returns predicted latencies in milliseconds.
+        starts: Architectures to start from; the search improves the best of them.
+        slowest: search for the slowest Architecture instead.
 
     Returns:
-        The Architecture and its predicted latency in milliseconds.
+        The Architecture, and its predicted latency in milliseconds.
     """
     sign = -1.0 if slowest else 1.0
     candidates = list(starts)

@@ -1,23 +1,24 @@
 """Parameters, FLOPs and memory of an Architecture, counted from its dimensions without building it.
 
-FLOPs are counted as the research code counts them, which is what its published tables show: twice the
-multiply-accumulate operations (MACs) that torchprofile finds in a forward pass of one sentence, source and target
-of the same length, all target positions at once. torchprofile counts
+FLOPs are counted as in the published tables of the research code: twice the multiply-accumulate operations (MACs)
+that torchprofile finds in a forward pass of one sentence, with source and target of the same length and all target
+positions at once. torchprofile counts
 
 - one MAC for each weight of a linear map and position (biases are free), and for each product inside the two matrix
   products of attention;
 - one MAC for each element of a layer norm's output;
 - one MAC for each element of an explicit multiplication: embeddings times the square root of their width, queries
-  times their scale, position numbers times the padding mask, and in every attention three products of whole numbers
-  (batch size x heads, one for each of queries, keys and values);
+  times their scale, positions times the padding mask, and in every attention three integer products (batch size x
+  heads, one each for queries, keys and values);
 - nothing for softmax, ReLU, residual sums, dropout and table look-ups.
 
-Keys and values of cross-attention are projected once for each encoder layer that is attended to. Heads cost nothing.
+Keys and values of cross-attention are projected once for each encoder layer that is attended to. The number of heads
+does not change the count.
 
-What the published tables count: the tables of parameters and FLOPs leave out the embedding tables and the output
-projection ("last layer"), because both depend on the task's dictionary; IWSLT'14 is at length 23, WMT at length 30.
-The table of quantised models gives sizes of the same weights, 4 bytes a parameter in fp32 and half a byte with 4 bits,
-in millions of bytes, code books not counted: the 176,357,376 parameters of Transformer-Big are its 705 MB.
+The published tables of parameters and FLOPs leave out the embedding tables and the output projection ("last layer"),
+because both depend on the task's dictionary. IWSLT'14 is counted at length 23, WMT at length 30. The published table
+of quantised models gives sizes of the same weights in millions of bytes, at 4 bytes a parameter in fp32 and half a
+byte with 4 bits, without code books: the 176,357,376 parameters of Transformer-Big are its 705 MB.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from hat.space.kinds import AnyArchitecture
 from hat.space.shape import Shape
 from hat.space.tensors import parameter_counts
 
-# The published WMT tasks; what a published file leaves open.
+# Shape of the published WMT tasks, for published files, which do not state it.
 PUBLISHED_SHAPE = Shape(
     source_vocabulary=32768,
     target_vocabulary=32768,
@@ -47,9 +48,9 @@ BITS = {"fp32": 32, "fp16": 16, "int8": 8, "int4": 4}
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What an Architecture costs.
+    """Size and arithmetic of an Architecture.
 
-    Without embeddings means without the embedding tables and the output projection.
+    "Without embeddings" means without the embedding tables and the output projection.
     """
 
     length: int
@@ -60,12 +61,12 @@ class Profile:
 
     @classmethod
     def of(cls, architecture: AnyArchitecture, shape: Shape, length: int) -> "Profile":
-        """Count an Architecture.
+        """Count the parameters and FLOPs of an Architecture.
 
         Args:
             architecture: widths, depths and heads, or cells of an Evolved Transformer.
-            shape: what the task's networks share.
-            length: source and target tokens.
+            shape: hyperparameters that the task's networks share.
+            length: number of source tokens and of target tokens.
 
         Raises:
             InputError: a head count does not divide the width of queries, keys and values.
@@ -89,17 +90,17 @@ class Profile:
 
     @property
     def memory_bytes(self) -> dict[str, int]:
-        """Bytes of all weights, by precision; scales and code books of int8 and int4 are not counted."""
+        """Return the bytes of all weights by precision, without the scales and code books of int8 and int4."""
         return {name: -(-self.params * bits // 8) for name, bits in BITS.items()}
 
     @property
     def memory_bytes_without_embeddings(self) -> dict[str, int]:
-        """The same for the weights without embeddings."""
+        """Return the bytes of the weights without embeddings by precision, as :attr:`memory_bytes` counts them."""
         return {name: -(-self.params_without_embeddings * bits // 8) for name, bits in BITS.items()}
 
 
 def _macs(architecture: Architecture, shape: Shape, length: int) -> int:
-    """MACs of one sentence without the last layer."""
+    """Return the MACs of one sentence without the last layer."""
     encoder, decoder, qkv = architecture.encoder_embed_dim, architecture.decoder_embed_dim, shape.qkv_dim
 
     def attention(dim: int, memory_dim: int, memories: int) -> int:
@@ -124,7 +125,7 @@ def _macs(architecture: Architecture, shape: Shape, length: int) -> int:
 
 
 def _normed_outputs(architecture: Architecture, shape: Shape) -> int:
-    """Encoder outputs that pass the final norm: the last, or (``pre``) all that any decoder layer attends to."""
+    """Return how many encoder outputs pass the final norm: the last, or (``pre``) all that the decoder attends to."""
     if shape.norm == "pre-published":
         return 1
     needed = max(architecture.decoder_cross_span)

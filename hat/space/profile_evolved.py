@@ -1,7 +1,7 @@
 """Multiply-accumulate operations (MACs) of an Evolved Transformer, from its dimensions.
 
-:mod:`hat.space.profile` says what is counted. In addition, a filter of a separable convolution costs one MAC for each
-position and output, and the gate of a gated linear unit one for each output. Swish costs nothing.
+:mod:`hat.space.profile` describes the counting. In addition, a filter of a separable convolution costs one MAC for
+each position and output, and the gate of a gated linear unit one for each output. Swish costs nothing.
 """
 
 from hat.space.evolved import (
@@ -16,10 +16,10 @@ from hat.space.evolved import (
 
 
 def macs(architecture: EvolvedArchitecture, length: int) -> int:
-    """MACs of one sentence of ``length`` tokens to as many, without the last layer."""
+    """Return the MACs of one sentence of ``length`` source and target tokens, without the last layer."""
     dim = architecture.width
     half, wide = dim // 2, FFN_FACTOR * dim
-    # Of each position but for the products of attention, which see all others.
+    # All counts are for one position; only the products of attention grow with the length.
     attention = 4 * dim * dim + dim + 2 * length * dim
     feed_forward = 2 * dim * wide
     encoder = 4 * dim + 2 * dim * dim + dim + attention + feed_forward

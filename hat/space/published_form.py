@@ -1,4 +1,4 @@
-"""The nested form that the research code's YAML files give an Architecture (keys ``*-subtransformer``)."""
+"""The format of an Architecture in the research code's YAML files (keys ``*-subtransformer``)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from hat.errors import InputError
 from hat.space.architecture import Architecture
 
-# Published codes of `decoder-arbitrary-ende-attn`: how many of the last encoder layers are attended to.
+# Number of encoder layers attended to, counted from the last, by published code of `decoder-arbitrary-ende-attn`.
 PUBLISHED_SPANS = {-1: 1, 1: 2, 2: 3}
 PUBLISHED_NAMES = {
     "encoder-embed-dim-subtransformer": "encoder_embed_dim",
@@ -25,15 +25,15 @@ PUBLISHED_DEPTHS = {
 
 
 def to_published(architecture: Architecture) -> dict[str, Any]:
-    """Convert an Architecture to the research code's form.
+    """Convert an Architecture to the research code's format.
 
     Raises:
-        InputError: a span has no code there.
+        InputError: the research code has no code for a span.
     """
     codes = {span: code for code, span in PUBLISHED_SPANS.items()}
     if unknown := sorted(set(architecture.decoder_cross_span) - set(codes)):
         raise InputError(
-            f"Architecture, decoder_cross_span: {unknown[0]}, the research code has a form for {sorted(codes)} only"
+            f"Architecture, decoder_cross_span: {unknown[0]}, the research code can express only {sorted(codes)}"
         )
     values = architecture.to_dict()
     values["decoder_cross_span"] = [codes[span] for span in architecture.decoder_cross_span]
@@ -44,14 +44,13 @@ def to_published(architecture: Architecture) -> dict[str, Any]:
 
 
 def from_published(values: Mapping[str, Any], where: str = "published architecture") -> Architecture:
-    """Convert the research code's form to an Architecture; lists longer than the depth are cut to it.
+    """Convert the research code's format to an Architecture; lists longer than the depth are cut to the depth.
 
     Raises:
         InputError: a key is missing, a list is shorter than the depth, or a span code is unknown.
     """
-    wanted = {**PUBLISHED_NAMES, **PUBLISHED_DEPTHS}
-    if missing := sorted(set(wanted) - set(values)):
-        raise InputError(f"{where}: lacks {', '.join(missing)}")
+    if missing := sorted({*PUBLISHED_NAMES, *PUBLISHED_DEPTHS} - set(values)):
+        raise InputError(f"{where}: missing {', '.join(missing)}")
     own: dict[str, Any] = {}
     for published, name in PUBLISHED_NAMES.items():
         value = values[published]
@@ -60,7 +59,7 @@ def from_published(values: Mapping[str, Any], where: str = "published architectu
             if not isinstance(depth := values[key], int) or depth < 1:
                 raise InputError(f"{where}, {key}: {depth!r}, expected a positive whole number")
             if len(value) < depth:
-                raise InputError(f"{where}, {published}: {len(value)} entries, expected {depth}, one a layer")
+                raise InputError(f"{where}, {published}: {len(value)} entries, expected {depth}, one for each layer")
             value = tuple(value[:depth])
         own[name] = value
     try:

@@ -1,4 +1,4 @@
-"""The choices for every dimension: size, sampling, mutation, crossover, membership."""
+"""SearchSpace: size, membership, sampling, mutation, crossover and enumeration of Architectures."""
 
 import math
 import random
@@ -13,9 +13,10 @@ from hat.space.architecture import CATEGORIES, DECODER_LISTS, ENCODER_LISTS, Arc
 
 
 class SearchSpace:
-    """The choices for every dimension: size, sampling, mutation, crossover, membership.
+    """The set of Architectures that the choices of a task's ``Space`` allow.
 
-    Sampling draws every dimension uniformly, as published; dimensions of inactive layers do not exist.
+    Args:
+        space: the choices for every dimension.
     """
 
     def __init__(self, space: Space) -> None:
@@ -39,32 +40,32 @@ class SearchSpace:
         return isinstance(architecture, Architecture) and not any(True for _ in self.violations(architecture))
 
     def violations(self, architecture: Architecture) -> Iterator[str]:
-        """One sentence for every dimension of the Architecture that the space does not allow."""
+        """Yield one sentence for every dimension of the Architecture that is outside the space."""
         for name in ("encoder_layers", "decoder_layers", *(field.name for field in fields(Architecture))):
             value, allowed = getattr(architecture, name), getattr(self.space, name)
             if not set(value if isinstance(value, tuple) else (value,)) <= set(allowed):
-                yield f"{name} is {value}, expected of {list(allowed)}"
+                yield f"{name} is {value}, expected one of {list(allowed)}"
 
     def check(self, architecture: Architecture, where: str) -> None:
-        """Refuse an Architecture outside the space.
+        """Raise an error if the Architecture is outside the space.
 
         Raises:
-            InputError: names every dimension that is outside.
+            InputError: names every dimension that is outside; ``where`` starts the message.
         """
         if wrong := list(self.violations(architecture)):
             raise InputError(f"{where}: outside the space: {'; '.join(wrong)}")
 
     @property
     def largest(self) -> Architecture:
-        """The Architecture with the largest choice everywhere: the SuperTransformer's own shape.
+        """Return the Architecture with the largest choice for every dimension, which is the SuperTransformer's own.
 
-        The span of cross-attention, which costs no weights, is the smallest.
+        Only the span of cross-attention, which has no weights, is the smallest.
         """
         return self._extreme(max)
 
     @property
     def smallest(self) -> Architecture:
-        """The Architecture with the smallest choice everywhere."""
+        """Return the Architecture with the smallest choice for every dimension."""
         return self._extreme(min)
 
     def _extreme(self, pick: Any) -> Architecture:
@@ -82,8 +83,9 @@ class SearchSpace:
     def sample(self, rng: random.Random) -> Architecture:
         """Draw every dimension uniformly.
 
-        The order is that of the research code: ``sample_configs`` draws categories for all layers of the deepest
-        network. With ``random.Random(n)`` and choices in its order, this is what it trains in update n, from 0.
+        Dimensions are drawn in the order of the research code's ``sample_configs``, which draws categories for all
+        layers of the deepest network. With ``random.Random(n)`` and choices in the same order, the result is the
+        Architecture that the research code trains in update n, counted from 0.
         """
         space = self.space
         encoder_dim, decoder_dim = rng.choice(space.encoder_embed_dim), rng.choice(space.decoder_embed_dim)
@@ -99,7 +101,7 @@ class SearchSpace:
         return Architecture(encoder_embed_dim=encoder_dim, decoder_embed_dim=decoder_dim, **lists)
 
     def mutate(self, parent: Architecture, probability: float, rng: random.Random) -> Architecture:
-        """Draw every dimension again with the given probability; keep the parent's value otherwise.
+        """Redraw every dimension with the given probability, and keep the parent's value otherwise.
 
         Dimensions of layers that the parent does not have are always drawn.
         """
@@ -112,11 +114,11 @@ class SearchSpace:
         return self._assemble(choose)
 
     def crossover(self, first: Architecture, second: Architecture, rng: random.Random) -> Architecture:
-        """Take every dimension from either parent with equal probability, from the one that has it otherwise."""
+        """Take every dimension from either parent with equal probability, from the only one that has it otherwise."""
 
         def choose(name: str, layer: int | None) -> int:
             genes = [gene for gene in (_gene(first, name, layer), _gene(second, name, layer)) if gene is not None]
-            # Both parents lack no layer that the child can have: its depth is one of theirs.
+            # Never empty: the child's depth is one of its parents', so at least one parent has the layer.
             return rng.choice(genes)
 
         return self._assemble(choose)
@@ -132,7 +134,7 @@ class SearchSpace:
         )
 
     def enumerate(self) -> Iterator[Architecture]:
-        """Every Architecture once, in a fixed order; for spaces small enough to walk through."""
+        """Yield every Architecture once, in a fixed order; only for small spaces."""
         space = self.space
         encoder_layer = list(product(*(getattr(space, name) for name in ENCODER_LISTS)))
         decoder_layer = list(product(*(getattr(space, name) for name in DECODER_LISTS)))
@@ -149,7 +151,7 @@ class SearchSpace:
 
 
 def _gene(architecture: Architecture, name: str, layer: int | None) -> int | None:
-    """A dimension of an Architecture, None where it has no such layer."""
+    """Return a dimension of an Architecture; None if the Architecture has no such layer."""
     value = getattr(architecture, name)
     if layer is None:
         return int(value)

@@ -9,10 +9,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What the networks of a task share, beside the Architecture.
+    """Hyperparameters that all networks of a task share; with an Architecture they define a network.
 
-    ``super_encoder_dim`` and ``super_decoder_dim`` are the widths that position tables are built at;
-    ``super_encoder_layers`` is the depth that cross-attention counts layers at.
+    ``super_encoder_dim`` and ``super_decoder_dim`` are the widths of the position tables before slicing, and the
+    reference for scaling dropout. ``super_encoder_layers`` is the encoder depth from which cross-attention counts its
+    span.
     """
 
     source_vocabulary: int
@@ -27,7 +28,7 @@ class Shape:
 
     @classmethod
     def of(cls, space: "Space", network: "Network", source_vocabulary: int, target_vocabulary: int) -> "Shape":
-        """Shape of a task's networks."""
+        """Return the Shape of a task's networks."""
         return cls(
             source_vocabulary=source_vocabulary,
             target_vocabulary=target_vocabulary,
@@ -42,7 +43,7 @@ class Shape:
 
 
 def shared_names(shape: Shape) -> dict[str, str]:
-    """Names of tensors that are another one, and that one's name."""
+    """Return, for each tensor that shares its weights, the name of the tensor it shares them with."""
     both = {"target_embedding.weight": "source_embedding.weight", "projection.weight": "source_embedding.weight"}
     decoder = {"projection.weight": "target_embedding.weight"}
     return {"all": both, "decoder": decoder, "none": {}}[shape.share_embeddings]

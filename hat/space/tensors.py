@@ -22,21 +22,20 @@ if TYPE_CHECKING:
 
 # Tensors whose size depends on the dictionaries.
 EMBEDDING_TENSORS = frozenset({"source_embedding.weight", "target_embedding.weight", "projection.weight"})
-# Names and shapes of tensors.
 _Tensors = Iterator[tuple[str, tuple[int, ...]]]
 _Sizes = tuple[int, ...]
 
 
 def weight_shapes(architecture: "AnyArchitecture", shape: Shape) -> _Tensors:
-    """Names and shapes of a network's tensors, as the networks of :mod:`hat.model.networks` have them."""
+    """Yield names and shapes of a network's tensors, as the networks of :mod:`hat.model.networks` have them."""
     for name, tensors, sizes in _parts(architecture, shape):
         yield from tensors(name, *sizes)
 
 
 def parameter_counts(architecture: "AnyArchitecture", shape: Shape) -> tuple[int, int]:
-    """Parameters of a network: those of the embedding tables and the output projection, and all others.
+    """Count the parameters of a network: of the embedding tables and the output projection, and of all other tensors.
 
-    A tensor that shares the weights of another one counts once.
+    Shared weights count once.
     """
     shared = shared_names(shape)
     embeddings = others = 0
@@ -54,7 +53,7 @@ def _count(tensors: Callable[..., _Tensors], sizes: _Sizes) -> int:
 
 
 def _parts(architecture: "AnyArchitecture", shape: Shape) -> Iterator[tuple[str, Callable[..., _Tensors], _Sizes]]:
-    """Parts of a network: a name, what makes its tensors, and the sizes that this takes."""
+    """Yield the parts of a network: a name, the function that yields its tensors, and the sizes to call it with."""
     encoder, decoder, share = architecture.encoder_embed_dim, architecture.decoder_embed_dim, shape.share_embeddings
     source = (shape.source_vocabulary, max(encoder, decoder) if share == "all" else encoder)
     target = source if share == "all" else (shape.target_vocabulary, decoder)
@@ -92,7 +91,7 @@ def _norm(name: str, dim: int) -> _Tensors:
 
 
 def _attention(name: str, dim: int, qkv: int, *, memory: int | None = None, bias: bool = True) -> _Tensors:
-    """Attention to itself, or to a memory of so many features."""
+    """Yield tensors of self-attention, or of cross-attention to a memory of ``memory`` features."""
     if memory is None:
         yield from _linear(f"{name}.qkv", dim, 3 * qkv, bias=bias)
     else:
@@ -102,7 +101,7 @@ def _attention(name: str, dim: int, qkv: int, *, memory: int | None = None, bias
 
 
 def _layer(name: str, dim: int, ffn: int, qkv: int, memory: int | None = None) -> _Tensors:
-    """A layer of a Transformer; one of the decoder attends to a memory of so many features."""
+    """Yield tensors of an encoder layer, or of a decoder layer that attends to a memory of ``memory`` features."""
     yield from _attention(f"{name}.attention", dim, qkv)
     yield from _norm(f"{name}.attention_residual.norm", dim)
     if memory is not None:
@@ -119,7 +118,7 @@ def _separable(name: str, dim: int, outer: int, kernel: int) -> _Tensors:
 
 
 def _encoder_cell(name: str, dim: int) -> _Tensors:
-    """A cell of an Evolved Transformer's encoder."""
+    """Yield tensors of an encoder cell of an Evolved Transformer."""
     wide = FFN_FACTOR * dim
     for sublayer in ("unit", "branches", "attention", "ffn"):
         yield from _norm(f"{name}.{sublayer}_residual.norm", dim)
@@ -135,7 +134,7 @@ def _encoder_cell(name: str, dim: int) -> _Tensors:
 
 
 def _decoder_cell(name: str, dim: int) -> _Tensors:
-    """A cell of an Evolved Transformer's decoder."""
+    """Yield tensors of a decoder cell of an Evolved Transformer."""
     wide = FFN_FACTOR * dim
     for sublayer in ("wide", "branches", "attention", "cross", "ffn"):
         yield from _norm(f"{name}.{sublayer}_residual.norm", dim)

@@ -1,4 +1,4 @@
-"""A small space, a Runtime that really computes (NumPy), and folders to run stages in; shared by tests."""
+"""Shared by tests: small spaces, a Runtime that really computes (with NumPy), and folders to run stages in."""
 
 import contextlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import yaml
 
 from hat.artifacts.files import provenance, write_json
 from hat.artifacts.layout import Results
-from hat.config.networks import Space
+from hat.config.networks import Network, Space
 from hat.config.runtimes import RuntimeFacts
 from hat.deploy.card import file_list
 from hat.deploy.folder import described_network
@@ -63,22 +63,12 @@ WIDE = Space(
 
 
 def workload(space: Space, vocabulary: int = 1000) -> Workload:
-    shape = Shape(
-        source_vocabulary=vocabulary,
-        target_vocabulary=vocabulary,
-        qkv_dim=space.qkv_dim,
-        super_encoder_dim=max(space.encoder_embed_dim),
-        super_decoder_dim=max(space.decoder_embed_dim),
-        super_encoder_layers=max(space.encoder_layers),
-        norm="pre",
-        share_embeddings="all",
-        vocab_original_scaling=False,
-    )
+    shape = Shape.of(space, Network(norm="pre"), vocabulary, vocabulary)
     return Workload(shape=shape, source_length=30, target_length=30, beam=5)
 
 
 def true_latency_ms(architecture: Architecture) -> float:
-    """A device's latency: a sum over layers whose form is not that of the predictor's features."""
+    """Return the latency of a made-up device: a sum over layers that is not linear in the predictor's features."""
     point = architecture
     encoder = sum(
         0.4 + 1.5e-7 * 30 * point.encoder_embed_dim * (2048 + 2 * width) * 0.1 + 0.01 * heads
@@ -98,7 +88,7 @@ def true_latency_ms(architecture: Architecture) -> float:
 
 
 class TrueLatency:
-    """A predictor that is never wrong, by :func:`true_latency_ms`."""
+    """A predictor without error: it returns :func:`true_latency_ms`."""
 
     def predict(self, architectures):
         return np.array([true_latency_ms(architecture) for architecture in architectures])
@@ -108,7 +98,7 @@ class TrueLatency:
 
 
 class NumpyModel:
-    """Multiplies matrices of the sizes of an Architecture."""
+    """A model that multiplies matrices of the sizes of an Architecture."""
 
     def __init__(self, architecture: Architecture, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -133,7 +123,7 @@ class NumpyModel:
 
 
 class NumpyRuntime:
-    """Loads :class:`NumpyModel`; remembers what it wrote, and fails at the ``fail_at``-th."""
+    """A Runtime that loads :class:`NumpyModel`, records what it wrote, and fails when it writes number ``fail_at``."""
 
     facts = RuntimeFacts(
         name="numpy",
@@ -162,8 +152,8 @@ class NumpyRuntime:
 
 
 @dataclass
-class MadeDevice:
-    """A device that is ``slowdown`` times as slow as :func:`true_latency_ms`; it can be unplugged."""
+class FakeDevice:
+    """A fake device, ``slowdown`` times as slow as :func:`true_latency_ms`; with ``unplugged`` it raises that error."""
 
     slowdown: float = 1.0
     unplugged: str | None = None
@@ -192,7 +182,7 @@ class MadeDevice:
 
 
 def write_configuration(folder: Path, space: Space = SMALL) -> Path:
-    """A configuration folder with the task `toy` and the devices `here`, `board` (no host) and `far` (a host)."""
+    """Write a configuration with the task `toy` and the devices `here`, `board` (no host) and `far` (a host)."""
     task = {
         "source_language": "en",
         "target_language": "de",
@@ -240,7 +230,7 @@ def write_configuration(folder: Path, space: Space = SMALL) -> Path:
 
 
 def write_folder(folder: Path, architecture: Architecture) -> None:
-    """A deployed folder, but for the files of a Runtime."""
+    """Write a deployed folder without the Runtime's own files."""
     folder.mkdir()
     (folder / "codes").write_text("#version: 0.2\nt h\n")
     for language in ("en", "de"):

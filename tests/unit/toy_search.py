@@ -1,4 +1,4 @@
-"""Searches without a SuperTransformer: a made loss of Architectures, and the problem around it."""
+"""Searches without a SuperTransformer: a synthetic loss of Architectures, and a search problem with it."""
 
 import random
 from collections import Counter
@@ -13,16 +13,17 @@ from hat.space.search_space import SearchSpace
 
 
 def loss(architecture: Architecture) -> float:
-    """Falls with every width and depth, with returns that diminish, and with a fixed ripple."""
+    """Return a loss that falls with every width and depth, with diminishing returns and a fixed ripple."""
     size = sum(architecture.decoder_ffn_dim) + 2 * architecture.encoder_embed_dim + architecture.decoder_embed_dim
     ripple = random.Random(architecture.digest).uniform(0, 0.02)
     return 8.0 / (1 + size / 100) ** 0.3 + ripple + 0.01 * sum(architecture.decoder_cross_span)
 
 
 class Counting:
-    """Makes losses; counts evaluations, and is killed at one of them where asked.
+    """Computes losses and counts evaluations; raises KeyboardInterrupt at evaluation ``stop_at``.
 
-    With several blocks the sums of an Architecture scatter around its loss, and all together they are it.
+    With several blocks, the mean loss of each block scatters around the loss of the Architecture, and the mean over
+    all blocks equals it.
     """
 
     def __init__(self, stop_at=None, value=loss, blocks=1):
@@ -40,7 +41,7 @@ class Counting:
                 self.calls[architecture] += 1
             value = self.value(architecture)
             tokens = [1.0] if self.blocks == 1 else [8.0 + block % 5 for block in range(self.blocks)]
-            # What a block's sentences are like is common to all networks; a little is a network's own.
+            # Most of the scatter is common to all networks, because a block has the same sentences for each.
             common = [random.Random(block).gauss(0, 1.0) for block in range(self.blocks)]
             rng = random.Random(architecture.digest)
             own = [rng.gauss(0, 0.01) for _ in range(self.blocks)]

@@ -145,7 +145,7 @@ def test_malformed_descriptions_are_one_sentence(change, sentence):
     values = network_to_dict(configured_architecture(network), configured_shape(network, Network(), 10, 10))
     with pytest.raises(InputError, match=sentence):
         architecture_from_dict({**values, **change}, "model.json")
-    with pytest.raises(InputError, match="lacks 'architecture'"):
+    with pytest.raises(InputError, match=r"model\.json: 'architecture' is missing"):
         architecture_from_dict({}, "model.json")
     with pytest.raises(InputError, match="width: 0, expected a positive whole number"):
         EvolvedArchitecture.from_dict({**values["architecture"], "width": 0})

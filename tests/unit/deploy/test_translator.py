@@ -158,7 +158,7 @@ def test_a_malformed_folder_is_one_sentence_that_names_the_file(folder, name, da
         ({"decoding": {"beam": 1, "length_penalty": -1}}, "length_penalty is -1, expected"),
         ({"threads": 0}, "threads is 0, expected"),
         ({"networks": "several"}, "not the description"),
-        ({"networks": [{"name": "a"}]}, "lacks 'architecture'"),
+        ({"networks": [{"name": "a"}]}, "'architecture' is missing"),
     ],
 )
 def test_an_impossible_description_is_one_sentence(folder, change, sentence):

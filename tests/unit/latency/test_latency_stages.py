@@ -302,7 +302,7 @@ def test_what_if_and_figure(predicted: Settings, results: Results, tmp_path: Pat
     assert found["outside_space"] == []
     beyond = replace(space.largest, encoder_embed_dim=64)
     found = whatif.predict_architecture(DeviceScope(predicted, results, "toy", "here"), beyond)
-    assert found["outside_space"] == ["encoder_embed_dim is 64, expected of [48, 32]"]
+    assert found["outside_space"] == ["encoder_embed_dim is 64, expected one of [48, 32]"]
     with pytest.raises(InputError, match=r"decoder_cross_span: 3, expected at most the encoder's 2 layers"):
         whatif.predict_architecture(
             DeviceScope(predicted, results, "toy", "here"), replace(space.largest, decoder_cross_span=(3, 1))

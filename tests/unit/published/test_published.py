@@ -455,7 +455,7 @@ def test_files_that_are_something_else(tmp_path, checkpoint_file):
 
 def test_architecture_must_be_inside(tmp_path, checkpoint_file):
     sub = Architecture.from_dict(import_checkpoint(checkpoint_file("sub"), tmp_path / "sub")["architecture"])
-    with pytest.raises(InputError, match=r"outside the space: encoder_embed_dim is 56, expected of \[64, 48\]"):
+    with pytest.raises(InputError, match=r"outside the space: encoder_embed_dim is 56, expected one of \[64, 48\]"):
         import_checkpoint(checkpoint_file("super"), tmp_path, replace(sub, encoder_embed_dim=56))
     with pytest.raises(InputError, match="contains a SubTransformer of another Architecture"):
         import_checkpoint(checkpoint_file("sub"), tmp_path, replace(sub, encoder_embed_dim=64))
@@ -502,5 +502,5 @@ def test_architecture_files_that_cannot_be_written(tmp_path):
     shown = run("convert", "architecture", tmp_path / "a.yml", tmp_path / "a.txt")
     assert (shown.exit_code, len(shown.stderr.splitlines())) == (2, 1)
     assert "ends in '.txt', expected .json" in shown.stderr
-    with pytest.raises(InputError, match=r"the research code has a form for \[1, 2, 3\] only"):
+    with pytest.raises(InputError, match=r"the research code can express only \[1, 2, 3\]"):
         write_architecture(replace(read_architecture(tmp_path / "a.yml"), decoder_cross_span=(4,)), tmp_path / "b.yml")

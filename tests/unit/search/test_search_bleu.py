@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import torch
-from toy_device import MadeDevice, true_latency_ms
+from toy_device import FakeDevice, true_latency_ms
 from toy_training import make_project
 
 from hat.artifacts.files import read_json, read_jsonl, write_json
@@ -83,7 +83,7 @@ def searched(tmp_path_factory):
     write_json(scope.predictor / "predictor.json", predictor.to_dict())
     write_json(scope.predictor / "errors.json", {"held_out": []})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verify, "connect", MadeDevice())
+        patch.setattr(verify, "connect", FakeDevice())
         search_front(scope)
         stages.search(scope)
         random_search(scope)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from toy_device import SMALL, MadeDevice, true_latency_ms, workload, write_configuration, write_dictionaries
+from toy_device import SMALL, FakeDevice, true_latency_ms, workload, write_configuration, write_dictionaries
 from toy_search import Counting
 
 from hat.artifacts.files import read_json, read_jsonl, write_json
@@ -40,8 +40,8 @@ def losses(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 
 @pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> MadeDevice:
-    made = MadeDevice()
+def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
+    made = FakeDevice()
     monkeypatch.setattr(verify, "connect", made)
     return made
 
@@ -68,7 +68,7 @@ def without_time(path: Path) -> str:
     return path.read_text().replace(read_json(path)["provenance"]["created"], "")
 
 
-def test_published_search(tmp_path: Path, results: Results, losses: Counting, device: MadeDevice) -> None:
+def test_published_search(tmp_path: Path, results: Results, losses: Counting, device: FakeDevice) -> None:
     settings = settings_in(tmp_path)
     path = stages.search(BudgetScope(settings, results, "toy", "here", "20ms"))
     found = read_json(path)
@@ -96,7 +96,7 @@ def test_published_search(tmp_path: Path, results: Results, losses: Counting, de
         search_front(DeviceScope(settings, results, "toy", "here"))
 
 
-def test_one_search_serves_all_budgets(tmp_path: Path, results: Results, losses: Counting, device: MadeDevice) -> None:
+def test_one_search_serves_all_budgets(tmp_path: Path, results: Results, losses: Counting, device: FakeDevice) -> None:
     settings = settings_in(tmp_path, DEFAULT)
     report = read_json(search_front(DeviceScope(settings, results, "toy", "here")))
     assert losses.calls.total() == report["evaluated"] == 30
@@ -126,7 +126,7 @@ def test_one_search_serves_all_budgets(tmp_path: Path, results: Results, losses:
 
 
 def test_another_device_reuses_evaluations(
-    tmp_path: Path, results: Results, losses: Counting, device: MadeDevice
+    tmp_path: Path, results: Results, losses: Counting, device: FakeDevice
 ) -> None:
     settings = settings_in(tmp_path, DEFAULT)
     search_front(DeviceScope(settings, results, "toy", "here"))
@@ -139,7 +139,7 @@ def test_another_device_reuses_evaluations(
 
 
 def test_the_search_goes_on_where_nothing_meets_the_budget(
-    tmp_path: Path, results: Results, losses: Counting, device: MadeDevice
+    tmp_path: Path, results: Results, losses: Counting, device: FakeDevice
 ) -> None:
     device.slowdown = 1.25
     settings = settings_in(tmp_path, DEFAULT)
@@ -156,7 +156,7 @@ def test_the_search_goes_on_where_nothing_meets_the_budget(
     assert [row["latency_ms"] for row in rows] == [1.25 * true_latency_ms(point) for point in device.measured]
 
 
-def test_a_device_that_became_too_slow(tmp_path: Path, results: Results, losses: Counting, device: MadeDevice) -> None:
+def test_a_device_that_became_too_slow(tmp_path: Path, results: Results, losses: Counting, device: FakeDevice) -> None:
     device.slowdown = 50.0
     settings = settings_in(tmp_path)
     found = read_json(stages.search(BudgetScope(settings, results, "toy", "here", "20ms")))
@@ -167,7 +167,7 @@ def test_a_device_that_became_too_slow(tmp_path: Path, results: Results, losses:
 
 
 def test_a_device_that_cannot_be_reached(
-    tmp_path: Path, results: Results, losses: Counting, device: MadeDevice
+    tmp_path: Path, results: Results, losses: Counting, device: FakeDevice
 ) -> None:
     device.unplugged = "device 'here': no route to host"
     found = read_json(stages.search(BudgetScope(settings_in(tmp_path), results, "toy", "here", "20ms")))
@@ -183,7 +183,7 @@ def test_a_device_that_cannot_be_reached(
     assert not device.measured
 
 
-def test_limits(tmp_path: Path, results: Results, losses: Counting, device: MadeDevice) -> None:
+def test_limits(tmp_path: Path, results: Results, losses: Counting, device: FakeDevice) -> None:
     shape = task_shape(TaskScope(settings_in(tmp_path), results, "toy"))
 
     def millions(content):
@@ -199,7 +199,7 @@ def test_limits(tmp_path: Path, results: Results, losses: Counting, device: Made
         stages.search(BudgetScope(impossible, results, "toy", "here", "30ms"))
 
 
-def test_new_weights_are_searched_anew(tmp_path: Path, results: Results, losses: Counting, device: MadeDevice) -> None:
+def test_new_weights_are_searched_anew(tmp_path: Path, results: Results, losses: Counting, device: FakeDevice) -> None:
     settings = settings_in(tmp_path)
     stages.search(BudgetScope(settings, results, "toy", "here", "20ms"))
     (results.supertransformer("toy") / "checkpoint.pt").write_bytes(b"other weights")
@@ -207,7 +207,7 @@ def test_new_weights_are_searched_anew(tmp_path: Path, results: Results, losses:
     assert losses.calls.total() == 72
 
 
-def test_impossible_and_missing(tmp_path: Path, results: Results, losses: Counting, device: MadeDevice) -> None:
+def test_impossible_and_missing(tmp_path: Path, results: Results, losses: Counting, device: FakeDevice) -> None:
     settings = settings_in(tmp_path)
     with pytest.raises(HatError, match=r"^budget 0\.5ms on device 'here': no Architecture of the space is that fast"):
         stages.search(BudgetScope(settings, results, "toy", "here", "0.5ms"))
@@ -222,7 +222,7 @@ def test_impossible_and_missing(tmp_path: Path, results: Results, losses: Counti
 
 
 def test_random_search_has_as_many_evaluations(
-    tmp_path: Path, results: Results, losses: Counting, device: MadeDevice
+    tmp_path: Path, results: Results, losses: Counting, device: FakeDevice
 ) -> None:
     settings = settings_in(tmp_path, DEFAULT)
     folder = results.budget("toy", "here", "20ms")

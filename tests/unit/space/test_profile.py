@@ -303,7 +303,7 @@ def test_table_for_people(tmp_path):
         (PUBLISHED.replace("[1]\n", "1\n"), "1, expected codes [-1, 1, 2]"),
         (PUBLISHED.replace("[2048]", "2048"), "decoder_ffn_dim: 2048, expected a list"),
         (PUBLISHED.replace("[8, 4]", "[8, 7]"), "encoder_heads contains 7, expected divisors of qkv_dim (512)"),
-        (PUBLISHED.replace("encoder-embed-dim-subtransformer: 640\n", ""), "lacks encoder-embed-dim-subtransformer"),
+        (PUBLISHED.replace("encoder-embed-dim-subtransformer: 640\n", ""), "missing encoder-embed-dim-subtransformer"),
         ("network: {kind: evolved, width: 0, heads: 2}", "network.evolved.width: input should be greater"),
         ("{kind: evolved, architecture: {width: 8}}", "has ['width'], expected ['decoder_cells'"),
         ("encoder_embed_dim: 5", "has ['encoder_embed_dim'], expected ['decoder_cross_heads'"),

@@ -153,7 +153,7 @@ def test_violations_name_each_dimension() -> None:
     found = SearchSpace(space)
     wrong = list(found.violations(example()))
     assert [sentence.split()[0] for sentence in wrong] == ["encoder_layers", "encoder_ffn_dim", "encoder_heads"]
-    with pytest.raises(InputError, match=r"here: outside the space: encoder_layers is 2, expected of \[1\]"):
+    with pytest.raises(InputError, match=r"here: outside the space: encoder_layers is 2, expected one of \[1\]"):
         found.check(example(), "here")
 
 
