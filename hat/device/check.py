@@ -1,4 +1,4 @@
-"""What a device is, whether its Runtime works, how fast it is."""
+"""The list of configured devices, and `hat device check`: what a device is, whether its Runtime works, how fast."""
 
 import time
 from typing import Any
@@ -9,16 +9,16 @@ from hat.device.connection import LocalConnection, connect
 from hat.errors import HatError
 from hat.measure.bench import CHECK_ARCHITECTURE, CHECK_LENGTH
 from hat.measure.fingerprint import machine_state
-from hat.measure.power import unread
+from hat.measure.power import missing_energy
 
-# Sentences before timing, sentences of a visit, visits.
+# Warm-up sentences and timed sentences of each visit, and visits.
 WARMUP, REPEATS, VISITS = 2, 5, 6
-# Differences of clocks above this many seconds are worth a word.
+# Warn if the device's clock differs by more than this many seconds.
 CLOCK_S = 2.0
 
 
 def device_rows(settings: Settings) -> list[dict[str, Any]]:
-    """One row for each configured device, for people."""
+    """Return a table with one row for each configured device."""
     rows = []
     for name, chosen in settings.devices.items():
         reached = chosen.connection if chosen.connection == "local" else chosen.host or chosen.latency or "no host"
@@ -39,15 +39,15 @@ def device_rows(settings: Settings) -> list[dict[str, Any]]:
 
 
 def check_device(settings: Settings, device: str) -> dict[str, Any]:
-    """Reach a device, test its Runtime, measure a fixed network.
+    """Connect to a device, test its Runtime, and measure a fixed network.
 
     Returns:
         ``fingerprint`` and ``state`` of the device, ``self_test``, ``reference`` (latency of a fixed Architecture with
-        its interval), ``power`` where there is a meter, ``warnings``.
+        its interval), ``power`` if a meter is configured, and ``warnings``.
 
     Raises:
-        HatError: it cannot be reached, is not set up, its Runtime does not do what it should, or its power meter
-            cannot be read.
+        HatError: the device cannot be reached or is not set up, its Runtime fails the test, or its power meter cannot
+            be read.
     """
     chosen = settings.device(device)
     with connect(settings, device) as connection:
@@ -58,14 +58,14 @@ def check_device(settings: Settings, device: str) -> dict[str, Any]:
         offset_s = round(now.pop("time_s") - time.time(), 1)
         if chosen.threads > len(now["usable_cores"]):
             raise HatError(
-                f"device {device!r}: threads is {chosen.threads}, expected at most the {len(now['usable_cores'])} cores"
-                " that can be used there"
+                f"device {device!r}: threads is {chosen.threads}, expected at most {len(now['usable_cores'])}, the"
+                " number of cores that hat may use there"
             )
         idle_w = connection.idle_watts()
         measured = connection.check(chosen.beam, WARMUP, REPEATS, VISITS)
     low, high, _ = measured.interval_ms
     interference = [cores for cores in measured.interference if cores is not None]
-    found = {
+    report = {
         "device": device,
         "runtime": f"{chosen.runtime} {chosen.precision}",
         "threads": chosen.threads,
@@ -83,19 +83,19 @@ def check_device(settings: Settings, device: str) -> dict[str, Any]:
         },
     }
     if chosen.power is not None:
-        found["power"] = {"meter": measured.meter, "idle_w": idle_w, "reference_energy_j": measured.energy_j}
-    missing = unread(device, [measured])
-    return {**found, "warnings": _warnings(found) + ([] if missing is None else [missing])}
+        report["power"] = {"meter": measured.meter, "idle_w": idle_w, "reference_energy_j": measured.energy_j}
+    missing = missing_energy(device, [measured])
+    return {**report, "warnings": _warnings(report) + ([] if missing is None else [missing])}
 
 
-def _warnings(found: dict[str, Any]) -> list[str]:
-    said, state, fingerprint = [], found["state"], found["fingerprint"]
+def _warnings(report: dict[str, Any]) -> list[str]:
+    warnings, state, fingerprint = [], report["state"], report["fingerprint"]
     if fingerprint["governor"] not in (None, "performance"):
-        said.append(f"the governor is {fingerprint['governor']}, not performance")
+        warnings.append(f"the CPU frequency governor is {fingerprint['governor']}, not performance")
     if state["throttling"] not in (None, "none"):
-        said.append(f"the clock is throttled: {state['throttling']}")
-    if (found["reference"]["interference_cores"] or 0) > Latency().interference:
-        said.append(f"other processes used {found['reference']['interference_cores']:.1f} cores meanwhile")
+        warnings.append(f"the clock is throttled: {state['throttling']}")
+    if (report["reference"]["interference_cores"] or 0) > Latency().interference:
+        warnings.append(f"other processes used {report['reference']['interference_cores']:.1f} cores meanwhile")
     if abs(state["clock_offset_s"]) > CLOCK_S:
-        said.append(f"its clock differs from here by {state['clock_offset_s']} s")
-    return said
+        warnings.append(f"its clock differs from this machine's by {state['clock_offset_s']} s")
+    return warnings

@@ -1,7 +1,7 @@
-"""How a device is reached: `local` measures in this process, `ssh` has an agent measure on the device.
+"""Connections to devices: `local` measures in this process, `ssh` through an agent on the device.
 
-Both measure by :class:`hat.measure.bench.Bench`. For this machine a process of its own would cost an interpreter for
-every step, and keep nothing away that the agent's process has not too.
+Both measure with :class:`hat.measure.bench.Bench`. On this machine a separate process would start an interpreter for
+every stage and isolate the measurement from nothing.
 """
 
 import getpass
@@ -10,7 +10,6 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +31,7 @@ from hat.system.progress import Tracker
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """Everything but the Architecture that a latency depends on; samples are comparable where it is equal."""
+    """Everything except the Architecture that a latency depends on; samples with equal conditions are comparable."""
 
     device: str
     runtime: str
@@ -47,7 +46,7 @@ class Conditions:
     accelerator: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form; without ``accelerator`` where there is none."""
+        """Return the values as JSON, without ``accelerator`` if it is None."""
         cores = None if self.cores is None else list(self.cores)
         values = asdict(self) | {"cores": cores, "workload": self.workload.to_dict()}
         if self.accelerator is None:
@@ -55,35 +54,8 @@ class Conditions:
         return values
 
 
-class Connection(AbstractContextManager["Connection"], Protocol):
-    """A device that can be measured on; as a context it is kept from others until the end."""
-
-    def conditions(self, workload: Workload, warmup: int, repeats: int) -> Conditions:
-        """What a measurement made now would be made under."""
-
-    def fingerprint(self) -> dict[str, Any]:
-        """See :func:`hat.measure.fingerprint.fingerprint`."""
-
-    def measure(self, architecture: AnyArchitecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
-        """One visit to a network of that Architecture with random weights."""
-
-    def measure_deployed(
-        self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker
-    ) -> Measurement:
-        """One visit to a deployed folder."""
-
-    def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
-        """See :meth:`hat.measure.bench.Bench.check`."""
-
-    def idle_watts(self) -> float | None:
-        """See :meth:`hat.measure.bench.Bench.idle_watts`."""
-
-    def close(self) -> None:
-        """Let others measure on the device."""
-
-
-class _Connection:
-    """What both connections have in common."""
+class Connection(Protocol):
+    """A device to measure on. As a context manager it holds the device's lock until the end."""
 
     def __enter__(self) -> Self:
         return self
@@ -93,17 +65,37 @@ class _Connection:
     ) -> None:
         self.close()
 
+    def conditions(self, workload: Workload, warmup: int, repeats: int) -> Conditions:
+        """Return the conditions of a measurement made now."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """See :func:`hat.measure.fingerprint.fingerprint`."""
+
+    def measure(self, architecture: AnyArchitecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
+        """See :meth:`hat.measure.bench.Bench.measure`."""
+
+    def measure_deployed(
+        self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker
+    ) -> Measurement:
+        """See :meth:`hat.measure.bench.Bench.measure_folder`."""
+
+    def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
+        """See :meth:`hat.measure.bench.Bench.check`."""
+
+    def idle_watts(self) -> float | None:
+        """See :meth:`hat.measure.bench.Bench.idle_watts`."""
+
     def close(self) -> None:
-        """Let others measure on the device."""
+        """Release the device's lock, and end the connection."""
 
 
-class LocalConnection(_Connection):
+class LocalConnection(Connection):
     """This machine, measured in this process.
 
     Args:
         device: name of the device.
         bench: its Runtime.
-        wait_s: seconds to wait for others who measure.
+        wait_s: seconds to wait for the lock while somebody else measures.
     """
 
     def __init__(self, *, device: str, bench: Bench, wait_s: float) -> None:
@@ -119,13 +111,13 @@ class LocalConnection(_Connection):
         return self
 
     def close(self) -> None:
-        """Let others measure on this machine."""
+        """Release this machine's lock."""
         self._inside = False
         self._lock.release()
 
     def conditions(self, workload: Workload, warmup: int, repeats: int) -> Conditions:
-        """What a measurement made now would be made under."""
-        runtime, facts = self.bench.runtime, self.bench.facts()
+        """See :meth:`Connection.conditions`."""
+        runtime, facts = self.bench.runtime, self.bench.machine_facts()
         return Conditions(
             device=self.device,
             runtime=runtime.facts.name,
@@ -141,18 +133,18 @@ class LocalConnection(_Connection):
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """What this machine is."""
-        found: dict[str, Any] = self.bench.facts()["fingerprint"]
-        return found
+        """See :meth:`Connection.fingerprint`."""
+        result: dict[str, Any] = self.bench.machine_facts()["fingerprint"]
+        return result
 
     def measure(self, architecture: AnyArchitecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
-        """One visit to a network of that Architecture with random weights."""
+        """See :meth:`Connection.measure`."""
         return self._alone(lambda: self.bench.measure(architecture, workload, warmup, repeats))
 
     def measure_deployed(
         self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker
     ) -> Measurement:
-        """One visit to a deployed folder."""
+        """See :meth:`Connection.measure_deployed`."""
         return self._alone(lambda: self.bench.measure_folder(folder, workload, warmup, repeats, tracker))
 
     def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
@@ -166,11 +158,11 @@ class LocalConnection(_Connection):
         except HatError as error:
             raise HatError(f"device {self.device!r}: {error}") from None
 
-    def _alone(self, measured: Callable[[], Measurement]) -> Measurement:
-        """Measure with the machine's lock, which inside of a ``with`` is kept."""
+    def _alone(self, measure: Callable[[], Measurement]) -> Measurement:
+        """Hold the machine's lock while measuring; within a ``with`` statement, keep it afterwards."""
         self._take()
         try:
-            return measured()
+            return measure()
         finally:
             if not self._inside:
                 self._lock.release()
@@ -185,13 +177,13 @@ class LocalConnection(_Connection):
         )
 
 
-class SshConnection(_Connection):
-    """A device that OpenSSH reaches; it is kept from others from the first question on.
+class SshConnection(Connection):
+    """A device reached over OpenSSH; the first request takes its lock.
 
     Args:
         device: name of the device.
-        agent: what measures there.
-        bench: what its Bench is made with.
+        agent: the agent on the device.
+        bench: arguments of the device's Bench.
     """
 
     def __init__(self, *, device: str, agent: RemoteAgent, bench: dict[str, Any]) -> None:
@@ -200,11 +192,11 @@ class SshConnection(_Connection):
         self._bench = bench
 
     def close(self) -> None:
-        """Let others measure on the device."""
+        """End the agent, which releases the device's lock, and the connection."""
         self.agent.close()
 
     def conditions(self, workload: Workload, warmup: int, repeats: int) -> Conditions:
-        """What a measurement made now would be made under."""
+        """See :meth:`Connection.conditions`."""
         facts = self.agent.greeted()
         return Conditions(
             device=self.device,
@@ -221,11 +213,11 @@ class SshConnection(_Connection):
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """What the device is."""
+        """See :meth:`Connection.fingerprint`."""
         return self.agent.greeted().fingerprint.model_dump()
 
     def measure(self, architecture: AnyArchitecture, workload: Workload, warmup: int, repeats: int) -> Measurement:
-        """One visit to a network of that Architecture with random weights, built there."""
+        """See :meth:`Connection.measure`; the device builds the network."""
         visit: dict[str, Any] = {"workload": workload.to_dict(), "warmup": warmup, "repeats": repeats}
         visit |= {"kind": architecture.kind, "architecture": architecture.to_dict()}
         return self._measured("measure", workload, repeats, **visit)
@@ -233,16 +225,24 @@ class SshConnection(_Connection):
     def measure_deployed(
         self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker
     ) -> Measurement:
-        """One visit to a deployed folder, which is copied there."""
+        """See :meth:`Connection.measure_deployed`; the folder is copied to the device."""
         files = self.agent.send_folder(folder)
         visit = {"workload": workload.to_dict(), "warmup": warmup, "repeats": repeats}
         return self._measured("measure_folder", workload, repeats, tracker, folder=files, **visit)
 
     def translate(self, folder: Path, sources: list[list[int]]) -> list[list[int]]:
-        """Tokens that a deployed folder, copied there, makes of sources (token numbers, end symbol last)."""
+        """Translate on the device with a deployed folder, which is copied there.
+
+        Args:
+            folder: the deployed folder.
+            sources: token ids, the end symbol last.
+
+        Returns:
+            Token ids of the translations.
+        """
         answer = self.agent.ask("translate", folder=self.agent.send_folder(folder), sources=sources, decoding=None)
         if not isinstance(answer, list) or not all(isinstance(row, list) for row in answer):
-            raise HatError(f"device {self.device!r}: it answers no translations")
+            raise HatError(f"device {self.device!r}: it returned no translations")
         return [[int(token) for token in row] for row in answer]
 
     def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
@@ -253,12 +253,12 @@ class SshConnection(_Connection):
     def idle_watts(self) -> float | None:
         """See :meth:`hat.measure.bench.Bench.idle_watts`."""
         answer = self.agent.ask("power")
-        found = answer.get("idle_w") if isinstance(answer, dict) else math.nan
-        if found is None and self._bench["power"] is None:
+        watts = answer.get("idle_w") if isinstance(answer, dict) else math.nan
+        if watts is None and self._bench["power"] is None:
             return None
-        if not isinstance(found, int | float) or not 0 <= found < MOST:
-            raise HatError(f"device {self.device!r}: it answers no power")
-        return float(found)
+        if not isinstance(watts, int | float) or not 0 <= watts < MOST:
+            raise HatError(f"device {self.device!r}: it returned no power")
+        return float(watts)
 
     def _measured(
         self, do: str, workload: Workload, repeats: int, tracker: Tracker | None = None, /, **values: Any
@@ -270,18 +270,18 @@ class SshConnection(_Connection):
         shares, count = tuple(share for *_, share in workload.pairs), repeats * len(workload.pairs)
         if len(found.timings_ms) != count or found.shares != shares or found.pooled_noise is not None:
             raise HatError(
-                f"device {self.device!r}: it answers {len(found.timings_ms)} timings of {len(found.shares)} lengths,"
+                f"device {self.device!r}: it returned {len(found.timings_ms)} timings of {len(found.shares)} lengths,"
                 f" expected {count} of {len(shares)}"
             )
         power = self._bench["power"]
         energies = [energy for energy in found.energies_j if energy is not None]
         if found.meter != (None if power is None else meter_name(power)) or max(energies, default=0) >= MOST:
-            raise HatError(f"device {self.device!r}: it answers energy of another meter, or that cannot be")
+            raise HatError(f"device {self.device!r}: it returned energy of another meter, or an impossible value")
         return found
 
 
 def check_reachable(settings: Settings, device: str) -> None:
-    """Refuse a device that cannot be measured on, before any work is done for it.
+    """Raise an error if a device has no host to measure on, before any work is done for it.
 
     Raises:
         HatError: no host is configured.
@@ -291,14 +291,14 @@ def check_reachable(settings: Settings, device: str) -> None:
         return
     file = settings.folder / "devices" / f"{device}.yaml"
     if chosen.latency is not None:
-        raise HatError(f"device {device!r}: {file} has latencies from {chosen.latency} and no host to measure on")
+        raise HatError(f"device {device!r}: {file} sets latencies from {chosen.latency}, and no host to measure on")
     raise HatError(
         f"device {device!r}: no host is configured; set `host` in {file} to a host of your OpenSSH configuration"
     )
 
 
 def open_ssh(settings: Settings, device: str) -> Ssh:
-    """The way to a device.
+    """Return the SSH client for a device.
 
     Raises:
         HatError: see :func:`check_reachable`.
@@ -308,11 +308,11 @@ def open_ssh(settings: Settings, device: str) -> Ssh:
 
 
 def connect(settings: Settings, device: str) -> LocalConnection | SshConnection:
-    """The connection to a device; nothing is done over it yet.
+    """Return the connection to a device, without using it yet.
 
     Raises:
-        HatError: see :func:`check_reachable`; or it is this machine, which has no such GPU.
-        InputError: its Runtime is not installed here.
+        HatError: see :func:`check_reachable`; or the device is this machine, and the configured GPU is missing.
+        InputError: the device is this machine, and its Runtime is not installed.
     """
     check_reachable(settings, device)
     chosen = settings.device(device)
@@ -327,11 +327,11 @@ def connect(settings: Settings, device: str) -> LocalConnection | SshConnection:
     }
     if chosen.connection == "local":
         try:
-            here = Bench(**bench)
+            local_bench = Bench(**bench)
         except InputError:
             raise
         except HatError as error:
             raise HatError(f"device {device!r}: {error}") from None
-        return LocalConnection(device=device, bench=here, wait_s=chosen.wait_s)
+        return LocalConnection(device=device, bench=local_bench, wait_s=chosen.wait_s)
     agent = RemoteAgent(open_ssh(settings, device), bench, runtime_version(chosen.runtime))
     return SshConnection(device=device, agent=agent, bench=bench)

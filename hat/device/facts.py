@@ -1,4 +1,4 @@
-"""What a device says about itself, checked: bounded, of the right types, fit to be shown."""
+"""What a device reports about itself, validated: types, ranges, and texts that are safe to print."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -11,14 +11,14 @@ Text = Annotated[str, Field(max_length=1000), AfterValidator(printable)]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
 
 
-class _Said(BaseModel):
+class _Reported(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-Said = TypeVar("Said", bound=BaseModel)
+Reported = TypeVar("Reported", bound=BaseModel)
 
 
-class Fingerprint(_Said):
+class Fingerprint(_Reported):
     """See :func:`hat.measure.fingerprint.fingerprint`."""
 
     host: Text
@@ -31,7 +31,7 @@ class Fingerprint(_Said):
     versions: Annotated[dict[Text, Text], Field(max_length=20)]
 
 
-class State(_Said):
+class State(_Reported):
     """See :func:`hat.measure.fingerprint.machine_state`."""
 
     clock_mhz: Annotated[int, Field(ge=0, le=1_000_000)] | None
@@ -42,16 +42,16 @@ class State(_Said):
     usable_cores: Annotated[list[Annotated[int, Field(ge=0, le=1 << 20)]], Field(max_length=4096)]
 
 
-class Facts(_Said):
-    """See :meth:`hat.measure.bench.Bench.facts`."""
+class Facts(_Reported):
+    """See :meth:`hat.measure.bench.Bench.machine_facts`."""
 
     runtime_version: Text
     machine: Text
     fingerprint: Fingerprint
 
 
-class Hello(_Said):
-    """The agent's first answer."""
+class Hello(_Reported):
+    """The agent's answer to ``hello``, the first request."""
 
     protocol: int
     source: Text
@@ -59,11 +59,11 @@ class Hello(_Said):
     state: State
 
 
-def checked_answer(model: type[Said], answer: Any, where: str) -> Said:
-    """An answer of a device as what it should be.
+def checked_answer(model: type[Reported], answer: Any, where: str) -> Reported:
+    """Validate a device's answer.
 
     Raises:
-        HatError: it is not.
+        HatError: the answer does not fit the model; ``where`` starts the message.
     """
     try:
         return model.model_validate(answer)

@@ -1,4 +1,4 @@
-"""One at a time measures on a machine: a lock on the machine itself, that says who holds it."""
+"""A lock on a machine, so that one process at a time measures there; it names its holder."""
 
 import contextlib
 import fcntl
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hat.errors import HatError
 
-# Names another file, for machines that share the folder of temporary files.
+# Environment variable that names another lock file, for machines that share /tmp.
 VARIABLE = "HAT_DEVICE_LOCK"
 DEFAULT = "/tmp/hat-device.lock"
 LONGEST_NAME = 200
@@ -17,9 +17,9 @@ RETRY_S = 1.0
 
 
 class DeviceLock:
-    """The kernel's lock (flock) on a file that all users of the machine share.
+    """A kernel lock (flock) on a file that all users of the machine share.
 
-    It ends with the process that holds it, however that ends.
+    The kernel releases it when the process that holds it ends, however it ends.
     """
 
     def __init__(self) -> None:
@@ -27,13 +27,13 @@ class DeviceLock:
         self._handle: int | None = None
 
     def take(self, holder: str) -> str | None:
-        """Take the lock, if nobody has it.
+        """Take the lock if it is free.
 
         Args:
-            holder: who measures, for people who want to.
+            holder: name of this process, shown to others who wait.
 
         Returns:
-            None where it is held now, else who holds it.
+            None if this process now holds the lock; otherwise the name of the holder.
 
         Raises:
             HatError: the file cannot be opened.
@@ -47,7 +47,7 @@ class DeviceLock:
             name = os.pread(handle, LONGEST_NAME, 0).decode(errors="replace").strip()
             os.close(handle)
             return name or "somebody"
-        # The name only helps people: a full disk, or a file of another user, changes nothing.
+        # The name only informs; the lock holds without it, on a full disk or a file of another user.
         with contextlib.suppress(OSError):
             os.ftruncate(handle, 0)
             os.pwrite(handle, holder.encode()[:LONGEST_NAME], 0)
@@ -55,7 +55,7 @@ class DeviceLock:
         return None
 
     def release(self) -> None:
-        """Let others measure."""
+        """Release the lock, if this process holds it."""
         if self._handle is not None:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, 0)
@@ -63,41 +63,40 @@ class DeviceLock:
             self._handle = None
 
     def _open(self) -> int:
-        flags = os.O_CLOEXEC | os.O_NOFOLLOW
         problem = ""
-        # A file of another user in a folder like /tmp may be opened, and not with the flag that makes it.
-        for further in (os.O_RDWR, os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        # In a folder like /tmp, the kernel refuses O_CREAT for an existing file of another user, so try without first.
+        for access in (os.O_RDWR, os.O_RDWR | os.O_CREAT, os.O_RDONLY):
             try:
-                handle = os.open(self.path, flags | further, 0o666)
+                handle = os.open(self.path, os.O_CLOEXEC | os.O_NOFOLLOW | access, 0o666)
             except OSError as error:
-                problem = str(error.strerror) if further & os.O_CREAT else problem
+                problem = str(error.strerror) if access & os.O_CREAT else problem
                 continue
             with contextlib.suppress(OSError):
                 os.fchmod(handle, 0o666)
             return handle
-        raise HatError(f"{self.path}: the lock of this machine cannot be opened ({problem.lower()})")
+        raise HatError(f"{self.path}: cannot open this machine's lock file ({problem.lower()})")
 
 
 def wait_for(take: Callable[[], str | None], device: str, wait_s: float, say: Callable[[str], None]) -> None:
-    """Ask for a lock until it is had.
+    """Try to take a lock until it is free.
 
     Args:
-        take: tries once, and says who holds it.
-        device: its name.
-        wait_s: seconds to try for.
-        say: is told once that there is somebody to wait for.
+        take: tries once; returns None, or the name of the holder.
+        device: name of the device, for messages.
+        wait_s: seconds after which to give up.
+        say: receives one message for each holder waited for.
 
     Raises:
-        HatError: somebody else still holds it.
+        HatError: somebody else still holds the lock after ``wait_s``.
     """
-    until, told = time.monotonic() + wait_s, ""
+    until, waiting_for = time.monotonic() + wait_s, ""
     while (holder := take()) is not None:
         if time.monotonic() >= until:
             raise HatError(
-                f"device {device!r}: {holder} is measuring on it; try again when that has ended"
-                f" (waited {wait_s:g} s, wait_s of the device)"
+                f"device {device!r}: {holder} is measuring on it; try again later (waited {wait_s:g} s, the device's"
+                " wait_s)"
             )
-        if holder != told:
+        if holder != waiting_for:
             say(f"device {device!r}: waiting for {holder}, who is measuring on it")
-            told = holder
+            waiting_for = holder
         time.sleep(min(RETRY_S, max(0.0, until - time.monotonic())))

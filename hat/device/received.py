@@ -1,4 +1,4 @@
-"""Deployed folders on a device: files by their digest, so that none is sent twice, and a cut transfer goes on."""
+"""Deployed folders on a device: files stored by digest, so that no file is sent twice and a broken transfer resumes."""
 
 import os
 import re
@@ -16,7 +16,7 @@ PART = ".part"
 
 
 def listing(folder: Path) -> dict[str, dict[str, Any]]:
-    """``sha256`` and ``size`` of each file of a folder, by its name in there."""
+    """Return ``sha256`` and ``size`` of each file of a folder, by its path within the folder."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -26,10 +26,10 @@ def listing(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 class ReceivedFiles:
-    """What a device has got.
+    """The files that a device has received.
 
     Args:
-        root: folder of ``files/SHA256``, ``files/SHA256.part`` where a transfer ended early, and ``folders/DIGEST``.
+        root: folder of ``files/SHA256``, of ``files/SHA256.part`` for incomplete transfers, and of ``folders/DIGEST``.
     """
 
     def __init__(self, root: Path) -> None:
@@ -37,16 +37,16 @@ class ReceivedFiles:
         self.files = root / "files"
 
     def missing(self, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-        """Take what has arrived, and say what has not.
+        """Accept the transfers that are complete, and return the files that are not.
 
         Args:
             wanted: a :func:`listing`.
 
         Returns:
-            How many bytes are here already, by the SHA-256 of each file that is not complete.
+            Bytes received so far, by SHA-256 of each incomplete file.
 
         Raises:
-            InputError: no such listing.
+            InputError: the listing is malformed.
         """
         self.files.mkdir(parents=True, exist_ok=True)
         found = {}
@@ -68,10 +68,10 @@ class ReceivedFiles:
         return found
 
     def folder(self, wanted: Mapping[str, Mapping[str, Any]]) -> Path:
-        """The folder of a listing, once all its files are here; those of other folders are removed.
+        """Return the folder of a listing; create it from received files, and remove all other folders and files.
 
         Raises:
-            InputError: a file is not here.
+            InputError: a file has not been received.
             HatError: the disk is full.
         """
         place = self.root / "folders" / digest({name: entry["sha256"] for name, entry in wanted.items()})
@@ -85,7 +85,7 @@ class ReceivedFiles:
                 (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
                 os.link(self.files / entry["sha256"], unfinished / name)
         except FileNotFoundError:
-            raise InputError(f"{name}: has not been sent") from None
+            raise InputError(f"{name}: not received") from None
         except OSError as error:
             raise disk_error(error, unfinished) or error from None
         unfinished.replace(place)
@@ -98,5 +98,5 @@ class ReceivedFiles:
     def _checked(name: str, entry: Mapping[str, Any]) -> tuple[str, int]:
         sha256, size = str(entry["sha256"]), int(entry["size"])
         if not NAME.match(name) or not SHA256.match(sha256) or size < 0:
-            raise InputError(f"{name!r}: not a file that can be received")
+            raise InputError(f"{name!r}: invalid name, SHA-256 or size of a file to receive")
         return sha256, size

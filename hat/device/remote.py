@@ -1,7 +1,7 @@
-"""A device behind SSH: the agent there is started, asked, and started again when the link has broken.
+"""A device behind SSH: start the agent there, send it requests, and restart it when the connection breaks.
 
-Nothing that a device says is trusted: lines are bounded and parsed as JSON, values are checked where they are used, and
-texts are made printable.
+Nothing that a device sends is trusted: lines are bounded and parsed as JSON, values are validated where they are used,
+and texts are made printable.
 """
 
 import getpass
@@ -26,14 +26,14 @@ from hat.device.ssh import FAILED, NOT_FOUND, Hanging, Lost, Ssh, printable
 from hat.errors import HatError, InputError
 from hat.system.progress import Tracker
 
-# Bytes that are not answers, such as greetings of a login shell, before the first answer and in all.
+# Most bytes, over the life of an agent, of output that is not an answer, such as the greeting of a login shell.
 MOST_GARBAGE = 64 << 10
 READ = 1 << 16
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-# Give up on a request that the agent dies from each time.
+# Give up on a request after the agent has ended during it this many times.
 MOST_LOSSES = 3
 KEPT_ERRORS = 4096
-# The agent imports its libraries, on a slow board from a slow card.
+# Seconds that the agent may take to import its libraries, which is slow from the SD card of a board.
 STARTING_S = 180.0
 
 
@@ -41,14 +41,14 @@ class AgentProcess:
     """One run of the agent.
 
     Args:
-        ssh: how the device is reached.
+        ssh: the SSH client of the device.
 
     Raises:
-        HatError: it could not be started; :class:`Lost` where another try may help.
+        HatError: the agent could not be started; :class:`Lost` if another attempt may succeed.
     """
 
     def __init__(self, ssh: Ssh) -> None:
-        self.ssh, self.chosen = ssh, ssh.chosen
+        self.ssh, self.settings = ssh, ssh.settings
         self.where = f"device {ssh.device!r}"
         self._number = 0
         self._buffer = b""
@@ -58,34 +58,35 @@ class AgentProcess:
         self._errors: deque[str] = deque(maxlen=20)
         threading.Thread(target=self._keep_errors, args=(self.process.stderr,), daemon=True).start()
         hello = self.request(
-            "hello", limit_s=max(STARTING_S, self.chosen.patience_s), silence_s=2 * self.chosen.alive_s
+            "hello", limit_s=max(STARTING_S, self.settings.patience_s), silence_s=2 * self.settings.alive_s
         )
         found = {key: hello.get(key) for key in ("protocol", "source")} if isinstance(hello, dict) else {}
         if found != {"protocol": PROTOCOL, "source": source_digest()}:
             self.kill()
             raise HatError(
-                f"{self.where}: another version of hat is there than here; run: hat device setup {ssh.device}"
+                f"{self.where}: another version of hat is installed there; run: hat device setup {ssh.device}"
             )
 
     def request(self, do: str, *, limit_s: float | None = None, tracker: Tracker | None = None, **values: Any) -> Any:
-        """Ask, and wait for the answer.
+        """Send a request and wait for the answer.
 
         Args:
-            do: what is asked for.
-            limit_s: seconds without a sign after which the device hangs; those of the device where None.
-            tracker: told of progress.
-            values: of the request, JSON-like.
+            do: name of the request.
+            limit_s: seconds without a sign of life after which the device counts as hanging; ``patience_s`` of the
+                device if None.
+            tracker: receives progress.
+            values: arguments of the request, as JSON.
 
         Raises:
-            Lost: the link broke, the agent ended or hangs.
-            HatError: the agent says that something is wrong there.
+            Lost: the connection broke, or the agent ended or hangs.
+            HatError: the agent reported an error.
         """
         self._number += 1
         self._write({"id": self._number, "do": do, **values})
-        limit = limit_s or self.chosen.patience_s
+        limit = limit_s or self.settings.patience_s
         sign, pinged = time.monotonic(), time.monotonic()
         while True:
-            line = self._line(self.chosen.alive_s / 4)
+            line = self._line(self.settings.alive_s / 4)
             now = time.monotonic()
             if line is not None:
                 found = self._parsed(line)
@@ -101,12 +102,12 @@ class AgentProcess:
             elif now - sign > limit:
                 self.kill()
                 raise Hanging(f"{self.where}: hangs; no sign of life for {limit:g} s")
-            if now - pinged > self.chosen.alive_s / 4:
+            if now - pinged > self.settings.alive_s / 4:
                 pinged = now
                 self._send(b"\n")
 
     def kill(self) -> None:
-        """End ssh, and with it the agent, whose input ends."""
+        """End ssh; the agent then ends with its input."""
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
@@ -120,21 +121,21 @@ class AgentProcess:
         stream = cast(IO[bytes], self.process.stdin)
         try:
             while line:
-                if not select.select([], [stream], [], self.chosen.patience_s)[1]:
+                if not select.select([], [stream], [], self.settings.patience_s)[1]:
                     self.kill()
-                    raise Hanging(f"{self.where}: hangs; it reads nothing any more")
-                # A pipe that can be written to takes so many bytes at once.
+                    raise Hanging(f"{self.where}: hangs; it stopped reading its input")
+                # A pipe that is ready to write takes this many bytes without blocking.
                 line = line[stream.write(line[: select.PIPE_BUF]) or 0 :]
         except (BrokenPipeError, ValueError):
             raise self._ended() from None
 
     def _line(self, wait_s: float) -> bytes | None:
-        """The next line; None where none came in time."""
+        """Return the next line; None if there is none within ``wait_s``."""
         stream = cast(IO[bytes], self.process.stdout)
         while b"\n" not in self._buffer:
             if len(self._buffer) > LONGEST_LINE:
                 self.kill()
-                raise HatError(f"{self.where}: it wrote a line of more than {LONGEST_LINE} bytes, which is no answer")
+                raise HatError(f"{self.where}: it wrote a line of more than {LONGEST_LINE} bytes")
             if not select.select([stream], [], [], wait_s)[0]:
                 return None
             if not (read := os.read(stream.fileno(), READ)):
@@ -144,7 +145,7 @@ class AgentProcess:
         return line
 
     def _parsed(self, line: bytes) -> dict[str, Any] | None:
-        """An object of the agent's; None for anything else, of which there may be a little."""
+        """Return the object in a line of the agent's; None for other output, as long as there is little of it."""
         try:
             found = json.loads(line)
         except (ValueError, RecursionError):
@@ -156,8 +157,8 @@ class AgentProcess:
             self.kill()
             first = printable(self._garbage[:100].decode(errors="replace"))
             raise HatError(
-                f"{self.where}: it sent malformed output ({first!r}); a login shell there should print nothing"
-                " where no terminal is"
+                f"{self.where}: it sent malformed output ({first!r}); its login shell must print nothing without a"
+                " terminal"
             )
         return None
 
@@ -170,34 +171,35 @@ class AgentProcess:
             self._errors.append(read.decode(errors="replace"))
 
     def _ended(self) -> HatError:
-        """Why the agent is gone."""
+        """Return the error that explains why the agent ended."""
         code = self.process.wait()
+        # Let the other thread read the rest of standard error.
         time.sleep(0.05)
-        said = "".join(self._errors)
+        stderr = "".join(self._errors)
         device = self.ssh.device
-        if code in NOT_FOUND or "No module named hat" in said:
+        if code in NOT_FOUND or "No module named hat" in stderr:
             return HatError(f"{self.where}: it is not set up for this version of hat; run: hat device setup {device}")
         if code == FAILED:
-            return self.ssh.failure(said)
-        last = printable(([line for line in said.splitlines() if line.strip()] or ["it said nothing"])[-1])
-        if "No space left on device" in said:
+            return self.ssh.failure(stderr)
+        last = printable(([line for line in stderr.splitlines() if line.strip()] or ["no message"])[-1])
+        if "No space left on device" in stderr:
             return HatError(f"{self.where}: the disk there is full; free some space and run the same command again")
         if "Error" in last:
             return HatError(f"{self.where}: the agent does not run there ({last}); run: hat device setup {device}")
-        return Lost(f"{self.where}: the agent there ended ({last})")
+        return Lost(f"{self.where}: the agent ended ({last})")
 
 
 class RemoteAgent:
-    """An agent that is there again when the link has broken.
+    """The agent of a device, restarted when the connection breaks.
 
     Args:
-        ssh: how the device is reached.
-        bench: what :class:`hat.measure.bench.Bench` is made with there.
-        runtime_version: the one that has to be there.
+        ssh: the SSH client of the device.
+        bench: arguments of :class:`hat.measure.bench.Bench` on the device.
+        runtime_version: version of the Runtime that the device must have.
     """
 
     def __init__(self, ssh: Ssh, bench: Mapping[str, Any], runtime_version: str) -> None:
-        self.ssh, self.chosen = ssh, ssh.chosen
+        self.ssh, self.settings = ssh, ssh.settings
         self.where = f"device {ssh.device!r}"
         self._bench = bench
         self._runtime_version = runtime_version
@@ -207,10 +209,10 @@ class RemoteAgent:
         self.holder = f"{getpass.getuser()}@{platform.node()} (process {os.getpid()})"
 
     def ask(self, do: str, tracker: Tracker | None = None, **values: Any) -> Any:
-        """Ask until there is an answer, over new links where they break.
+        """Send a request until it is answered, over a new connection each time the old one breaks.
 
         Raises:
-            HatError: the device refuses, or stays away for longer than it is tried again.
+            HatError: the device reported an error, or cannot be reached again within ``retry_s``.
         """
         wait_s, began, losses = FIRST_WAIT_S, 0.0, 0
         while True:
@@ -219,23 +221,20 @@ class RemoteAgent:
                 losses += 1
                 return process.request(do, tracker=tracker, **values)
             except Lost as error:
-                self._drop()
                 began = began or time.monotonic()
                 if not self._reached:
+                    self._drop()
                     raise HatError(str(error)) from None
                 if losses >= MOST_LOSSES:
+                    self._drop()
                     raise HatError(f"{error}; the same request failed {losses} times") from None
-                if time.monotonic() - began + wait_s > self.chosen.retry_s:
-                    raise HatError(f"{error}; tried again for {self.chosen.retry_s:g} s (retry_s)") from None
-                print(f"{error}; trying again in {wait_s:g} s", file=sys.stderr, flush=True)
-                time.sleep(wait_s)
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+                wait_s = self._pause(error, began, wait_s)
 
     def process(self) -> AgentProcess:
-        """The running agent, which holds the device's lock and has made its Runtime.
+        """Return the running agent, which holds the device's lock and has started its Runtime.
 
         Raises:
-            HatError: it cannot be had; :class:`Lost` where another try may help.
+            HatError: the agent cannot be started; :class:`Lost` if another attempt may succeed.
         """
         if self._process is None:
             started = AgentProcess(self.ssh)
@@ -248,28 +247,31 @@ class RemoteAgent:
         return self._process
 
     def greeted(self) -> Facts:
-        """What the device says of itself.
+        """Return what the device reported about itself when its agent started.
 
         Raises:
-            HatError: it cannot be reached.
+            HatError: the device cannot be reached.
         """
         if self._facts is None:
             self.ask("lock", holder=self.holder)
         return cast(Facts, self._facts)
 
     def state(self) -> Hello:
-        """How the device is now.
+        """Return the current state of the device.
 
         Raises:
-            HatError: it cannot be reached.
+            HatError: the device cannot be reached.
         """
-        return checked_answer(Hello, self.ask("hello", silence_s=2 * self.chosen.alive_s), self.where)
+        return checked_answer(Hello, self.ask("hello", silence_s=2 * self.settings.alive_s), self.where)
 
     def send_folder(self, folder: Path) -> dict[str, Any]:
-        """Have the device get the files of a folder that it has not; its listing is what they are asked for by.
+        """Send the files of a folder that the device does not have yet.
+
+        Returns:
+            The folder's :func:`hat.device.received.listing`, by which requests name the folder.
 
         Raises:
-            HatError: the device refuses, or its disk is full.
+            HatError: the device reported an error, or its disk is full.
         """
         files = listing(folder)
         paths = {entry["sha256"]: folder / name for name, entry in files.items()}
@@ -281,16 +283,24 @@ class RemoteAgent:
                         raise HatError(f"{self.where}: it asked for a file that does not exist")
                     self._send_file(paths[sha256], sha256, arrived)
             except Lost as error:
-                if time.monotonic() - began + wait_s > self.chosen.retry_s:
-                    raise HatError(f"{error}; tried again for {self.chosen.retry_s:g} s (retry_s)") from None
-                print(f"{error}; going on in {wait_s:g} s", file=sys.stderr, flush=True)
-                self._drop()
-                time.sleep(wait_s)
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+                wait_s = self._pause(error, began, wait_s)
         return files
 
+    def _pause(self, error: Lost, began: float, wait_s: float) -> float:
+        """Wait before the next attempt, and return how long to wait before the one after it.
+
+        Raises:
+            HatError: attempts since ``began`` have taken ``retry_s``.
+        """
+        self._drop()
+        if time.monotonic() - began + wait_s > self.settings.retry_s:
+            raise HatError(f"{error}; tried again for {self.settings.retry_s:g} s (retry_s)") from None
+        print(f"{error}; trying again in {wait_s:g} s", file=sys.stderr, flush=True)
+        time.sleep(wait_s)
+        return min(2 * wait_s, LONGEST_WAIT_S)
+
     def close(self) -> None:
-        """End the agent, and the connection."""
+        """End the agent and the connection."""
         self._drop()
         self.ssh.close()
 
@@ -298,7 +308,7 @@ class RemoteAgent:
         wait_for(
             lambda: _holder(started.request("lock", holder=self.holder)),
             self.ssh.device,
-            self.chosen.wait_s,
+            self.settings.wait_s,
             lambda text: print(text, file=sys.stderr, flush=True),
         )
         facts = checked_answer(Facts, started.request("start", bench=dict(self._bench)), self.where)
@@ -308,7 +318,7 @@ class RemoteAgent:
                 f" {self._runtime_version}; run: hat device setup {self.ssh.device}"
             )
         if self._facts is not None and facts != self._facts:
-            raise HatError(f"{self.where}: it is another machine than before, or was changed; run the command again")
+            raise HatError(f"{self.where}: it has changed since the last connection; run the command again")
         self._facts = facts
 
     def _send_file(self, path: Path, sha256: str, arrived: int) -> None:
@@ -316,10 +326,10 @@ class RemoteAgent:
             stream.seek(arrived)
             ran = self.ssh.run(f"cat >> {received_file(self.ssh.device, sha256 + PART)}", stdin=stream)
         if ran.returncode:
-            said = ran.stderr.decode(errors="replace")
-            if "No space left" in said or "quota" in said.lower():
+            stderr = ran.stderr.decode(errors="replace")
+            if "No space left" in stderr or "quota" in stderr.lower():
                 raise HatError(f"{self.where}: the disk there is full; free some space and run the same command again")
-            raise HatError(f"{self.where}: {path.name} could not be written there ({printable(said)})")
+            raise HatError(f"{self.where}: {path.name} could not be written there ({printable(stderr)})")
 
     def _drop(self) -> None:
         if self._process is not None:

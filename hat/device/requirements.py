@@ -1,4 +1,4 @@
-"""What a device needs installed: this package, what that needs, and one Runtime, in exact versions."""
+"""Exact versions of the packages that a device needs: this package's dependencies and one Runtime."""
 
 import re
 from importlib.metadata import version
@@ -8,20 +8,20 @@ import hat
 from hat.config.runtimes import RUNTIMES
 from hat.errors import HatError
 
-# The project's folder; absent where hat was installed from a wheel.
+# The project's folder, if hat runs from a checkout rather than an installed wheel.
 PROJECT = Path(hat.__file__).parents[1]
 LOCK = PROJECT / "requirements.lock"
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([A-Za-z0-9_.!+-]+)$")
 
 
 def pins() -> dict[str, str]:
-    """Exact version of each package, by its name in lower case with hyphens.
+    """Return the pinned version of each package, by its name in lower case with hyphens.
 
     Raises:
-        HatError: hat does not run in its project folder.
+        HatError: hat does not run from its project folder.
     """
     if not LOCK.exists():
-        raise HatError(f"{LOCK}: no such file; devices are set up by a hat that runs in its project's folder")
+        raise HatError(f"{LOCK}: no such file; run `hat device setup` from a checkout of the project")
     found = {}
     for line in LOCK.read_text(encoding="utf-8").splitlines():
         if match := PIN.match(line.strip()):
@@ -30,6 +30,6 @@ def pins() -> dict[str, str]:
 
 
 def runtime_version(runtime: str) -> str:
-    """The version of a Runtime that devices must have: the pinned one, or where nothing is pinned the one here."""
+    """Return the version of a Runtime that devices must have: the pinned one, or without pins the local one."""
     package = RUNTIMES[runtime].package
     return pins()[package] if LOCK.exists() else version(package)

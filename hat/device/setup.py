@@ -1,4 +1,4 @@
-"""Setting a device up: an environment there with exactly the pinned Runtime, this package, and nothing else."""
+"""`hat device setup`: install the pinned Runtime and this package into an environment on the device."""
 
 import json
 import os
@@ -25,11 +25,11 @@ from hat.device.ssh import NOT_FOUND, Ssh, printable
 from hat.errors import HatError
 
 OLDEST = (3, 11)
-# The oldest glibc that wheels are made for.
+# The oldest glibc 2.x that manylinux wheels are built for.
 OLDEST_GLIBC = 17
 PROBE_S = 120.0
 
-# Runs on the device, with its Python alone: says what it is, and what stands in the folder.
+# Runs on the device with its own Python: prints what the device is, and what is installed.
 PROBE = """
 import importlib.util, json, os, platform, shutil, sys
 folder = os.path.join(os.path.expanduser("~"), sys.argv[1])
@@ -44,7 +44,7 @@ print(json.dumps({
     "installed": place if place and os.path.exists(os.path.join(link, "complete")) else None,
 }))
 """
-# Runs on the device: makes the environment from what comes as a tar file, and puts it in place once it is complete.
+# Runs on the device: creates the environment from the tar file on standard input, and activates it once complete.
 INSTALL = """
 import fcntl, os, shutil, subprocess, sys, tarfile, venv
 folder, name, offline = os.path.join(os.path.expanduser("~"), sys.argv[1]), sys.argv[2], sys.argv[3] == "offline"
@@ -53,7 +53,7 @@ lock = open(os.path.join(folder, "setup.lock"), "w")
 try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
-    sys.exit("another hat device setup is at it")
+    sys.exit("another `hat device setup` is running")
 place, link = os.path.join(folder, name), os.path.join(folder, "venv")
 for left in os.listdir(folder):
     if left.startswith("env-") and left != (os.readlink(link) if os.path.islink(link) else None):
@@ -88,12 +88,12 @@ try:
 except BaseException as error:
     shutil.rmtree(place, ignore_errors=True)
     sys.stderr.write((getattr(error, "output", None) or b"").decode(errors="replace"))
-    sys.exit("pip ended with %d" % error.returncode if hasattr(error, "returncode") else str(error))
+    sys.exit("pip failed with exit code %d" % error.returncode if hasattr(error, "returncode") else str(error))
 """
 
 
 class Probe(BaseModel):
-    """What :data:`PROBE` prints."""
+    """The output of :data:`PROBE`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -110,22 +110,22 @@ class Probe(BaseModel):
 
 
 def setup_device(settings: Settings, device: str, *, offline: bool) -> dict[str, Any]:
-    """Bring a device's environment up to date; where it is, nothing is done.
+    """Bring a device's environment up to date, if it is not.
 
     Args:
         settings: the configuration.
-        device: its name.
-        offline: send all packages from here, because the device reaches no package index.
+        device: name of the device.
+        offline: send all packages from this machine, for a device that reaches no package index.
 
     Returns:
-        ``device``, ``changed``, and where there is a host, what was found and is installed there.
+        ``device``, ``changed``, and for a device with a host its architecture, Python and Runtime version.
 
     Raises:
-        HatError: it cannot be reached, or is not fit; the message says why.
+        HatError: the device cannot be reached, or cannot be set up; the message says why.
     """
     chosen = settings.device(device)
     if chosen.connection == "local":
-        return {"device": device, "changed": False, "note": "measured in this environment: nothing is needed"}
+        return {"device": device, "changed": False, "note": "measured in this environment; needs no setup"}
     ssh = open_ssh(settings, device)
     try:
         probe = _probe(ssh)
@@ -135,15 +135,15 @@ def setup_device(settings: Settings, device: str, *, offline: bool) -> dict[str,
         package = facts.package
         version = "{}.{}.{}".format(*probe.python)
         stamp = digest([source_digest(), wanted, package, version, probe.machine])
-        found = {
+        result = {
             "device": device,
             "changed": probe.installed != f"env-{stamp}",
             "architecture": probe.machine,
             "python": version,
             package: wanted[package],
         }
-        if not found["changed"]:
-            return found
+        if not result["changed"]:
+            return result
         if probe.free_mb < facts.disk_mb:
             raise HatError(
                 f"device {device!r}: {probe.free_mb} MB are free in the home folder there, expected at least"
@@ -152,19 +152,19 @@ def setup_device(settings: Settings, device: str, *, offline: bool) -> dict[str,
         with tempfile.TemporaryDirectory() as folder:
             archive = _archive(Path(folder), probe, f"{package}=={wanted[package]}", offline=offline)
             _install(ssh, archive, f"env-{stamp}", f"{package}=={wanted[package]}", offline=offline)
-        return found
+        return result
     finally:
         ssh.close()
 
 
 def _probe(ssh: Ssh) -> Probe:
-    python, where = ssh.chosen.python, f"device {ssh.device!r}"
+    python, where = ssh.settings.python, f"device {ssh.device!r}"
     words = [python, "-c", PROBE, device_folder(ssh.device)]
     ran = ssh.run(shlex.join(words), limit_s=PROBE_S)
     if ran.returncode in NOT_FOUND:
         raise HatError(
-            f"{where}: there is no {python!r} there; install Python {OLDEST[0]}.{OLDEST[1]} or later, or name it as"
-            f" `python` in {ssh.file}"
+            f"{where}: there is no {python!r} there; install Python {OLDEST[0]}.{OLDEST[1]} or later, or set `python`"
+            f" in {ssh.file}"
         )
     for line in reversed(ran.stdout[-(1 << 16) :].splitlines()):
         try:
@@ -173,28 +173,28 @@ def _probe(ssh: Ssh) -> Probe:
             continue
         if isinstance(found, dict) and "hat_probe" in found:
             return checked_answer(Probe, found, where)
-    said = printable(ran.stderr.decode(errors="replace")) or "it says nothing"
-    raise HatError(f"{where}: {python!r} does not run there ({said})")
+    reason = printable(ran.stderr.decode(errors="replace")) or "no message"
+    raise HatError(f"{where}: {python!r} does not run there ({reason})")
 
 
 def _check(probe: Probe, ssh: Ssh, *, offline: bool) -> None:
     where = f"device {ssh.device!r}"
     if tuple(probe.python[:2]) < OLDEST or probe.implementation != "cpython":
         raise HatError(
-            f"{where}: {ssh.chosen.python!r} is {probe.implementation} {'.'.join(map(str, probe.python))} there,"
-            f" expected CPython {OLDEST[0]}.{OLDEST[1]} or later; name another one as `python` in {ssh.file}"
+            f"{where}: {ssh.settings.python!r} is {probe.implementation} {'.'.join(map(str, probe.python))} there,"
+            f" expected CPython {OLDEST[0]}.{OLDEST[1]} or later; set `python` in {ssh.file} to another one"
         )
     if probe.system != "Linux":
         raise HatError(f"{where}: it runs {probe.system}, expected Linux")
     if not probe.venv or not (offline or probe.ensurepip):
         raise HatError(
-            f"{where}: Python cannot make virtual environments there; on Debian install the package python3-venv"
+            f"{where}: Python cannot create virtual environments there; on Debian install the package python3-venv"
             + ("" if offline else ", or use --offline")
         )
 
 
 def _archive(folder: Path, probe: Probe, runtime: str, *, offline: bool) -> Path:
-    """What is sent: the installed packages themselves, or the wheel of this one and what pip there must keep to."""
+    """Write the archive to send: all installed packages if offline, otherwise this package's wheel and constraints."""
     wheel = _wheel(folder)
     sent = folder / "sent"
     if offline:
@@ -217,25 +217,25 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _wheel(folder: Path) -> Path:
-    """The wheel of this package, made of a copy of the sources: building writes beside them."""
+    """Build the wheel of this package from a copy of the sources, since building writes beside them."""
     source = folder / "source"
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, source)
     shutil.copytree(PROJECT / "hat", source / "hat", ignore=shutil.ignore_patterns("__pycache__"))
     _pip("wheel", "--no-deps", "--no-build-isolation", "-w", folder, source)
-    (made,) = folder.glob("hat-*.whl")
-    return made
+    (wheel,) = folder.glob("hat-*.whl")
+    return wheel
 
 
 def _install_for(probe: Probe, target: Path, wheel: Path, runtime: str) -> None:
-    """Install here what runs there."""
+    """Install the device's packages into ``target`` on this machine."""
     name, newest = probe.libc
     major, _, minor = newest.partition(".")
     platforms = [f"manylinux2014_{probe.machine}", f"linux_{probe.machine}"]
     if name == "glibc" and major == "2" and minor.isdigit():
-        made = range(min(int(minor), 100), OLDEST_GLIBC - 1, -1)
-        platforms[:0] = [f"manylinux_2_{number}_{probe.machine}" for number in made]
+        minors = range(min(int(minor), 100), OLDEST_GLIBC - 1, -1)
+        platforms[:0] = [f"manylinux_2_{number}_{probe.machine}" for number in minors]
     version = "{}.{}".format(*probe.python)
     _pip(
         *("install", "--target", target, "--no-compile", "--only-binary=:all:", "--implementation", "cp"),
@@ -251,18 +251,18 @@ def _pip(*words: str | Path) -> None:
     ran = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if ran.returncode:
         errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR")] or ran.stderr.splitlines()
-        raise HatError(f"pip {words[0]} failed here: {printable(' '.join(errors[:2]))}")
+        raise HatError(f"pip {words[0]} failed on this machine: {printable(' '.join(errors[:2]))}")
 
 
 def _install(ssh: Ssh, archive: Path, name: str, runtime: str, *, offline: bool) -> None:
-    words = [ssh.chosen.python, "-c", INSTALL, device_folder(ssh.device), name, "offline" if offline else "online"]
+    words = [ssh.settings.python, "-c", INSTALL, device_folder(ssh.device), name, "offline" if offline else "online"]
     with open(archive, "rb") as stream:
         ran = ssh.run(shlex.join([*words, runtime]), stdin=stream)
     if ran.returncode:
-        said = ran.stderr.decode(errors="replace")
+        stderr = ran.stderr.decode(errors="replace")
         where = f"device {ssh.device!r}"
-        if "No space left on device" in said or "Disk quota exceeded" in said:
+        if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
             raise HatError(f"{where}: the disk there is full; free some space and run the same command again")
-        errors = [line for line in said.splitlines() if line.startswith("ERROR")] or said.splitlines()[-1:]
-        hint = "" if offline else "; where the device reaches no package index use --offline"
-        raise HatError(f"{where}: setting up failed there ({printable(' '.join(errors))}){hint}")
+        errors = [line for line in stderr.splitlines() if line.startswith("ERROR")] or stderr.splitlines()[-1:]
+        hint = "" if offline else "; use --offline if the device reaches no package index"
+        raise HatError(f"{where}: setup failed there ({printable(' '.join(errors))}){hint}")

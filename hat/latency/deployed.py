@@ -13,7 +13,7 @@ from hat.deploy.card import add_figures
 from hat.deploy.folder import DESCRIPTION
 from hat.device.connection import Connection, check_reachable, connect
 from hat.measure.measurement import Measurement
-from hat.measure.power import unread
+from hat.measure.power import missing_energy
 from hat.measure.visits import PlainVisit, Visits
 from hat.measure.workload import Workload, workload_of
 from hat.space.kinds import configured_architecture, network_to_dict
@@ -57,7 +57,7 @@ def measure_deployed(scope: DeviceScope, model: Path, workload: Workload, title:
         with progress(title, total, background=False) as tracker:
             measured = _measure_folder(connection, model, workload, rules, repeats, tracker)
         fingerprint = connection.fingerprint()
-    if (missing := unread(scope.device, [measured])) is not None:
+    if (missing := missing_energy(scope.device, [measured])) is not None:
         print(missing, file=sys.stderr)
     figures: dict[str, Any] = {"latency_ms": measured.latency_ms, "spread_ms": measured.spread_ms}
     if measured.energy_j is not None:

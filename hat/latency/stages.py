@@ -22,7 +22,7 @@ from hat.latency.predictor.predictor import LatencyPredictor
 from hat.latency.samples import LatencySample, SampleFile, measure_missing, write_rows
 from hat.latency.schema import validated
 from hat.latency.selection import RANDOM, draw_architectures
-from hat.measure.power import unread
+from hat.measure.power import missing_energy
 from hat.measure.workload import Workload, workload_of
 from hat.space.architecture import Architecture
 from hat.space.search_space import SearchSpace
@@ -149,7 +149,7 @@ def sample_shard(scope: DeviceScope, shard: int, target_error: str | None = None
         fingerprint = connection.fingerprint()
         for sentence in (
             stopped and stopped.sentence,
-            unread(scope.device, [sample.measurement for sample in samples]),
+            missing_energy(scope.device, [sample.measurement for sample in samples]),
         ):
             if sentence is not None:
                 print(sentence, file=sys.stderr)

@@ -93,7 +93,7 @@ class Bench:
         if self.cores is not None and not set(self.cores) <= usable:
             raise InputError(f"cores is {list(self.cores)}, but this machine has {sorted(usable)}")
 
-    def facts(self) -> dict[str, Any]:
+    def machine_facts(self) -> dict[str, Any]:
         """``runtime_version``, ``machine`` in words, and the machine's ``fingerprint``."""
         found = fingerprint()
         machine = f"{found['processor']} ({found['architecture']})"

@@ -184,7 +184,7 @@ def idle_watts(power: Mapping[str, Any]) -> float:
     return energy_j({**power, "seconds": 0.0}, lambda: time.sleep(seconds)) / seconds
 
 
-def unread(device: str, measured: Iterable["Measurement"]) -> str | None:
+def missing_energy(device: str, measured: Iterable["Measurement"]) -> str | None:
     """A sentence for people where a meter did not tell at some visits, or was not there yet; None elsewhere."""
     energies = [energy for one in measured for energy in one.energies_j]
     if not (missing := energies.count(None)):

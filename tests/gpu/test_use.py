@@ -78,4 +78,4 @@ def test_a_gpu_translates_as_the_cpu_does_and_is_timed_by_events(runtime):
     assert watch.elapsed_ns() > 10**6
     found = bench.measure(architecture, workload(SMALL, 60), 2, 5)
     assert min(found.timings_ms) > 0
-    assert torch.cuda.get_device_name(0) in bench.facts()["machine"]
+    assert torch.cuda.get_device_name(0) in bench.machine_facts()["machine"]

@@ -280,11 +280,11 @@ def test_device_that_stays_away(board, results):
 @pytest.mark.parametrize(
     ("host", "said"),
     [
-        ("impostor", "the host key of 'impostor' is not the one that is known; connect once by hand"),
-        ("unknown", "the host key of 'unknown' is not known; connect once by hand"),
-        ("stranger", "'stranger' grants no permission; put your public key there"),
+        ("impostor", "the host key of 'impostor' differs from the known one; connect once by hand"),
+        ("unknown", "the host key of 'unknown' is unknown; connect once by hand"),
+        ("stranger", "'stranger' denies permission; copy your public key there"),
         ("nowhere", "'nowhere' cannot be reached (ssh: connect to host .* port 2222: Connection refused)"),
-        ("no-such-host.invalid", "host 'no-such-host.invalid' is unknown; make it a host of your OpenSSH"),
+        ("no-such-host.invalid", "host 'no-such-host.invalid' is unknown; add it to your OpenSSH"),
     ],
 )
 def test_device_that_cannot_be_reached(board, host, said):
@@ -311,7 +311,9 @@ def test_other_versions(board, monkeypatch):
     (package,) = board.home.glob(".hat/board/venv/lib/python3*/site-packages/hat/__init__.py")
     content = package.read_text()
     package.write_text(content + "# another\n")
-    with pytest.raises(HatError, match=r"^device 'board': another version of hat is there .*hat device setup board"):
+    with pytest.raises(
+        HatError, match=r"^device 'board': another version of hat is installed there.*hat device setup board"
+    ):
         check_device(settings(board), "board")
     package.write_text(content)
     monkeypatch.setattr("hat.device.connection.runtime_version", lambda name: "0.0.1")
@@ -455,9 +457,7 @@ def test_no_room_for_an_environment(board, monkeypatch):
 def test_set_up_from_a_package_index(board, tmp_path):
     """The device's own pip installs, from a server that it reaches."""
     chosen = settings(board)
-    with pytest.raises(
-        HatError, match=r"setting up failed there .*where the device reaches no package index use --off"
-    ):
+    with pytest.raises(HatError, match=r"setup failed there .*use --offline if the device reaches no package"):
         setup_device(chosen, "fresh", offline=False)
     wheels, pinned = tmp_path / "wheels", f"onnxruntime=={pins()['onnxruntime']}"
     needed = [line for line in requires("hat") or () if "extra" not in line]

@@ -69,7 +69,7 @@ def test_it_measures_and_refuses_and_ends_with_its_peer(peer, tmp_path):
         "repeats": 3,
         "architecture": architecture.to_dict(),
     }
-    assert peer.ask("measure", **visit)["error"] == "nothing was started"
+    assert peer.ask("measure", **visit)["error"] == "no Runtime was started"
     assert peer.ask("start", bench={**BENCH, "precision": "int2"})["kind"] == "input"
     # As a device does that has no GPU, or whose Runtime executes on none.
     assert (
@@ -137,7 +137,7 @@ def test_files_arrive_once_and_only_below_their_folder(tmp_path):
     assert not folder.exists()
     assert {path.name for path in there.files.iterdir()} == {weights}
     for name in ("../up", "/etc/passwd", "a/../../b", ".hidden", ""):
-        with pytest.raises(Exception, match="not a file that can be received"):
+        with pytest.raises(Exception, match="invalid name, SHA-256 or size"):
             there.missing({name: {"sha256": weights, "size": 5}})
-    with pytest.raises(Exception, match="not a file that can be received"):
+    with pytest.raises(Exception, match="invalid name, SHA-256 or size"):
         there.missing({"x": {"sha256": "../../x", "size": 5}})

@@ -72,7 +72,7 @@ def test_a_device_without_a_host_is_predicted_from_a_file(tmp_path, capsys):
     stages.collect_dataset(DeviceScope(settings, results, "toy", "away"))
     assert "has averages over layers" in capsys.readouterr().err
     stages.fit_predictor(DeviceScope(settings, results, "toy", "away"))
-    with pytest.raises(Exception, match=r"^device 'away': .*published\.csv and no host to measure on"):
+    with pytest.raises(Exception, match=r"^device 'away': .*published\.csv, and no host to measure on"):
         measure_model(BudgetScope(settings, results, "toy", "away", "20ms"))
     # Its dataset may be brought by others.
     parquet = results.latency("toy", "away") / "dataset.parquet"

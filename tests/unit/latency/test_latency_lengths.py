@@ -271,6 +271,6 @@ def test_a_device_has_to_answer_all_lengths() -> None:
     assert answered(right) == right
     for wrong in (replace(right, shares=(1.0,)), replace(right, shares=(0.5, 0.25, 0.25)), measured((1.0,), (1.0,))):
         with pytest.raises(
-            HatError, match=r"^device 'board': it answers [13] timings of [13] lengths, expected 3 of 3$"
+            HatError, match=r"^device 'board': it returned [13] timings of [13] lengths, expected 3 of 3$"
         ):
             answered(wrong)

@@ -26,7 +26,7 @@ from hat.latency.deployed import measure_model
 from hat.measure import power
 from hat.measure.bench import Bench
 from hat.measure.measurement import Measurement
-from hat.measure.power import Unreadable, energy_j, idle_watts, meter_name, unread
+from hat.measure.power import Unreadable, energy_j, idle_watts, meter_name, missing_energy
 from hat.measure.workload import Workload
 from hat.report.document import markdown
 from hat.report.overall_tables import TABLES
@@ -248,8 +248,8 @@ def test_energy_is_the_mean_over_lengths_and_costs_no_latency(zone: Zone, runtim
     stored = json.loads(json.dumps(merged.to_dict()))
     assert stored["energy_j"] == merged.energy_j
     assert Measurement.from_dict(stored, "x") == merged
-    assert "1 of 3 visits" in str(unread("board", [merged]))
-    assert unread("board", [found]) is None
+    assert "1 of 3 visits" in str(missing_energy("board", [merged]))
+    assert missing_energy("board", [found]) is None
     # What another meter saw is left out, and without a meter nothing is said.
     assert Measurement.merged([found, replace(found, meter="echo")]).energies_j == (None, found.energies_j[0])
     plain = bench(None).measure(smallest, several, 1, 2)
@@ -290,7 +290,7 @@ def test_what_a_device_says_of_energy_is_checked(zone: Zone, runtime: Drawing) -
             connection({**right, **wrong}).measure(smallest, workload(SMALL), 1, 2)
     assert connection({"idle_w": 3}).idle_watts() == 3.0
     for answer in ({"idle_w": "3"}, {"idle_w": -1}, {"idle_w": float("nan")}, {"idle_w": None}, {}, [], None):
-        with pytest.raises(HatError, match=r"^device 'board': it answers no power$"):
+        with pytest.raises(HatError, match=r"^device 'board': it returned no power$"):
             connection(answer).idle_watts()
 
 
