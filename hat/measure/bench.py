@@ -1,4 +1,4 @@
-"""Measuring on the machine that this code runs on: in this process for `local`, in the agent on a device."""
+"""Measurements on the machine that runs this code: this process for `local`, the agent's process on a device."""
 
 import contextlib
 import math
@@ -14,9 +14,10 @@ import hat.runtime as runtimes
 from hat.deploy.folder import DeployedFolder
 from hat.errors import HatError, InputError
 from hat.measure.fingerprint import fingerprint
-from hat.measure.measurement import Measurement, measure
+from hat.measure.measurement import Measurement
 from hat.measure.power import Unreadable, energy_j, idle_watts, meter_name
 from hat.measure.stopwatch import stopwatch
+from hat.measure.timing import time_sentences
 from hat.measure.workload import Workload
 from hat.runtime.base import Decoding, LoadedModel, synthetic_sentence
 from hat.runtime.random_network import build
@@ -25,7 +26,7 @@ from hat.space.kinds import AnyArchitecture
 from hat.space.shape import Shape
 from hat.system.progress import Tracker
 
-# What a device is checked with: a network of middle size whose latency is comparable between devices.
+# The network of `hat device check`: of medium size, the same on all devices, so that their latencies compare.
 CHECK_ARCHITECTURE = Architecture(
     encoder_embed_dim=256,
     encoder_ffn_dim=(1024,) * 3,
@@ -51,25 +52,25 @@ CHECK_LENGTH = 20
 
 
 def check_workload(beam: int) -> Workload:
-    """What a device is checked with."""
+    """Return the workload of `hat device check`."""
     return Workload(shape=CHECK_SHAPE, source_length=CHECK_LENGTH, target_length=CHECK_LENGTH, beam=beam)
 
 
 class Bench:
-    """A Runtime on this machine.
+    """A Runtime on this machine, with what measures it.
 
     Args:
         runtime: name of the Runtime.
         precision: one of its precisions.
-        threads: CPU threads of a sentence.
-        cores: those that measuring is pinned to, by number; not pinned where None.
-        seed: of random weights.
-        accelerator: GPU that the Runtime executes on; the processor where None.
-        power: the power meter, as it is configured; None where there is none.
+        threads: CPU threads for each sentence.
+        cores: numbers of the cores to pin measurements to; not pinned if None.
+        seed: seed of random weights.
+        accelerator: GPU that the Runtime executes on; the CPU if None.
+        power: configuration of the power meter; None without a meter.
 
     Raises:
-        InputError: the Runtime is unknown or not installed, or there is no such core.
-        HatError: there is no such GPU.
+        InputError: the Runtime is unknown or not installed, or a core does not exist.
+        HatError: the GPU does not exist.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Bench:
             raise InputError(f"cores is {list(self.cores)}, but this machine has {sorted(usable)}")
 
     def machine_facts(self) -> dict[str, Any]:
-        """``runtime_version``, ``machine`` in words, and the machine's ``fingerprint``."""
+        """Return ``runtime_version``, ``machine`` (a description), and the machine's ``fingerprint``."""
         found = fingerprint()
         machine = f"{found['processor']} ({found['architecture']})"
         if self.accelerator is not None:
@@ -111,7 +112,7 @@ class Bench:
         repeats: int,
         tracker: Tracker | None = None,
     ) -> Measurement:
-        """One visit to a network of that Architecture with random weights."""
+        """Make one visit to a random-weight network of this Architecture."""
         with self._pinned():
             model = build(self.runtime, architecture, workload.shape, seed=self.seed, candidates=workload.candidates)
             return self._measured(model, workload, warmup, repeats, tracker)
@@ -119,22 +120,31 @@ class Bench:
     def measure_folder(
         self, folder: Path, workload: Workload, warmup: int, repeats: int, tracker: Tracker | None = None
     ) -> Measurement:
-        """One visit to a deployed folder."""
+        """Make one visit to a deployed folder, which is loaded for it."""
         with self._pinned():
             model = DeployedFolder.read(folder).load(self.runtime)
             return self._measured(model, workload, warmup, repeats, tracker)
 
     def translate(self, folder: Path, sources: list[list[int]], decoding: Decoding | None = None) -> list[list[int]]:
-        """Tokens that a deployed folder makes of sources (token numbers, end symbol last)."""
+        """Translate with a deployed folder.
+
+        Args:
+            folder: the deployed folder.
+            sources: token ids, the end symbol last.
+            decoding: settings of the decoder; the folder's own if None.
+
+        Returns:
+            Token ids of the translations.
+        """
         deployed = DeployedFolder.read(folder)
-        found = deployed.load(self.runtime).translate(sources, decoding or deployed.decoding)
-        return [list(hypothesis.tokens) for hypothesis in found]
+        translations = deployed.load(self.runtime).translate(sources, decoding or deployed.decoding)
+        return [list(hypothesis.tokens) for hypothesis in translations]
 
     def check(self, beam: int, warmup: int, repeats: int, visits: int) -> Measurement:
-        """Whether the Runtime does what it should, and how fast: a made network translates, and is timed.
+        """Test the Runtime on a fixed random-weight network, and time it.
 
         Raises:
-            HatError: it does not translate, or the same sentence differently each time.
+            HatError: a translation is impossible, or the same sentence is translated differently each time.
         """
         workload = check_workload(beam)
         with self._pinned():
@@ -145,34 +155,36 @@ class Bench:
     def _measured(
         self, model: LoadedModel, workload: Workload, warmup: int, repeats: int, tracker: Tracker | None = None
     ) -> Measurement:
-        found = measure(model, workload, warmup=warmup, repeats=repeats, tracker=tracker, stopwatch=self._stopwatch)
+        found = time_sentences(
+            model, workload, warmup=warmup, repeats=repeats, tracker=tracker, stopwatch=self._stopwatch
+        )
         if self.power is None:
             return found
-        told = None if tracker is None else partial(tracker, len(found.timings_ms))
-        energy = self._energy_j(self.power, model, workload, told)
+        report = None if tracker is None else partial(tracker, len(found.timings_ms))
+        energy = self._energy_j(self.power, model, workload, report)
         return replace(found, energies_j=(energy,), meter=meter_name(self.power))
 
     @staticmethod
     def _energy_j(
-        power: Mapping[str, Any], model: LoadedModel, workload: Workload, told: Callable[[], None] | None
+        power: Mapping[str, Any], model: LoadedModel, workload: Workload, report: Callable[[], None] | None
     ) -> float | None:
-        """Energy of a sentence, the mean over lengths; None where the meter cannot be read."""
+        """Return the energy of a sentence, averaged over lengths; None if the meter cannot be read."""
 
         def sentence(source: int, target: int) -> None:
             model.run_sentence(source, target, workload.beam)
-            if told is not None:
-                told()
+            if report is not None:
+                report()
 
         try:
             return math.fsum(
                 share * energy_j(power, partial(sentence, source, target)) for source, target, share in workload.pairs
             )
         except Unreadable:
-            # No reason to lose the latency; `check` says why.
+            # Keep the latency; `hat device check` shows the reason.
             return None
 
     def idle_watts(self) -> float | None:
-        """Power while nothing is asked of this machine; None where there is no meter.
+        """Return the power of this machine while it runs no sentences; None without a meter.
 
         Raises:
             HatError: the meter cannot be read.
@@ -197,13 +209,13 @@ class Bench:
             fits = all(0 <= token < CHECK_SHAPE.target_vocabulary for token in one.tokens)
             if not fits or len(one.tokens) > CHECK_LENGTH or not -1e6 < one.score <= 0:
                 raise HatError(
-                    f"runtime {self.runtime.facts.name!r}, {self.runtime.precision}: a made network's translation is"
-                    f" impossible ({len(one.tokens)} tokens, score {one.score})"
+                    f"runtime {self.runtime.facts.name!r}, {self.runtime.precision}: the translation of a random-weight"
+                    f" network is impossible ({len(one.tokens)} tokens, score {one.score})"
                 )
 
     @contextlib.contextmanager
     def _pinned(self) -> Iterator[None]:
-        """Keep this thread, and those that a Runtime starts from it, on the chosen cores."""
+        """Pin this thread, and those that a Runtime starts from it, to the configured cores."""
         if self.cores is None:
             yield
             return

@@ -1,4 +1,4 @@
-"""What a device is and what state it is in, as far as Linux tells without privileges."""
+"""Fingerprint and current state of a machine, as far as Linux reports them without privileges."""
 
 import contextlib
 import os
@@ -13,22 +13,23 @@ from hat.config.runtimes import RUNTIMES
 
 CPU = Path("/sys/devices/system/cpu")
 THERMAL = Path("/sys/class/thermal")
-# Bits of the Raspberry Pi's firmware: under-voltage, frequency capped, throttled, soft temperature limit; now.
+# Throttling flags of the Raspberry Pi's firmware. The low four bits (under-voltage, frequency capped, throttled, soft
+# temperature limit) are the current state.
 PI_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 PI_NOW = 0xF
 PACKAGES = ("hat", "numpy", *sorted({facts.package for facts in RUNTIMES.values()}))
 
 
 def _read(path: Path) -> str | None:
-    """A line of the kernel's; None where there is none."""
+    """Return the content of a kernel file; None if it does not exist or is empty."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return path.read_text().strip() or None
     return None
 
 
 def _numbers(paths: list[Path]) -> list[int]:
-    found = [_read(path) for path in paths]
-    return [int(text) for text in found if text is not None and text.lstrip("-").isdigit()]
+    texts = [_read(path) for path in paths]
+    return [int(text) for text in texts if text is not None and text.lstrip("-").isdigit()]
 
 
 def _memory_mb() -> int | None:
@@ -40,7 +41,7 @@ def _memory_mb() -> int | None:
 
 
 def _throttling() -> str | None:
-    """Whether the clock is held down now, or has been since the start; None where nothing tells."""
+    """Return whether the clock is throttled now, or was since the machine started; None if unknown."""
     if (text := _read(PI_THROTTLED)) is not None:
         with contextlib.suppress(ValueError):
             bits = int(text, 16)
@@ -58,11 +59,11 @@ def _versions() -> dict[str, str]:
 
 
 def fingerprint() -> dict[str, Any]:
-    """What this machine is: equal as long as nobody changes it.
+    """Return what identifies this machine; it stays equal as long as nobody changes the machine.
 
     Returns:
-        ``host``, ``architecture``, ``processor``, ``cores``, ``memory_mb``, ``kernel``, ``governor`` and ``versions``
-        of Python and the packages that matter; None where the system does not tell.
+        ``host``, ``architecture``, ``processor``, ``cores``, ``memory_mb``, ``kernel``, ``governor``, and ``versions``
+        of Python and the packages that matter. Unknown values are None.
     """
     machine = provenance(seed=None, settings=None)["machine"]
     governors = {_read(path) for path in CPU.glob("cpu[0-9]*/cpufreq/scaling_governor")} - {None}
@@ -76,18 +77,18 @@ def fingerprint() -> dict[str, Any]:
 
 
 def machine_state() -> dict[str, Any]:
-    """How this machine is at this moment.
+    """Return the current state of this machine.
 
     Returns:
-        ``clock_mhz`` of the fastest core, ``temperature_c`` of the hottest place, ``throttling`` (``none``, ``now``,
-        ``since the start``), ``load_average`` of the last minute, ``time_s`` of its clock since 1970, ``usable_cores``
-        by number; None where the system does not tell.
+        ``clock_mhz`` of the fastest core, ``temperature_c`` of the hottest sensor, ``throttling`` (``none``, ``now``,
+        ``since the start``), ``load_average`` of the last minute, ``time_s`` of the clock since 1970, and the numbers
+        of ``usable_cores``. Unknown values are None.
     """
     clocks = _numbers(sorted(CPU.glob("cpu[0-9]*/cpufreq/scaling_cur_freq")))
-    places = [degrees for degrees in _numbers(sorted(THERMAL.glob("thermal_zone*/temp"))) if degrees > 0]
+    sensors = [degrees for degrees in _numbers(sorted(THERMAL.glob("thermal_zone*/temp"))) if degrees > 0]
     return {
         "clock_mhz": max(clocks) // 1000 if clocks else None,
-        "temperature_c": max(places) / 1000 if places else None,
+        "temperature_c": max(sensors) / 1000 if sensors else None,
         "throttling": _throttling(),
         "load_average": os.getloadavg()[0],
         "time_s": time.time(),

@@ -1,4 +1,4 @@
-"""What other processes do to a measurement: how much of the machine they used, and how long they were waited for."""
+"""Interference of other processes with a measurement: the cores they used, and the time spent waiting for a core."""
 
 import contextlib
 import os
@@ -13,18 +13,18 @@ BUSY = (0, 1, 2, 5, 6, 7)
 
 
 class Interference:
-    """Watches the machine from its making until :meth:`cores` is asked for.
+    """Measures how much other processes use the machine, from creation until :meth:`cores` is called.
 
-    Time that the host of a virtual machine took away (steal) counts as that of others.
+    Time that the host takes from a virtual machine (steal) counts as use by others.
     """
 
     def __init__(self) -> None:
         self._started = self._now()
 
     def cores(self) -> float | None:
-        """Cores that others kept busy on average; None where the system does not tell.
+        """Return how many cores others kept busy on average; None if the system does not report it.
 
-        Linux counts in ticks of 10 ms, so what is shorter than some tenths of a second is known roughly.
+        Linux counts in ticks of 10 ms, so the result is rough for periods below some tenths of a second.
         """
         before, after = self._started, self._now()
         if before is None or after is None or after[0] <= before[0]:
@@ -34,7 +34,7 @@ class Interference:
 
     @staticmethod
     def _now() -> tuple[float, float, float] | None:
-        """Wall-clock time, busy time of all cores, processor time of this process, in seconds."""
+        """Return wall-clock time, busy time of all cores, and CPU time of this process, in seconds."""
         try:
             fields = STAT.read_text().split("\n", 1)[0].split()[1:]
             busy = sum(int(fields[index]) for index in BUSY) / TICKS
@@ -44,15 +44,15 @@ class Interference:
 
 
 def waited_ns() -> dict[str, int]:
-    """How long each thread of this process has been ready to run and had no core, ever; empty where nothing tells."""
+    """Return for each thread of this process how long, in all, it was ready to run without a core; empty if unknown."""
     found = {}
     for path in TASKS.iterdir() if TASKS.is_dir() else ():
-        # Threads end at any time, and some kernels do not count.
+        # Threads end at any time, and some kernels do not count waits.
         with contextlib.suppress(OSError, ValueError, IndexError):
             found[path.name] = int((path / "schedstat").read_text().split()[1])
     return found
 
 
 def longest_wait_ns(before: dict[str, int], after: dict[str, int]) -> int:
-    """The wait of the thread that waited longest between two :func:`waited_ns`: the work was late by at least that."""
+    """Return the longest wait of a thread between two :func:`waited_ns`, which delayed the work by at least that."""
     return max((waited - before[thread] for thread, waited in after.items() if thread in before), default=0)

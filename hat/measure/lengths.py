@@ -1,4 +1,4 @@
-"""The sentence lengths that latency is measured at: the average, a given distribution, or the validation data's."""
+"""Sentence lengths at which latency is measured: averages, a given distribution, or those of validation data."""
 
 from math import fsum
 
@@ -10,15 +10,15 @@ from hat.data.binary.indexed import IndexedDataset
 from hat.data.stages import binary_prefix
 from hat.errors import InputError
 
-# The validation data stand for by so many pairs, each for as many sentences.
+# Number of length pairs that represent the validation data; each represents equally many sentences.
 PARTS = 5
 
 
 def measured_lengths(scope: TaskScope) -> tuple[LengthPair, ...]:
-    """Pairs of source and target length, rising, each once and with its share of the sentences; shares add up to 1.
+    """Return the pairs of source and target length, sorted and unique, with shares of the sentences that add up to 1.
 
     Raises:
-        InputError: they are to be those of the validation data, which are not there yet or are empty.
+        InputError: the validation data, whose lengths are configured, are missing or empty.
     """
     chosen = scope.task_settings.latency
     if chosen.lengths == "average":
@@ -32,9 +32,9 @@ def measured_lengths(scope: TaskScope) -> tuple[LengthPair, ...]:
 
 
 def _validation(scope: TaskScope) -> list[LengthPair]:
-    """Validation pairs in parts of equal size by target length, each at its mean; end symbols count.
+    """Split the validation pairs by target length into parts of equal size, and return the mean lengths of each.
 
-    Latency is almost linear in both lengths, so the mean of a part stands for it better than its middle.
+    End symbols count. Latency is almost linear in both lengths, so the mean represents a part better than the median.
     """
     chosen = scope.task_settings
     source, target = (

@@ -1,7 +1,7 @@
-"""Power meters: the energy of a sentence, on devices that can be asked for it.
+"""Power meters: the energy of a sentence on devices that have a meter.
 
-Energy is that of further sentences, run after those that are timed, so that reading the meter disturbs no latency. It
-is all that the meter sees meanwhile, what the device takes when it does nothing included.
+Energy is measured on further sentences, after the timed ones, so that reading the meter disturbs no latency. It is all
+the energy that the meter sees meanwhile, including what the idle device consumes.
 """
 
 import math
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from hat.measure.measurement import Measurement
 
 POWERCAP = Path("/sys/class/powercap")
-# Zones of whole processors; those within them (cores, memory) and of the platform would be counted twice.
+# Zones of whole CPU packages. Zones within them (cores, memory) and of the platform would be counted twice.
 ZONE = re.compile(r"^intel-rapl:\d+\Z")
 PACKAGE = "package"
-# A command that takes longer hangs.
+# A command that takes longer counts as hanging.
 LIMIT_S = 10.0
 # Pause between two readings of watts.
 PAUSE_S = 0.05
-# Watts and joules that no device has.
+# No device reaches this many watts or joules.
 MOST = 1e12
 
 
@@ -37,27 +37,27 @@ class Unreadable(HatError):
 
 
 class PowerMeter(Protocol):
-    """Energy, from a start on."""
+    """Measures the energy of a piece of work."""
 
     def start(self) -> None:
-        """Begin."""
+        """Start measuring."""
 
     def ready(self) -> bool:
-        """Whether there is something to say, or never will be."""
+        """Whether :meth:`joules` has a result, or can only fail."""
 
     def joules(self) -> float:
-        """Energy since the start; ends what was begun.
+        """Stop measuring, and return the energy since the start.
 
         Raises:
-            Unreadable: the meter does not tell.
+            Unreadable: the meter cannot be read.
         """
 
 
 class CountingMeter:
-    """A meter that counts by itself.
+    """A meter with counters of energy.
 
     Args:
-        read: its joules, and the number that it starts again at, None where it never does.
+        read: returns each counter's joules, and the value at which it wraps around; None if it never does.
     """
 
     def __init__(self, read: Callable[[], list[tuple[float, float | None]]]) -> None:
@@ -74,11 +74,11 @@ class CountingMeter:
     def joules(self) -> float:
         """See :class:`PowerMeter`."""
         return math.fsum(
-            _counted(before, now, most) for (before, _), (now, most) in zip(self._before, self._read(), strict=True)
+            _difference(before, now, most) for (before, _), (now, most) in zip(self._before, self._read(), strict=True)
         )
 
 
-def _counted(before: float, now: float, most: float | None) -> float:
+def _difference(before: float, now: float, most: float | None) -> float:
     if now >= before:
         return now - before
     if most is None or most < before:
@@ -87,10 +87,10 @@ def _counted(before: float, now: float, most: float | None) -> float:
 
 
 class SampledMeter:
-    """A meter that says how many watts there are at a moment, read again and again in a thread.
+    """A meter of power, sampled by a thread.
 
     Args:
-        read: its watts.
+        read: returns the watts at this moment.
     """
 
     def __init__(self, read: Callable[[], float]) -> None:
@@ -124,7 +124,7 @@ class SampledMeter:
         try:
             while not self._ended.is_set():
                 watts = self._read()
-                # What was read when the work had ended says nothing of it.
+                # A reading that ended after the work does not count.
                 if not self._ended.is_set():
                     self._watts.append(watts)
                 self._ended.wait(PAUSE_S)
@@ -133,32 +133,34 @@ class SampledMeter:
 
 
 def meter(power: Mapping[str, Any]) -> PowerMeter:
-    """The meter of a device's configuration (:mod:`hat.config.device`).
+    """Return the meter of a device's configuration (:mod:`hat.config.device`).
 
     Raises:
-        Unreadable: there is none.
+        Unreadable: RAPL is configured without zones, and this machine has none.
     """
     if power["kind"] == "rapl":
         zones = [Path(zone) for zone in power["zones"] or _packages()]
         return CountingMeter(lambda: [_zone(zone) for zone in zones])
     command = list(power["command"])
     if power["unit"] == "joules":
-        return CountingMeter(lambda: [(_said(command), None)])
-    return SampledMeter(lambda: _said(command))
+        return CountingMeter(lambda: [(_printed(command), None)])
+    return SampledMeter(lambda: _printed(command))
 
 
 def meter_name(power: Mapping[str, Any]) -> str:
-    """What was read, for those who see the figure."""
+    """Return a description of the meter, which artifacts store with the energy."""
     if power["kind"] == "rapl":
         return f"RAPL, {', '.join(power['zones']) if power['zones'] else 'all processors'}"
     return f"{power['unit']} of {' '.join(power['command'])}"
 
 
 def energy_j(power: Mapping[str, Any], work: Callable[[], None]) -> float:
-    """Joules of a piece of work, which is done again and again for the ``seconds`` of the meter, or until it is read.
+    """Return the joules of a piece of work.
+
+    The work is repeated for the ``seconds`` of the meter's configuration, and longer if the meter has no reading yet.
 
     Raises:
-        Unreadable: the meter does not tell.
+        Unreadable: the meter cannot be read.
     """
     found, count = meter(power), 0
     found.start()
@@ -175,39 +177,39 @@ def energy_j(power: Mapping[str, Any], work: Callable[[], None]) -> float:
 
 
 def idle_watts(power: Mapping[str, Any]) -> float:
-    """Power while this machine has nothing to do for us, over the ``seconds`` of the meter.
+    """Return the power of this machine while it runs no sentences, over the ``seconds`` of the meter's configuration.
 
     Raises:
-        Unreadable: the meter does not tell.
+        Unreadable: the meter cannot be read.
     """
     seconds = float(power["seconds"])
     return energy_j({**power, "seconds": 0.0}, lambda: time.sleep(seconds)) / seconds
 
 
 def missing_energy(device: str, measured: Iterable["Measurement"]) -> str | None:
-    """A sentence for people where a meter did not tell at some visits, or was not there yet; None elsewhere."""
+    """Return a warning if the energy of some visits is missing; None otherwise."""
     energies = [energy for one in measured for energy in one.energies_j]
     if not (missing := energies.count(None)):
         return None
     return (
-        f"device {device!r}: its power meter was not read at {missing} of {len(energies)} visits, whose energy is"
-        f" missing; `hat device check {device}` says whether it can be"
+        f"device {device!r}: the energy of {missing} of {len(energies)} visits is missing: its meter was not read;"
+        f" `hat device check {device}` shows whether it can be"
     )
 
 
 def _packages() -> list[str]:
-    """Zones of all processors."""
+    """Return the zones of all CPU packages."""
     zones = sorted(path for path in POWERCAP.glob("intel-rapl:*") if ZONE.match(path.name))
-    found = [str(zone) for zone in zones if _text(zone / "name").startswith(PACKAGE)]
-    if not found:
+    packages = [str(zone) for zone in zones if _text(zone / "name").startswith(PACKAGE)]
+    if not packages:
         raise Unreadable(
-            f"{POWERCAP}: has no zone of a processor, expected intel-rapl:0 or `zones` in the device's file"
+            f"{POWERCAP}: has no zone of a CPU package, expected intel-rapl:0, or `zones` in the device's file"
         )
-    return found
+    return packages
 
 
 def _zone(zone: Path) -> tuple[float, float]:
-    """Joules that a zone of Linux's powercap has counted, and those that it starts again at."""
+    """Return the joules that a zone of Linux's powercap has counted, and the value at which it wraps around."""
     counted, most = (
         _number(_text(path), str(path)) / 1e6 for path in (zone / "energy_uj", zone / "max_energy_range_uj")
     )
@@ -219,14 +221,14 @@ def _text(path: Path) -> str:
         return path.read_text().strip()
     except PermissionError:
         raise Unreadable(
-            f"{path}: permission denied; let the user that measures read it (chmod a+r, by a rule of udev)"
+            f"{path}: permission denied; let the user that measures read it (chmod a+r, in a udev rule)"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise Unreadable(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _said(command: Sequence[str]) -> float:
-    """The number that a command prints: the first word of its last line."""
+def _printed(command: Sequence[str]) -> float:
+    """Run a command, and return the number it prints as the first word of its last line."""
     shown = " ".join(command)
     try:
         ran = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S)
@@ -235,17 +237,17 @@ def _said(command: Sequence[str]) -> float:
     except OSError as error:
         raise Unreadable(f"{shown}: {(error.strerror or str(error)).lower()}") from None
     if ran.returncode:
-        last = (ran.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-        raise Unreadable(f"{shown}: ended with {ran.returncode} ({last})")
+        last = (ran.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+        raise Unreadable(f"{shown}: failed with exit code {ran.returncode} ({last})")
     words = (ran.stdout.decode(errors="replace").strip().splitlines() or [""])[-1].split()
     return _number(words[0] if words else "", shown)
 
 
 def _number(text: str, where: str) -> float:
     try:
-        found = float(text)
+        value = float(text)
     except ValueError:
-        found = math.nan
-    if not 0 <= found < MOST:
-        raise Unreadable(f"{where}: says {text[:40]!r}, expected a number from 0 on")
-    return found
+        value = math.nan
+    if not 0 <= value < MOST:
+        raise Unreadable(f"{where}: returned {text[:40]!r}, expected a number from 0")
+    return value

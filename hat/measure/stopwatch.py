@@ -1,4 +1,4 @@
-"""What a sentence is timed with: the machine's clock, or events that a GPU reaches."""
+"""Stopwatches for sentences: wall-clock time for a CPU, CUDA events for a GPU."""
 
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,14 +11,14 @@ class Stopwatch(Protocol):
     """Times one piece of work after another."""
 
     def start(self) -> None:
-        """Begin, once nothing is left of what was asked for before."""
+        """Wait until earlier work is done, then start."""
 
     def elapsed_ns(self) -> int:
-        """Nanoseconds since the start, once all that was asked for since is done."""
+        """Wait until all work since the start is done, and return the nanoseconds since the start."""
 
 
 class WallClock:
-    """The machine's clock, for work that is done when the call that asked for it returns."""
+    """Wall-clock time, for work that is done when its call returns."""
 
     def start(self) -> None:
         """See :class:`Stopwatch`."""
@@ -30,10 +30,10 @@ class WallClock:
 
 
 class CudaEvents:
-    """Events in a GPU's queue, which notes by its own clock when it has come to them.
+    """Events in the queue of a GPU, which records by its own clock when it reaches them.
 
-    Work is put into the queue and done later, so a call that returns says nothing of it. The time that the processor
-    takes between two pieces of work is in it: the queue is empty meanwhile.
+    Calls only queue work, so their return says nothing about its end. Time that the CPU spends between two kernels
+    counts, since the queue is empty meanwhile.
 
     Args:
         device: the GPU.
@@ -45,8 +45,8 @@ class CudaEvents:
         self._device = device
         self._synchronize = torch.cuda.synchronize
         self._queue = torch.cuda.current_stream(device)
-        made: Any = torch.cuda.Event
-        self._started, self._ended = made(enable_timing=True), made(enable_timing=True)
+        event: Any = torch.cuda.Event
+        self._started, self._ended = event(enable_timing=True), event(enable_timing=True)
 
     def start(self) -> None:
         """See :class:`Stopwatch`."""
@@ -62,10 +62,10 @@ class CudaEvents:
 
 
 def stopwatch(accelerator: str | None) -> Stopwatch:
-    """What to time sentences with that execute on a GPU, or on the processor where there is none.
+    """Return the stopwatch for sentences on a GPU, or on the CPU if ``accelerator`` is None.
 
     Raises:
-        HatError: there is no such GPU.
+        HatError: the GPU does not exist.
     """
     if accelerator is None:
         return WallClock()

@@ -1,4 +1,4 @@
-"""What is timed: the sentence lengths, beam and network shape that latency is measured and predicted for."""
+"""Workload: the sentence lengths, beam and network shape for which latency is measured and predicted."""
 
 import math
 from collections.abc import Mapping
@@ -18,12 +18,16 @@ from hat.space.shape import Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """The sentences that are translated on the device, one at a time.
+    """The sentences that the device translates, one at a time.
 
-    ``source_length`` and ``target_length`` are tokens; ``target_length`` is the number of decoding steps;
-    ``candidates`` is the size of the sentence's shortlist, None where there is none. Where sentences of several lengths
-    are timed, ``lengths`` has them: source length, target length, and share of the sentences, which add up to 1; then
-    ``source_length`` and ``target_length`` are their means, rounded.
+    Attributes:
+        shape: hyperparameters of the networks.
+        source_length: source tokens; the rounded mean if there are several lengths.
+        target_length: target tokens, that is decoding steps; the rounded mean if there are several lengths.
+        beam: beam width.
+        candidates: size of a sentence's lexical shortlist; None without a shortlist.
+        lengths: source length, target length and share of the sentences, if sentences of several lengths are timed;
+            the shares add up to 1.
     """
 
     shape: Shape
@@ -42,16 +46,16 @@ class Workload:
             or not math.isclose(math.fsum(share for *_, share in pairs), 1)
         ):
             raise InputError(
-                f"workload: lengths is {list(map(list, pairs))}, expected 2 to {MOST_LENGTHS} of source length, target"
-                " length and share, where shares add up to 1"
+                f"workload: lengths is {list(map(list, pairs))}, expected 2 to {MOST_LENGTHS} entries of source length,"
+                " target length and share, with shares that add up to 1"
             )
 
     @classmethod
     def of(cls, shape: Shape, pairs: tuple[LengthPair, ...], beam: int, shortlist: Shortlist | None) -> Self:
-        """The workload of these pairs of lengths.
+        """Return the workload of these pairs of lengths.
 
-        The made networks have one shortlist for all lengths, of the mean size over all decoding steps, so that the
-        output projection costs as much as with the sentences' own.
+        Random-weight networks have one shortlist for all lengths. It has the mean size over all decoding steps, so that
+        the output projection costs as much as with each sentence's own shortlist.
         """
 
         def mean(values: list[int], weights: list[float]) -> int:
@@ -76,18 +80,18 @@ class Workload:
 
     @property
     def pairs(self) -> tuple[LengthPair, ...]:
-        """Source length, target length and share of all sentences that are timed in turn."""
+        """Return source length, target length and share of the sentences that are timed in turn."""
         return self.lengths or ((self.source_length, self.target_length, 1.0),)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form; without ``lengths`` where there is one."""
+        """Return the values as JSON, without ``lengths`` if there is only one."""
         values = asdict(self)
         lengths = values.pop("lengths")
         return values | ({"lengths": [list(pair) for pair in lengths]} if lengths else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> Self:
-        """Inverse of :meth:`to_dict`.
+        """Read what :meth:`to_dict` returns.
 
         Raises:
             InputError: a field is missing, unknown or impossible; ``where`` names the file.
@@ -101,11 +105,11 @@ class Workload:
 
 
 def workload_of(scope: DeviceScope, baseline: str | None = None) -> Workload:
-    """The workload of a task's SubTransformers, or of a baseline, on a device.
+    """Return the workload of a task's SubTransformers, or of a baseline, on a device.
 
     Raises:
-        InputError: the task's dictionaries, a shortlist that the device wants, or the validation data whose lengths are
-            measured do not exist yet.
+        InputError: the task's dictionaries, the device's shortlist, or the validation data whose lengths are measured
+            are missing.
     """
     return Workload.of(
         task_shape(scope, baseline),

@@ -161,7 +161,7 @@ def measure(settings: Settings, results: Results, name: str, device: str) -> Pat
         "published_hardware": scope.entry.hardware,
         "device": device,
         **found.measured.to_dict(),
-        **found.made,
+        **found.origin,
     }
     write_json(scope.folder / "latency.json", content)
     return scope.folder / "latency.json"

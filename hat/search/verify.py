@@ -66,8 +66,8 @@ class Verifier:
                         return None
                     row = {"architecture": point.to_dict(), "conditions": name, **measured.to_dict()}
                     log.append({"digest": point.digest, **row})
-                    visits.made.append(PlainVisit(measured))
-                    needed = sum(rules.passes - len(one.made) for one in own if not one.enough(noise))
+                    visits.all.append(PlainVisit(measured))
+                    needed = sum(rules.passes - len(one.all) for one in own if not one.enough(noise))
                     tracker(total - needed, f"{measured.latency_ms:.1f} ms")
 
     @contextmanager
@@ -87,7 +87,7 @@ class Verifier:
             if row["conditions"] == conditions:
                 point = Architecture.from_dict(row["architecture"], str(path))
                 visit = PlainVisit(Measurement.from_dict(row, str(path)))
-                found.setdefault(point, Visits(rules)).made.append(visit)
+                found.setdefault(point, Visits(rules)).all.append(visit)
         return found
 
 

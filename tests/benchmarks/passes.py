@@ -29,7 +29,7 @@ def main() -> None:
     path = parser.parse_args().file
     conditions = next(row for row in read_jsonl(path) if row["kind"] == CONDITIONS)
     workload = Workload.from_dict(conditions["values"]["workload"], str(path))
-    found = SampleFile(path).passes(conditions["conditions"])
+    found = SampleFile(path).visits(conditions["conditions"])
     architectures = list(found)
     passes = min(map(len, found.values()))
 

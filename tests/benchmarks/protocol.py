@@ -102,7 +102,7 @@ def main() -> None:
             by_architecture = {sample.architecture: sample.measurement for sample in samples}
             adaptive.append([by_architecture[architecture] for architecture in wanted])
             name = samples[0].conditions
-            visits = file.passes(name)
+            visits = file.visits(name)
             timed = [
                 value for kind in (SAMPLE, REFERENCE) for row in file.rows(kind, name) for value in row["timings_ms"]
             ]
@@ -113,7 +113,7 @@ def main() -> None:
             independent.append([replace(one, timings_ms=one.own_ms, waited_ms=(), **SINGLE) for one in adaptive[-1]])
             plain = {one: Visits[LatencySample](rules) for one in wanted}
             for one, found in plain.items():
-                found.made = [
+                found.all = [
                     replace(visit, measurement=replace(visit.measurement, waited_ms=())) for visit in visits[one]
                 ]
             noise = pooled_noise(plain.values())

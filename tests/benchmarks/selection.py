@@ -32,9 +32,9 @@ def order_of(rows: Rows, count: int, designed: bool) -> list[int]:
         return list(range(count))
     design, chosen = Design(rows.costs), []
     for turn in range(count):
-        order = design.uncertain() if turn % 2 else range(len(rows))
+        order = design.most_uncertain() if turn % 2 else range(len(rows))
         chosen.append(next(number for number in order if number not in chosen))
-        design.measured(rows.costs[chosen[-1:]])
+        design.add(rows.costs[chosen[-1:]])
     return chosen
 
 

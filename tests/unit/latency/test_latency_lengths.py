@@ -25,7 +25,8 @@ from hat.latency import stages
 from hat.latency.dataset import read_parquet
 from hat.latency.deployed import REPEATS, measure_model
 from hat.measure.lengths import PARTS, measured_lengths
-from hat.measure.measurement import CONFIDENCE, Measurement, measure
+from hat.measure.measurement import CONFIDENCE, Measurement
+from hat.measure.timing import time_sentences
 from hat.measure.workload import Workload
 from hat.runtime.base import synthetic_sentence
 from hat.runtime.shortlist import Shortlist
@@ -126,7 +127,7 @@ def test_the_shortlist_of_made_networks_costs_as_much_as_the_sentences_own() -> 
 def test_lengths_take_turns_as_often_each() -> None:
     model = NumpyModel(SearchSpace(SMALL).smallest, seed=1)
     told: list[int] = []
-    found = measure(
+    found = time_sentences(
         model,
         Workload.of(workload(SMALL).shape, LENGTHS, 2, None),
         warmup=1,

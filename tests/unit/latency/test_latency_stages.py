@@ -221,7 +221,7 @@ def exact(runtime: NumpyRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
             timings_ms=timings, processor_ms=timings, load_average=0.1, measured_at="2024-01-01T00:00:00Z"
         )
 
-    monkeypatch.setattr("hat.measure.bench.measure", measured)
+    monkeypatch.setattr("hat.measure.bench.time_sentences", measured)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from toy_device import SMALL, NumpyModel, workload
 
 from hat.errors import InputError
-from hat.measure.measurement import CONFIDENCE, Measurement, measure
+from hat.measure.measurement import CONFIDENCE, Measurement
+from hat.measure.timing import time_sentences
 from hat.space.search_space import SearchSpace
 
 
@@ -20,7 +21,7 @@ def measurement(*timings: float) -> Measurement:
 def test_every_sentence_is_translated_at_the_asked_size() -> None:
     model = NumpyModel(SearchSpace(SMALL).largest, seed=1)
     told: list[int] = []
-    found = measure(
+    found = time_sentences(
         model, workload(SMALL), warmup=2, repeats=5, tracker=lambda completed, note="": told.append(completed)
     )
     assert model.sentences == [(30, 30, 5)] * 7
@@ -44,7 +45,7 @@ def test_garbage_collector_is_off_only_while_timing() -> None:
     model = Watching(SearchSpace(SMALL).smallest, seed=1)
     model.collecting = []
     with pytest.raises(RuntimeError):
-        measure(model, workload(SMALL), warmup=1, repeats=5)
+        time_sentences(model, workload(SMALL), warmup=1, repeats=5)
     assert model.collecting == [True, False, False]
     assert gc.isenabled()
 

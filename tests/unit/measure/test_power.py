@@ -97,7 +97,7 @@ def test_a_counter_that_another_process_advances(tmp_path: Path) -> None:
 
 def test_processors_alone_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(power, "POWERCAP", tmp_path)
-    with pytest.raises(Unreadable, match=r"has no zone of a processor, expected intel-rapl:0 or `zones`"):
+    with pytest.raises(Unreadable, match=r"has no zone of a CPU package, expected intel-rapl:0, or `zones`"):
         energy_j(rapl(), lambda: None)
     zones = {
         "intel-rapl:0": "package-0",
@@ -135,13 +135,13 @@ def test_watts_are_read_meanwhile_and_joules_before_and_after(tmp_path: Path) ->
     ("words", "said"),
     [
         (("no-such-meter",), "no-such-meter: no such file or directory"),
-        (("sh", "-c", "echo no device >&2; exit 3"), r"exit 3: ended with 3 \(no device\)"),
-        (("false",), r"false: ended with 1 \(it said nothing\)"),
-        (("true",), "true: says '', expected a number from 0 on"),
-        (("echo", "[N/A]"), r"says '\[N/A\]', expected a number"),
-        (("echo", "-3"), "says '-3'"),
-        (("echo", "nan"), "says 'nan'"),
-        (("echo", "1e300"), "says '1e300'"),
+        (("sh", "-c", "echo no device >&2; exit 3"), r"exit 3: failed with exit code 3 \(no device\)"),
+        (("false",), r"false: failed with exit code 1 \(no message\)"),
+        (("true",), "true: returned '', expected a number from 0"),
+        (("echo", "[N/A]"), r"returned '\[N/A\]', expected a number"),
+        (("echo", "-3"), "returned '-3'"),
+        (("echo", "nan"), "returned 'nan'"),
+        (("echo", "1e300"), "returned '1e300'"),
     ],
 )
 def test_a_command_that_does_not_tell(words: tuple[str, ...], said: str) -> None:
@@ -151,7 +151,7 @@ def test_a_command_that_does_not_tell(words: tuple[str, ...], said: str) -> None
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(None, "energy_uj: No such file or directory"), ("many\n", "energy_uj: says 'many'"), ("", "says ''")],
+    [(None, "energy_uj: No such file or directory"), ("many\n", "energy_uj: returned 'many'"), ("", "returned ''")],
 )
 def test_a_zone_that_does_not_tell(tmp_path: Path, text: str | None, said: str) -> None:
     zone = Zone(tmp_path / "zone")
@@ -324,7 +324,7 @@ def test_energy_from_samples_to_the_report(
     assert "power meter" not in capsys.readouterr().err
     rows = read_jsonl(stages.sample_shard(DeviceScope(more, results, "toy", "here"), 0))[1:]
     assert [row["energy_j"] is None for row in rows] == [False] * 5 + [True] * 4
-    assert "device 'here': its power meter was not read at 4 of 9 visits" in capsys.readouterr().err
+    assert "device 'here': the energy of 4 of 9 visits is missing" in capsys.readouterr().err
     assert (
         read_parquet(stages.collect_dataset(DeviceScope(more, results, "toy", "here")))["energy_j"].notna().sum() == 5
     )

@@ -32,7 +32,7 @@ class Made:
 
 def visits(*made: Made, rules: Latency = RULES) -> Visits[Made]:
     found: Visits[Made] = Visits(rules)
-    found.made.extend(made)
+    found.all.extend(made)
     return found
 
 

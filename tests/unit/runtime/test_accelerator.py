@@ -18,8 +18,8 @@ from hat.deploy.translator import Translator
 from hat.device.connection import connect
 from hat.errors import HatError, InputError
 from hat.measure.bench import Bench
-from hat.measure.measurement import measure
 from hat.measure.stopwatch import WallClock, stopwatch
+from hat.measure.timing import time_sentences
 from hat.runtime.base import Decoding
 from hat.runtime.random_network import build
 from hat.runtime.torch.accelerator import gpu
@@ -57,7 +57,7 @@ class Watched:
 def test_every_timed_sentence_is_between_start_and_end() -> None:
     model = NumpyModel(SearchSpace(SMALL).smallest, 1)
     watch = Watched(model)
-    found = measure(model, workload(SMALL), warmup=2, repeats=3, stopwatch=watch)
+    found = time_sentences(model, workload(SMALL), warmup=2, repeats=3, stopwatch=watch)
     assert watch.asked == [
         (what, count) for done in (2, 3, 4) for what, count in (("start", done), ("elapsed", done + 1))
     ]
