@@ -1,4 +1,4 @@
-"""What latencies a space spans on a device, and budgets that differ usefully within them."""
+"""The range of predicted latencies of a space on a device, and budgets spread over it."""
 
 import math
 import random
@@ -15,29 +15,29 @@ from hat.space.moves import extreme
 from hat.space.search_space import SearchSpace
 from hat.system.console import print_table
 
-# Where budgets lie between the fastest and the slowest Architecture.
+# Positions of the lowest and highest budget between the fastest (0) and the slowest Architecture (1).
 LOWEST, HIGHEST = 0.15, 0.9
-# A budget is at least this many mean relative errors of the predictor above the fastest Architecture.
+# The lowest budget is at least this many mean relative errors of the predictor above the fastest Architecture,
 ERROR_MARGIN = 3.0
-# ... but no further up than this, however bad the predictor.
+# but never above this position, even with a bad predictor.
 LOWEST_AT_MOST = 0.4
 MOST_DIGITS = 4
 
 
 def predicted_range(space: SearchSpace, predictor: LatencyPredictor, *, count: int, seed: int) -> dict[str, Any]:
-    """Fastest, median and slowest predicted Architecture.
+    """Find the fastest, the median and the slowest predicted Architecture of a space.
 
     Args:
         space: the space.
-        predictor: of the device.
-        count: Architectures drawn; all of a space that has no more.
-        seed: of the draws.
+        predictor: the device's predictor.
+        count: number of Architectures to draw; a space with no more is enumerated.
+        seed: seed of the draws.
 
     Returns:
-        ``fastest``, ``median``, ``slowest``, each with ``architecture``, ``digest``, ``predicted_latency_ms`` (median
-        of the drawn ones; the ends are those of the whole space) and ``upper_bound_ms``; ``safe_budgets_ms``, the
-        smallest and the largest upper bound of the space; ``sampled``: how many were looked at; ``estimate``: True,
-        since nothing here is measured.
+        ``fastest`` and ``slowest`` of the whole space and ``median`` of the drawn Architectures, each with
+        ``architecture``, ``digest``, ``predicted_latency_ms`` and ``upper_bound_ms``; ``safe_budgets_ms``, the smallest
+        and the largest upper bound in the space; ``sampled``, the number of drawn Architectures; ``estimate``, always
+        True, because nothing here is measured.
     """
     rng = random.Random(seed)
     drawn = list(space.enumerate()) if space.size <= count else [space.sample(rng) for _ in range(count)]
@@ -63,9 +63,9 @@ def print_range(title: str, found: Mapping[str, Any], chosen: Sequence[str]) -> 
     """Print which budgets can be met, then the Architectures at the ends and in the middle of the range.
 
     Args:
-        title: of the task and device.
-        found: as :func:`predicted_range` returns it.
-        chosen: budgets that the workflow makes; none where it has not chosen any.
+        title: names of the task and the device.
+        found: the result of :func:`predicted_range`.
+        chosen: the workflow's budgets; empty if it has not chosen any yet.
     """
     smallest, largest = found["safe_budgets_ms"]
     rows = [
@@ -96,26 +96,26 @@ def _entry(predictor: LatencyPredictor, architecture: Architecture) -> dict[str,
 
 
 def spread_budgets(fastest_ms: float, slowest_ms: float, count: int, mape_percent: float) -> list[str]:
-    """Budgets between the fastest and the slowest Architecture, evenly spaced, rounded to two digits.
+    """Choose evenly spaced budgets between the fastest and the slowest Architecture, rounded to two digits.
 
     Args:
         fastest_ms: predicted latency of the fastest Architecture.
-        slowest_ms: predicted latency of the slowest one.
-        count: how many, at least 2.
-        mape_percent: the predictor's error; the lowest budget keeps away from the fastest by a multiple of it.
+        slowest_ms: predicted latency of the slowest Architecture.
+        count: number of budgets, at least 2.
+        mape_percent: the predictor's error, which sets the least distance between the fastest and the lowest budget.
 
     Returns:
-        Names such as ``41ms``, rising; more digits where two would give equal names.
+        Names such as ``41ms``, in rising order; with more digits if two would give equal names.
 
     Raises:
-        HatError: the space spans too little for budgets to differ.
+        HatError: the latencies are too close together for this many budgets.
     """
     width = slowest_ms - fastest_ms
     margin = ERROR_MARGIN * mape_percent / 100 * fastest_ms
     lowest = fastest_ms + min(max(LOWEST * width, margin), LOWEST_AT_MOST * width)
     values = np.linspace(lowest, fastest_ms + HIGHEST * width, count).tolist()
     for digits in range(2, MOST_DIGITS + 1):
-        # The lowest is rounded up, so that it never falls back towards what cannot be met.
+        # Round the lowest up, so that it does not come closer to what no Architecture meets.
         names = [f"{_rounded(value, digits, up=index == 0)}ms" for index, value in enumerate(values)]
         if len(set(names)) == count:
             return names
@@ -126,7 +126,7 @@ def spread_budgets(fastest_ms: float, slowest_ms: float, count: int, mape_percen
 
 
 def _rounded(value: float, digits: int, *, up: bool) -> str:
-    """``value`` to significant digits as plain decimal text, without an exponent."""
+    """Return ``value`` rounded to significant digits, as decimal text without an exponent."""
     place = math.floor(math.log10(value)) - digits + 1
     steps = Decimal(value).scaleb(-place)
     whole = steps.to_integral_value(rounding="ROUND_CEILING" if up else "ROUND_HALF_EVEN")

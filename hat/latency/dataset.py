@@ -1,4 +1,4 @@
-"""LatencyDataset: the samples of all shards as one table."""
+"""LatencyDataset: the samples of all shards in one table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +16,10 @@ FIRST_ROW = "header"
 
 
 def read_shard(path: Path) -> tuple[dict[str, Any], list[LatencySample]]:
-    """Header and samples of a finished shard.
+    """Read the header and the samples of a finished shard.
 
     Raises:
-        InputError: the file is missing or is no such file.
+        InputError: the file is missing or is not a file of samples.
     """
     if not path.exists():
         raise missing_file(path)
@@ -32,7 +32,7 @@ def read_shard(path: Path) -> tuple[dict[str, Any], list[LatencySample]]:
 def table(
     samples: Sequence[LatencySample], conditions: dict[str, Any], fingerprint: dict[str, Any] | None
 ) -> pd.DataFrame:
-    """One row for each sample; times in milliseconds, everything of ``conditions`` as columns but the shape."""
+    """Return a table with one row for each sample: times in milliseconds, and the conditions except the shape."""
     workload = conditions["workload"]
     constant = {key: value for key, value in conditions.items() if key != "workload"}
     constant |= {key: workload[key] for key in ("source_length", "target_length", "beam")}
@@ -48,7 +48,7 @@ def table(
 
 
 def write_parquet(path: Path, frame: pd.DataFrame, attributes: dict[str, Any]) -> None:
-    """Write a table atomically; ``attributes`` (JSON-like) come back as ``frame.attrs`` when it is read."""
+    """Write a table atomically; reading it restores ``attributes``, which must be JSON, as ``frame.attrs``."""
     frame = frame.copy()
     frame.attrs.update(attributes)
     with atomic(path, "wb") as stream:
@@ -56,7 +56,7 @@ def write_parquet(path: Path, frame: pd.DataFrame, attributes: dict[str, Any]) -
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a table.
+    """Read a Parquet table.
 
     Raises:
         InputError: the file is missing or not Parquet.
@@ -70,7 +70,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table of comma-separated values that somebody brought.
+    """Read a user's table of comma-separated values.
 
     Raises:
         InputError: the file is missing, not CSV, or has no rows.
@@ -87,5 +87,5 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def architectures_of(frame: pd.DataFrame, where: str) -> list[Architecture]:
-    """Architectures of the rows of a table."""
+    """Return the Architectures of a table's rows; ``where`` starts the message of an error."""
     return [Architecture.from_json(text, where) for text in frame["architecture"]]

@@ -1,4 +1,4 @@
-"""The latency of what is deployed, measured on the device by the protocol of the samples."""
+"""The latency of a deployed model, measured on the device with the protocol of the samples."""
 
 import sys
 from dataclasses import dataclass
@@ -19,29 +19,34 @@ from hat.measure.workload import Workload, workload_of
 from hat.space.kinds import configured_architecture, network_to_dict
 from hat.system.progress import Tracker, progress
 
-# A deployed folder is measured with this many times the sentences of a visit.
+# A visit to a deployed folder has this many times the sentences of a visit to a sample.
 REPEATS = 5
 
 
 @dataclass(frozen=True)
 class DeployedLatency:
-    """A measurement of a deployed folder; ``made`` has its conditions, the device's fingerprint and the provenance."""
+    """A measurement of a deployed folder.
+
+    Attributes:
+        measured: the timings.
+        origin: ``conditions``, the device's ``fingerprint`` and ``provenance``, as artifacts store them.
+    """
 
     measured: Measurement
-    made: dict[str, Any]
+    origin: dict[str, Any]
 
 
 def measure_deployed(scope: DeviceScope, model: Path, workload: Workload, title: str) -> DeployedLatency:
-    """Measure a deployed folder on the device, and put its latency into the model card.
+    """Measure a deployed folder on the device, and write its latency into the model card.
 
     Args:
         scope: the task and the device.
         model: the deployed folder.
         workload: lengths, beam and shape.
-        title: what the progress says.
+        title: label of the progress bar.
 
     Raises:
-        HatError: the device cannot be measured on.
+        HatError: the device cannot be reached or measured on.
         InputError: the folder is missing.
     """
     if not model.is_dir():
@@ -63,48 +68,43 @@ def measure_deployed(scope: DeviceScope, model: Path, workload: Workload, title:
     if measured.energy_j is not None:
         figures |= {"energy_j": measured.energy_j, "meter": measured.meter}
     add_figures(model, **figures, latency_conditions=conditions)
-    made = provenance(seed=scope.settings.seed, settings=conditions)
-    return DeployedLatency(measured, {"conditions": conditions, "fingerprint": fingerprint, "provenance": made})
+    origin = {
+        "conditions": conditions,
+        "fingerprint": fingerprint,
+        "provenance": provenance(seed=scope.settings.seed, settings=conditions),
+    }
+    return DeployedLatency(measured, origin)
 
 
 def _measure_folder(
     connection: Connection, folder: Path, workload: Workload, rules: Latency, repeats: int, tracker: Tracker
 ) -> Measurement:
-    """Visit the device until the protocol is satisfied; each visit loads the folder again.
-
-    Args:
-        connection: the device.
-        folder: the deployed folder.
-        workload: lengths, beam and shape.
-        rules: the protocol.
-        repeats: sentences of each length timed at a visit.
-        tracker: told of every sentence.
-    """
+    """Visit the device until the protocol is satisfied; each visit loads the folder again."""
     visits: Visits[PlainVisit] = Visits(rules)
     sentences = repeats * len(workload.pairs)
     while not visits.enough(None):
-        before = sentences * len(visits.made)
+        before = sentences * len(visits.all)
 
         def shifted(completed: int, note: str = "", before: int = before) -> None:
             tracker(before + completed, note)
 
         measured = connection.measure_deployed(folder, workload, rules.warmup, repeats, shifted)
-        visits.made.append(PlainVisit(measured))
+        visits.all.append(PlainVisit(measured))
     tracker(sentences * rules.passes)
     return visits.measurement()
 
 
 def measure_model(scope: BudgetScope, variant: str | None = None) -> Path:
-    """Measure what is deployed for a budget or baseline; write ``latency.json`` beside it.
+    """Measure the model deployed for a budget or baseline, and write ``latency.json`` beside it.
 
-    A baseline or a variant has no budget to meet and no prediction.
+    A baseline, and a variant other than the deployed one, is not compared with a budget or a prediction.
 
     Args:
-        scope: the task, the device and the budget, or the name of a baseline.
-        variant: one of :data:`hat.config.variants.VARIANTS`. Default: what is deployed.
+        scope: the task, the device, and the budget or the name of a baseline.
+        variant: one of :data:`hat.config.variants.VARIANTS`; the deployed one if None.
 
     Raises:
-        HatError: the device cannot be measured on.
+        HatError: the device cannot be reached or measured on.
         InputError: the budget is neither a budget nor a baseline, the variant is unknown, or a file is missing.
     """
     scope = scope.as_variant(variant)
@@ -134,6 +134,6 @@ def measure_model(scope: BudgetScope, variant: str | None = None) -> Path:
             "digest": winner["digest"],
             "architecture": winner["architecture"],
         }
-    content |= {**({} if variant is None else {"form": variant}), **found.made}
+    content |= {**({} if variant is None else {"form": variant}), **found.origin}
     write_json(folder / "latency.json", content)
     return folder / "latency.json"

@@ -1,4 +1,4 @@
-"""Latencies that were measured elsewhere: our dataset, or the CSV files of the research code."""
+"""Latencies measured elsewhere: a LatencyDataset of this project, or a CSV file of the research code."""
 
 import hashlib
 import math
@@ -16,7 +16,7 @@ from hat.latency.schema import validated
 from hat.measure.workload import Workload
 from hat.space.architecture import Architecture
 
-# Columns of the research code's files that hold averages over layers, by the dimension; and the side.
+# The research code's columns of averages over layers, and the side of the network they belong to, by dimension.
 OF_LAYERS = {
     "encoder_ffn_dim": ("encoder_ffn_embed_dim_avg", "encoder"),
     "encoder_heads": ("encoder_self_attention_heads_avg", "encoder"),
@@ -26,28 +26,28 @@ OF_LAYERS = {
     "decoder_cross_span": ("decoder_arbitrary_ende_attn_avg", "decoder"),
 }
 DEPTHS = {"encoder": "encoder_layer_num", "decoder": "decoder_layer_num"}
-# Of a normal distribution: interquartile range of standard deviation 1. Repetitions of the research code, of which it
-# leaves out the slowest and fastest tenth.
+# Interquartile range of a standard normal distribution, and its 97.5 % quantile.
 NORMAL_IQR = 1.349
-PUBLISHED_REPEATS = 240
 NORMAL_95 = 1.96
+# Timings behind an average of the research code, after it drops the slowest and the fastest tenth.
+PUBLISHED_REPEATS = 240
 
 
 def read_external(path: Path, space: Space, workload: Workload, constant: dict[str, Any]) -> pd.DataFrame:
-    """A LatencyDataset from a file.
+    """Read a LatencyDataset from a user's file.
 
     Args:
-        path: Parquet or CSV.
-        space: of the task; what the research code averages over layers is made layers of its choices.
-        workload: of the task on the device, where the file does not say what was timed.
-        constant: ``device``, ``runtime``, ``precision``, ``threads`` as they are configured.
+        path: Parquet or CSV file.
+        space: the task's space; averages over layers in a file of the research code become layers with its choices.
+        workload: the task's workload on the device, for files that do not state theirs.
+        constant: ``device``, ``runtime``, ``precision``, ``threads`` from the configuration.
 
     Returns:
-        A valid dataset; ``attrs`` has ``conditions`` with the workload, and ``representative``: whether Architectures
-        only stand for those that were measured.
+        A valid dataset. Its ``attrs`` have ``conditions`` with the workload, and ``representative``: whether each
+        Architecture only represents the measured one.
 
     Raises:
-        InputError: the file is missing or holds something else, or a row does not fit the space.
+        InputError: the file is missing or malformed, or a row does not fit the space.
     """
     frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     conditions = frame.attrs.get("conditions")
@@ -55,9 +55,9 @@ def read_external(path: Path, space: Space, workload: Workload, constant: dict[s
     if representative:
         frame = _from_published(published_table(frame, str(path)), space, str(path))
     elif "architecture" not in frame.columns:
-        expected = "our columns (architecture, latency_ms, ...), or those of the research code"
+        expected = "architecture, latency_ms, ..., or the columns of the research code"
         raise InputError(f"{path}: has columns {', '.join(map(str, frame.columns[:6]))} ..., expected {expected}")
-    said = {
+    defaults = {
         **constant,
         "runtime_version": "unknown",
         "machine": "unknown",
@@ -65,12 +65,12 @@ def read_external(path: Path, space: Space, workload: Workload, constant: dict[s
         "target_length": workload.target_length,
         "beam": workload.beam,
     }
-    for name, value in said.items():
+    for name, value in defaults.items():
         if name not in frame.columns:
             frame[name] = value
     frame = validated(_completed(frame, str(path)), str(path))
     if conditions is None:
-        conditions = {**said, "workload": workload.to_dict()}
+        conditions = {**defaults, "workload": workload.to_dict()}
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     frame.attrs = {
         "conditions": conditions,
@@ -81,7 +81,7 @@ def read_external(path: Path, space: Space, workload: Workload, constant: dict[s
 
 
 def _completed(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Columns of ours that follow from others, where a file leaves them out."""
+    """Add columns that a file omits and that follow from others."""
     if "latency_ms" not in frame.columns:
         raise InputError(f"{where}: has no column latency_ms")
     frame = frame.copy()
@@ -101,12 +101,12 @@ def _completed(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     for name, value in defaults.items():
         if name not in frame.columns:
             frame[name] = value
-    # Different networks may have equal averages: the first of them stands for all.
+    # Different networks may have equal averages; the first one represents all.
     return frame.drop_duplicates("digest", ignore_index=True)
 
 
 def _from_published(frame: pd.DataFrame, space: Space, where: str) -> pd.DataFrame:
-    """One row for each of the research code's, its Architecture one that has the same sums over layers."""
+    """Convert rows of the research code; each Architecture has the same sums over layers as the measured one."""
     rows = []
     for number, row in enumerate(frame.to_dict("records"), start=1):
         place = f"{where}, row {number}"
@@ -134,23 +134,31 @@ def _from_published(frame: pd.DataFrame, space: Space, where: str) -> pd.DataFra
 
 
 def _checked_layers(choices: tuple[int, ...], depth: int, average: float, where: str) -> tuple[int, ...]:
-    """Layers of these choices whose average is that, the largest first."""
+    """Return values from ``choices`` for each layer, the largest first, with this average.
+
+    Raises:
+        InputError: no such values exist; ``where`` starts the message.
+    """
     total = round(average * depth)
-    # The research code's measurements also have half as many heads as the smallest choice of its spaces.
+    # The research code also measured networks with half as many heads as the smallest choice of its spaces.
     layers = _layers(choices, depth, total) or _layers((*choices, max(1, min(choices) // 2)), depth, total)
     if layers is None or abs(total - average * depth) > 1e-3 * depth:
-        raise InputError(f"{where}: {average:.6g} over {depth} layers, which no layers of {sorted(choices)} have")
+        raise InputError(
+            f"{where}: {average:.6g} over {depth} layers, expected the average of layers with values from"
+            f" {sorted(choices)}"
+        )
     return layers
 
 
 @lru_cache(maxsize=4096)
 def _layers(choices: tuple[int, ...], depth: int, total: int) -> tuple[int, ...] | None:
-    """Layers of these choices that add up to that, the largest first; None where there are none."""
-    # Ways to reach each sum with so many layers.
-    reached: list[dict[int, tuple[int, ...]]] = [{0: ()}]
+    """Return values from ``choices`` that add up to ``total``, the largest first; None if there are none."""
+    # For each number of layers, one way to reach each sum.
+    reached: dict[int, tuple[int, ...]] = {0: ()}
     for _ in range(depth):
-        reached.append({})
-        for so_far, layers in reached[-2].items():
+        longer: dict[int, tuple[int, ...]] = {}
+        for so_far, layers in reached.items():
             for choice in sorted(choices):
-                reached[-1].setdefault(so_far + choice, (choice, *layers))
-    return tuple(sorted(reached[-1][total], reverse=True)) if total in reached[-1] else None
+                longer.setdefault(so_far + choice, (choice, *layers))
+        reached = longer
+    return tuple(sorted(reached[total], reverse=True)) if total in reached else None

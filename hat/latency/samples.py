@@ -1,4 +1,4 @@
-"""LatencySample, and the files that samples are collected in while they are measured."""
+"""LatencySample, the measuring of samples, and the files that collect them meanwhile."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,19 +17,23 @@ from hat.measure.workload import Workload
 from hat.space.architecture import Architecture
 from hat.system.progress import Tracker
 
-# The reference Architecture is measured again before every so many samples.
+# The reference Architecture is measured again before every n-th sample.
 REFERENCE_EVERY = 20
 SAMPLE, REFERENCE, CONDITIONS, DRIFT = "sample", "reference", "conditions", "drift"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySample:
-    """One measured Architecture.
+    """One measured Architecture: a single visit, or several visits merged.
 
-    ``conditions`` is the digest of the Conditions it was measured under; ``reference_ms`` the latency of the
-    reference Architecture (the largest of the space) when it was last measured before (the median over the visits).
-    ``visit`` names a single visit; ``drift`` is by how much the reference, before or after, differed from
-    its median, None where that is not known.
+    Attributes:
+        architecture: the Architecture.
+        measurement: its timings.
+        conditions: digest of the Conditions of the measurement.
+        reference_ms: latency of the reference Architecture, the largest of the space, when last measured before this
+            sample; the median over visits if several are merged.
+        visit: name of a single visit.
+        drift: relative deviation of the reference from its median before or after this sample; None if unknown.
     """
 
     architecture: Architecture
@@ -40,7 +44,7 @@ class LatencySample:
     drift: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form: one flat row, the Architecture as an object within it."""
+        """Return one flat row with the Architecture as a nested object, as JSON."""
         return {
             "digest": self.architecture.digest,
             "architecture": self.architecture.to_dict(),
@@ -53,7 +57,7 @@ class LatencySample:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> Self:
-        """Inverse of :meth:`to_dict`.
+        """Read what :meth:`to_dict` returns.
 
         Raises:
             InputError: a value is missing or impossible; ``where`` names the file.
@@ -72,14 +76,14 @@ class LatencySample:
 
 
 class SampleFile:
-    """Where a shard's measurements are appended, one row each, as they are made.
+    """A file to which a shard's measurements are appended one by one.
 
-    Rows are of four kinds: the Conditions (once, under their digest), measurements of the reference, samples, and how
-    far the reference drifted around a sample. Rows made under other conditions, or of Architectures no longer asked
-    for, stay in the file and are passed over.
+    It has four kinds of rows: Conditions (once for each digest), measurements of the reference, samples, and the drift
+    of the reference around a sample. Rows with other conditions, and of Architectures that are no longer wanted, stay
+    in the file and are ignored.
 
     Args:
-        path: the file; created where absent, a last line cut short by a killed writer is dropped.
+        path: the file. It is created if missing; an incomplete last line of a killed writer is dropped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,15 +91,15 @@ class SampleFile:
         self.log = JsonLinesLog(path)
 
     def rows(self, kind: str, conditions: str) -> list[dict[str, Any]]:
-        """Rows of a kind that were made under these conditions."""
+        """Return the rows of a kind with these conditions."""
         return [row for row in read_jsonl(self.path) if row.get("kind") == kind and row["conditions"] == conditions]
 
     def append(self, kind: str, conditions: str, row: Mapping[str, Any]) -> None:
         """Add a row; it is on disk when this returns."""
         self.log.append({**row, "kind": kind, "conditions": conditions})
 
-    def passes(self, conditions: str) -> dict[Architecture, list[LatencySample]]:
-        """What has been measured under these conditions: one entry for each visit to an Architecture."""
+    def visits(self, conditions: str) -> dict[Architecture, list[LatencySample]]:
+        """Return all visits with these conditions, by Architecture."""
         found: dict[Architecture, list[LatencySample]] = {}
         drifts = {row["visit"]: row["drift"] for row in self.rows(DRIFT, conditions)}
         for row in self.rows(SAMPLE, conditions):
@@ -114,21 +118,22 @@ def measure_missing(
     file: SampleFile,
     tracker: Tracker,
 ) -> tuple[Conditions, list[LatencySample]]:
-    """Measure what ``file`` does not hold yet.
+    """Measure the Architectures that ``file`` does not have enough visits of.
 
-    All Architectures are gone through several times, each time in another order: the speed of a shared or warm
-    machine drifts within seconds to minutes, and what one visit catches, the others do not. An Architecture is left
-    out once its interval is narrow enough. Visits are made again, within the limits, where other processes
-    kept the machine busy or the reference Architecture was slower or faster than usual before or after them.
+    Several passes visit all Architectures, each pass in another order: the speed of a shared or warm machine drifts
+    within seconds to minutes, and visits at different times do not share a drift. A pass skips Architectures whose
+    confidence interval is narrow enough. A visit is repeated, within the limits of the protocol, if other processes
+    kept the machine busy, or if the reference Architecture was slower or faster than usual before or after it.
 
     Args:
         wanted: the Architectures, in the order of the first pass.
-        reference: measured before the first missing one, again every ``REFERENCE_EVERY`` measurements, and at the end.
+        reference: Architecture measured before the first visit, again after every ``REFERENCE_EVERY`` visits, and at
+            the end.
         connection: the device.
         workload: lengths, beam and shape.
-        rules: the protocol.
-        file: where measurements are kept.
-        tracker: told of every measurement, as the number of visits that are not needed any more.
+        rules: settings of the measurement protocol.
+        file: the file of the shard's measurements.
+        tracker: receives after every visit how many visits are done or no longer needed.
 
     Returns:
         The conditions, and the samples in the order of ``wanted``, each with the timings of the visits that count.
@@ -140,59 +145,59 @@ def measure_missing(
         file.append(CONDITIONS, name, {"values": conditions.to_dict(), "fingerprint": fingerprint})
     found: dict[Architecture, Visits[LatencySample]] = {architecture: Visits(rules) for architecture in wanted}
     references = [float(row["latency_ms"]) for row in file.rows(REFERENCE, name)]
-    for architecture, samples in file.passes(name).items():
+    for architecture, samples in file.visits(name).items():
         if architecture in found:
-            found[architecture].made.extend(samples)
+            found[architecture].all.extend(samples)
 
-    def look() -> float:
+    def measure_reference() -> float:
         measured = connection.measure(reference, workload, rules.warmup, rules.repeats)
         file.append(REFERENCE, name, measured.to_dict())
         references.append(measured.latency_ms)
         return measured.latency_ms
 
-    # Visits since the reference was last measured: whether it drifted is known when it is measured again.
-    since: list[tuple[Visits[LatencySample], LatencySample]] = []
+    # Visits since the last measurement of the reference; their drift is known after the next one.
+    unsettled: list[tuple[Visits[LatencySample], LatencySample]] = []
 
     def settle() -> None:
         before, after, usual = references[-2], references[-1], median(references)
         drift = max(abs(before / usual - 1), abs(after / usual - 1))
-        for visits, sample in since:
+        for visits, sample in unsettled:
             file.append(DRIFT, name, {"visit": sample.visit, "drift": drift})
-            visits.made[visits.made.index(sample)] = replace(sample, drift=drift)
-        since.clear()
+            visits.all[visits.all.index(sample)] = replace(sample, drift=drift)
+        unsettled.clear()
 
     number, reference_ms = 0, 0.0
     while True:
         noise = pooled_noise(found.values())
         left = [architecture for architecture in wanted if not found[architecture].enough(noise)]
         if not left:
-            if not since:
+            if not unsettled:
                 break
-            look()
+            measure_reference()
             settle()
             continue
-        done = rules.passes * len(wanted) - sum(rules.passes - len(found[architecture].made) for architecture in left)
+        done = rules.passes * len(wanted) - sum(rules.passes - len(found[architecture].all) for architecture in left)
         tracker(done)
-        first = min(len(found[architecture].made) for architecture in left)
+        first = min(len(found[architecture].all) for architecture in left)
         order = random.Random(first).sample(left, len(left)) if first else left
         for architecture in order:
             visits = found[architecture]
-            if len(visits.made) > first:
+            if len(visits.all) > first:
                 continue
             if number % REFERENCE_EVERY == 0:
-                reference_ms = look()
-                if since:
+                reference_ms = measure_reference()
+                if unsettled:
                     settle()
             sample = LatencySample(
                 architecture=architecture,
                 measurement=connection.measure(architecture, workload, rules.warmup, rules.repeats),
                 conditions=name,
                 reference_ms=reference_ms,
-                visit=f"{architecture.digest}-{len(visits.made)}",
+                visit=f"{architecture.digest}-{len(visits.all)}",
             )
             file.append(SAMPLE, name, sample.to_dict())
-            visits.made.append(sample)
-            since.append((visits, sample))
+            visits.all.append(sample)
+            unsettled.append((visits, sample))
             number += 1
             done += 1
             tracker(done, f"{sample.measurement.latency_ms:.1f} ms")
@@ -212,5 +217,5 @@ def _merged(visits: Visits[LatencySample], noise: float | None) -> LatencySample
 
 
 def write_rows(rows: Iterable[Mapping[str, Any]]) -> str:
-    """JSON-lines text of rows."""
+    """Return rows as JSON lines."""
     return "".join(canonical_json(dict(row)) + "\n" for row in rows)

@@ -1,4 +1,4 @@
-"""What a LatencyDataset has to be: types and bounds of its columns, checked by pandera where it is made and read."""
+"""The schema of a LatencyDataset: types and bounds of its columns, validated by pandera."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -66,10 +66,10 @@ def _schema() -> "DataFrameSchema":
 
 
 def validated(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """A LatencyDataset with the types that it should have.
+    """Validate a LatencyDataset, and convert its columns to their types.
 
     Raises:
-        InputError: a column is missing or holds what cannot be; the first such values are named.
+        InputError: a column is missing or holds impossible values; the message names the first ones.
     """
     from pandera.errors import SchemaErrors
 

@@ -1,4 +1,4 @@
-"""Which Architectures are measured, and in which order, so that the first of them tell the most."""
+"""The choice and order of Architectures to measure, so that the first ones are the most informative."""
 
 import random
 from typing import Literal
@@ -13,28 +13,29 @@ from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 
 Choice = Literal["designed", "random"]
-# How an Architecture came to be measured; only random ones are like those that a search asks about.
+# Why an Architecture is measured; only random ones are representative of those that a search evaluates.
 EXTREME, RANDOM, DESIGNED = "extreme", "random", "designed"
-# A space of at most so many times the wanted Architectures is walked through instead of drawn from.
+# A space with at most this many times the wanted Architectures is enumerated instead of sampled.
 FEW = 4
-# Architectures that the designed ones are chosen among, and how many of those are chosen before only chance does.
+# Size of the pool of candidates for designed Architectures, and the most that are designed.
 POOL, MOST_DESIGNED = 1000, 100
-# Variance of costs before anything is measured, in units of their shares.
+# Prior variance of the costs, in units of their shares.
 PRIOR = 1e3
 
 
 def draw_architectures(
     space: SearchSpace, count: int, seed: int, choice: Choice = "designed"
 ) -> dict[Architecture, str]:
-    """Different Architectures to measure, in the order of measuring; all of a space that has no more than ``count``.
+    """Choose different Architectures to measure, in the order of measuring.
 
-    The largest and the smallest come first. Then, with ``designed``, a random one and one that is chosen take turns: of
-    a pool of random ones that whose predicted latency would be the least certain after measuring those before it (a
-    D-optimal design of the linear regression, which does not depend on the latencies). A larger ``count`` with the same
-    seed begins with the same Architectures, so that more samples can be added to what is measured already.
+    The largest and the smallest come first. With ``designed``, random and designed Architectures then take turns. A
+    designed one is the Architecture of a random pool whose predicted latency would be the least certain after
+    measuring all earlier ones: a D-optimal design of the linear regression, which does not depend on latencies. A
+    larger ``count`` with the same seed begins with the same Architectures, so samples can be added later.
 
     Returns:
-        The Architectures, and for each of them ``extreme``, ``random`` or ``designed``.
+        The Architectures, each with ``extreme``, ``random`` or ``designed``. The whole space if it has no more than
+        ``count``.
     """
     rng = random.Random(seed)
     chosen = dict.fromkeys([space.largest, space.smallest][:count], EXTREME)
@@ -48,7 +49,7 @@ def draw_architectures(
         own = random.Random(f"{seed} designed")
         pool = list(dict.fromkeys(space.sample(own) for _ in range(POOL)))
     designed = choice == "designed"
-    # The design is the same for all lengths and dictionaries: they only scale features.
+    # Lengths and dictionaries only scale features, so any of them give the same design.
     shape = Shape.of(space.space, Network(), 8192, 8192)
     workload = Workload(shape=shape, source_length=30, target_length=30, beam=5)
     design = Design(features(pool, workload)) if designed else None
@@ -56,7 +57,7 @@ def draw_architectures(
     def take(architecture: Architecture, origin: str) -> None:
         chosen[architecture] = origin
         if design is not None and len(chosen) < 2 * MOST_DESIGNED:
-            design.measured(features([architecture], workload))
+            design.add(features([architecture], workload))
 
     for architecture in chosen:
         take(architecture, EXTREME)
@@ -65,19 +66,19 @@ def draw_architectures(
     while len(chosen) < wanted:
         turn += 1
         if design is not None and turn % 2 == 0 and turn < 2 * MOST_DESIGNED:
-            number = next((number for number in design.uncertain() if pool[number] not in chosen), None)
-            if number is not None:
-                take(pool[number], DESIGNED)
+            index = next((index for index in design.most_uncertain() if pool[index] not in chosen), None)
+            if index is not None:
+                take(pool[index], DESIGNED)
         elif (architecture := next(drawn)) not in chosen:
             take(architecture, RANDOM)
     return chosen
 
 
 class Design:
-    """What is uncertain about the costs of features while more and more Architectures are measured.
+    """The uncertainty of the linear regression's costs after each measured Architecture.
 
     Args:
-        pool: features of the Architectures to choose among, [P, F].
+        pool: features of the Architectures to choose from, [P, F].
     """
 
     def __init__(self, pool: Vector) -> None:
@@ -87,17 +88,17 @@ class Design:
         self._covariance = PRIOR * np.eye(pool.shape[1])
 
     def _shares(self, table: Vector) -> Vector:
-        """Features as parts of the latency, were each of them to cost the same on average; errors are relative."""
+        """Return features as shares of the latency, as if all cost the same on average, because errors are relative."""
         scaled = table / self._scale
         return np.asarray(table.shape[1] * scaled / scaled.sum(axis=1, keepdims=True))
 
-    def measured(self, table: Vector) -> None:
-        """Take in what will be measured, features [N, F]."""
+    def add(self, table: Vector) -> None:
+        """Add Architectures that will be measured, by their features, [N, F]."""
         for row in self._shares(table):
             image = self._covariance @ row
             self._covariance -= np.outer(image, image) / (1 + row @ image)
 
-    def uncertain(self) -> list[int]:
-        """Numbers of the pool, that whose latency is the least certain first."""
+    def most_uncertain(self) -> list[int]:
+        """Return indices into the pool, the least certain latency first."""
         variance = np.einsum("ij,ij->i", self._pool @ self._covariance, self._pool)
-        return [int(number) for number in np.argsort(-variance, kind="stable")]
+        return [int(index) for index in np.argsort(-variance, kind="stable")]

@@ -1,4 +1,4 @@
-"""The stages of latency: what is measured, the measurements, the dataset, the predictor, budgets, the final check."""
+"""Stages of latency: choose Architectures, measure them, collect the dataset, fit the predictor, choose budgets."""
 
 import sys
 from pathlib import Path
@@ -28,9 +28,9 @@ from hat.space.architecture import Architecture
 from hat.space.search_space import SearchSpace
 from hat.system.progress import progress
 
-# Architectures drawn to see what latencies a space spans.
+# Number of Architectures drawn to estimate the range of latencies of a space.
 RANGE_COUNT = 10_000
-# Samples measured between two looks at the error.
+# Number of samples measured before the error is assessed again.
 SAMPLE_STEP = 10
 
 
@@ -38,7 +38,7 @@ def choose_architectures(scope: DeviceScope) -> Path:
     """Write latency/architectures.jsonl: a header row, then one row for each Architecture to measure.
 
     Raises:
-        HatError: the device cannot be measured on.
+        HatError: the device has no host to measure on.
     """
     check_reachable(scope.settings, scope.device)
     latency = scope.task_settings.latency
@@ -47,8 +47,7 @@ def choose_architectures(scope: DeviceScope) -> Path:
     if space.size < wanted:
         name = scope.task_settings.latency.space or scope.task_settings.space
         print(
-            f"space {name!r} has {space.size} Architectures, fewer than latency.samples"
-            f" ({wanted}), so all are measured",
+            f"space {name!r} has {space.size} Architectures, fewer than latency.samples ({wanted}); measuring all",
             file=sys.stderr,
         )
     folder = scope.latency
@@ -70,10 +69,10 @@ def choose_architectures(scope: DeviceScope) -> Path:
 
 
 def read_architectures(path: Path) -> list[Architecture]:
-    """Architectures of architectures.jsonl, in order.
+    """Read the Architectures of an architectures.jsonl, in order.
 
     Raises:
-        InputError: the file is missing or is no such file.
+        InputError: the file is missing or is not a list of Architectures.
     """
     if not path.exists():
         raise missing_file(path)
@@ -84,30 +83,29 @@ def read_architectures(path: Path) -> list[Architecture]:
 
 
 def _representative(path: Path, digests: list[str]) -> npt.NDArray[np.bool_]:
-    """Which Architectures were drawn at random, [len(digests)]: all where architectures.jsonl is absent."""
+    """Return which Architectures were drawn at random, [len(digests)]; all of them without an architectures.jsonl."""
     origins = {row["digest"]: row.get("origin", RANDOM) for row in read_jsonl(path)[1:]}
     return np.array([origins.get(name, RANDOM) == RANDOM for name in digests], dtype=np.bool_)
 
 
 def sample_shard(scope: DeviceScope, shard: int, target_error: str | None = None) -> Path:
-    """Measure every ``shards``-th Architecture, from number ``shard`` on, and write latency/samples/SHARD.jsonl.
+    """Measure every ``shards``-th Architecture, starting with number ``shard``, and write latency/samples/SHARD.jsonl.
 
-    Each measurement is kept in latency/partial/SHARD.jsonl as it is made; a stage that was interrupted goes on
-    with the missing ones, and measurements made under other conditions are not used. With ``target_error`` (that of
-    the configuration where not given) it ends before the last Architecture where the target is reached, or where more
-    samples would hardly help.
+    Each measurement is appended to latency/partial/SHARD.jsonl at once. An interrupted stage continues with the missing
+    ones; measurements with other conditions are ignored. With ``target_error`` (default: the configuration's) the stage
+    ends early if the target is reached or more samples would hardly help.
 
     Raises:
-        HatError: the device cannot be measured on.
-        InputError: there is no such shard, or the target error is none.
+        HatError: the device cannot be reached or measured on.
+        InputError: the shard does not exist, the target error is malformed, or it is set with several shards.
     """
     chosen = scope.task_settings.latency
     wanted_error = chosen.target_error if target_error is None else target_error
     target = None if wanted_error is None else target_percent(wanted_error)
     if target is not None and chosen.shards != 1:
         raise InputError(
-            f"target error with latency.shards {chosen.shards}: expected 1 shard, since what has been measured decides"
-            " whether more is"
+            f"target error with latency.shards {chosen.shards}: expected 1 shard, because one process must see all"
+            " samples to decide when to stop"
         )
     if not 0 <= shard < chosen.shards:
         raise InputError(f"shard {shard}: expected 0 to {chosen.shards - 1} (latency.shards is {chosen.shards})")
@@ -122,7 +120,7 @@ def sample_shard(scope: DeviceScope, shard: int, target_error: str | None = None
             f"Measuring on {scope.device}, shard {shard}", chosen.passes * len(wanted), background=False
         ) as tracker:
 
-            def measured(count: int) -> tuple[Conditions, list[LatencySample]]:
+            def measure(count: int) -> tuple[Conditions, list[LatencySample]]:
                 return measure_missing(
                     wanted=wanted[:count],
                     reference=SearchSpace(scope.measured_space).largest,
@@ -133,18 +131,20 @@ def sample_shard(scope: DeviceScope, shard: int, target_error: str | None = None
                     tracker=tracker,
                 )
 
-            def judged(found: tuple[Conditions, list[LatencySample]]) -> Assessment:
-                points = [sample.architecture for sample in found[1]]
-                latencies = np.array([sample.measurement.latency_ms for sample in found[1]])
+            def assess_samples(measured: tuple[Conditions, list[LatencySample]]) -> Assessment:
+                conditions, samples = measured
+                points = [sample.architecture for sample in samples]
+                latencies = np.array([sample.measurement.latency_ms for sample in samples])
                 drawn = _representative(folder / "architectures.jsonl", [point.digest for point in points])
-                return assess(rows_of(points, workload, found[0].precision), latencies, drawn, seed=scope.settings.seed)
+                rows = rows_of(points, workload, conditions.precision)
+                return assess(rows, latencies, drawn, seed=scope.settings.seed)
 
             stopped = None
             if target is None:
-                conditions, samples = measured(len(wanted))
+                conditions, samples = measure(len(wanted))
             else:
                 (conditions, samples), stopped = sample_until(
-                    measured, judged, target_percent=target, most=len(wanted), step=SAMPLE_STEP
+                    measure, assess_samples, target_percent=target, most=len(wanted), step=SAMPLE_STEP
                 )
         fingerprint = connection.fingerprint()
         for sentence in (
@@ -165,30 +165,26 @@ def sample_shard(scope: DeviceScope, shard: int, target_error: str | None = None
 
 
 def collect_dataset(scope: DeviceScope) -> Path:
-    """Write latency/dataset.parquet from the shards.
-
-    A device that has a file of latencies in place of a host gets its dataset from there.
+    """Write latency/dataset.parquet from the shards, or from the device's file of latencies if it has one.
 
     Raises:
-        InputError: a shard is missing, empty, or was measured under other conditions than the first; or the file is
-            missing or malformed.
+        InputError: a shard is missing, empty, or was measured under other conditions than the first one; or the file
+            is missing or malformed.
     """
     folder = scope.latency
     if scope.device_settings.latency is not None:
-        return _collect_brought(scope)
+        return _collect_external(scope)
     with only_one(folder, "Collecting samples"):
         samples, conditions, fingerprint = [], None, None
         for shard in range(scope.task_settings.latency.shards):
             path = folder / "samples" / f"{shard}.jsonl"
             header, found = read_shard(path)
             if conditions not in (None, header["conditions"]):
-                raise InputError(
-                    f"{path}: measured under other conditions than shard 0; delete it to have it measured anew"
-                )
+                raise InputError(f"{path}: measured under other conditions than shard 0; delete it to measure it again")
             conditions, fingerprint = header["conditions"], header.get("fingerprint")
             samples.extend(found)
         if conditions is None or not samples:
-            raise InputError(f"{folder}/samples: no samples there")
+            raise InputError(f"{folder}/samples: no samples found")
         path = folder / "dataset.parquet"
         made = provenance(seed=scope.settings.seed, settings=conditions)
         frame = validated(table(samples, conditions, fingerprint), str(folder))
@@ -196,22 +192,21 @@ def collect_dataset(scope: DeviceScope) -> Path:
     return path
 
 
-def _collect_brought(scope: DeviceScope) -> Path:
-    """Write latency/dataset.parquet from the file that the device has in place of a host."""
+def _collect_external(scope: DeviceScope) -> Path:
+    """Write latency/dataset.parquet from the device's file of latencies."""
     chosen, folder = scope.device_settings, scope.latency
     file = Path(str(chosen.latency))
-    said = {"device": scope.device, "runtime": chosen.runtime, "precision": chosen.precision, "threads": chosen.threads}
+    device = {"device": scope.device, **{key: getattr(chosen, key) for key in ("runtime", "precision", "threads")}}
     with only_one(folder, "Collecting samples"):
         space, workload = scope.device_space, workload_of(scope)
-        frame = read_external(file, space, workload, said)
+        frame = read_external(file, space, workload, device)
         if frame.attrs["representative"]:
             print(
-                f"{file}: has averages over layers, so each row is taken for a network of the same sums over layers;"
-                " what depends on the order of layers cannot be learnt from it",
+                f"{file}: has only averages over layers; each row stands for a network with the same sums over layers,"
+                " and the predictor cannot learn effects of their order",
                 file=sys.stderr,
             )
-        made = provenance(seed=None, settings=frame.attrs["brought"])
-        frame.attrs["provenance"] = made
+        frame.attrs["provenance"] = provenance(seed=None, settings=frame.attrs["brought"])
         write_parquet(folder / "dataset.parquet", frame, {})
     return folder / "dataset.parquet"
 
@@ -237,7 +232,7 @@ def fit_predictor(scope: DeviceScope) -> Path:
     folder = scope.predictor
     with only_one(folder, "Fitting the predictor"):
         errors = held_out_errors(workload, architectures, frame, held_out=latency.held_out, **options)
-        # The choice among regressions has been made on all rows there.
+        # The held-out test has already chosen the regression, from all rows.
         latencies = frame["latency_ms"].tolist()
         predictor = LatencyPredictor.fit(workload, architectures, latencies, **options | {"models": [errors["model"]]})
         reference = frame["reference_ms"]
@@ -251,17 +246,17 @@ def fit_predictor(scope: DeviceScope) -> Path:
 
 
 def load_predictor(scope: DeviceScope) -> LatencyPredictor:
-    """The predictor of a task on a device.
+    """Load the predictor of a task on a device.
 
     Raises:
-        InputError: it is missing or of another version.
+        InputError: the predictor is missing, or was written by another version of hat.
     """
     path = scope.predictor / "predictor.json"
     return LatencyPredictor.from_dict(read_json(path), str(path))
 
 
 def latency_range(scope: DeviceScope, count: int = RANGE_COUNT) -> dict[str, Any]:
-    """Fastest, median and slowest predicted Architecture; see :func:`hat.latency.budgets.predicted_range`.
+    """Return the range of predicted latencies; see :func:`hat.latency.budgets.predicted_range`.
 
     Raises:
         InputError: the predictor is missing.
@@ -271,16 +266,16 @@ def latency_range(scope: DeviceScope, count: int = RANGE_COUNT) -> dict[str, Any
 
 
 def choose_budgets(scope: DeviceScope) -> Path:
-    """Write budgets.json: ``budgets``, names that can all be met, and the ``range`` they were read off.
+    """Write budgets.json: ``budgets``, all of them reachable, and the ``range`` they were chosen from.
 
     Raises:
         InputError: the predictor is missing.
-        HatError: the space spans too little for budgets to differ.
+        HatError: the latencies of the space are too close together for different budgets.
     """
     count = scope.settings.configuration.demo.count
     found = latency_range(scope)
     errors = read_json(scope.predictor / "errors.json")
-    # A search keeps to networks whose upper bound is within the budget.
+    # A search accepts only networks whose upper bound is within the budget.
     fastest, slowest = found["safe_budgets_ms"]
     path = scope.budgets
     with only_one(path.parent, "Choosing budgets"):

@@ -52,7 +52,9 @@ def test_published_rows_become_networks_of_the_same_sums(tmp_path):
     )
     made.loc[0, "encoder_ffn_embed_dim_avg"] = 1234.5
     made.to_csv(tmp_path / "published.csv", index=False)
-    with pytest.raises(InputError, match=r"row 1, encoder_ffn_embed_dim_avg: 1234\.5 over 6 layers, which no layers"):
+    with pytest.raises(
+        InputError, match=r"row 1, encoder_ffn_embed_dim_avg: 1234\.5 over 6 layers, expected the average"
+    ):
         read_external(tmp_path / "published.csv", WIDE, workload(WIDE), SAID)
 
 
@@ -70,7 +72,7 @@ def test_a_device_without_a_host_is_predicted_from_a_file(tmp_path, capsys):
     settings, results = Settings(folder=folder), Results(tmp_path / "results")
     write_dictionaries(results)
     stages.collect_dataset(DeviceScope(settings, results, "toy", "away"))
-    assert "has averages over layers" in capsys.readouterr().err
+    assert "has only averages over layers" in capsys.readouterr().err
     stages.fit_predictor(DeviceScope(settings, results, "toy", "away"))
     with pytest.raises(Exception, match=r"^device 'away': .*published\.csv, and no host to measure on"):
         measure_model(BudgetScope(settings, results, "toy", "away", "20ms"))
@@ -100,7 +102,7 @@ def test_own_form_needs_little(tmp_path):
     with pytest.raises(InputError, match="expected latency_low_ms <= latency_ms"):
         read_external(path, SMALL, workload(SMALL), SAID)
     pd.DataFrame({"x": [1]}).to_csv(path, index=False)
-    with pytest.raises(InputError, match="expected our columns"):
+    with pytest.raises(InputError, match="expected architecture, latency_ms"):
         read_external(path, SMALL, workload(SMALL), SAID)
     with pytest.raises(InputError, match="no such file"):
         read_external(tmp_path / "none.csv", SMALL, workload(SMALL), SAID)

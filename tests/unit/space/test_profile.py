@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import random
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,7 +13,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import ARCHITECTURES
-from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
