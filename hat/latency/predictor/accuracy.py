@@ -1,4 +1,4 @@
-"""How wrong a latency predictor is on Architectures it was not fitted to, and how much of that is noise."""
+"""Held-out errors of a latency predictor, and the part of them that measurement noise explains."""
 
 import math
 from collections.abc import Sequence
@@ -11,21 +11,21 @@ import pandas as pd
 
 from hat.errors import InputError
 from hat.latency.predictor.conformal import folds_of
-from hat.latency.predictor.features import Network, Vector, rows_of
+from hat.latency.predictor.features import MeasuredNetwork, Vector, rows_of
 from hat.latency.predictor.fitting import CONFIDENCE, fit_bounded
 from hat.latency.predictor.learning_curve import learning_curve
 from hat.measure.workload import Workload
 
 
 def kendall_tau(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Kendall's rank correlation (tau-b), from -1 to 1; 0 where one side is constant."""
+    """Return Kendall's rank correlation (tau-b), from -1 to 1; 0 if one side is constant."""
     tau = pd.Series(np.asarray(first)).corr(pd.Series(np.asarray(second)), method="kendall")
     return float(tau) if math.isfinite(tau) else 0.0
 
 
 def held_out_errors(
     workload: Workload,
-    architectures: Sequence[Network],
+    architectures: Sequence[MeasuredNetwork],
     frame: pd.DataFrame,
     *,
     held_out: float,
@@ -35,31 +35,32 @@ def held_out_errors(
     confidence: float = CONFIDENCE,
     representative: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
-    """Errors of predictors fitted without a part of the dataset, on that part; each part in turn.
+    """Cross-validate the predictor: hold out each part of the dataset in turn, and fit to the other parts.
 
-    The regression is chosen once, from all rows; what each predictor is fitted to and bounded by are the other parts
-    alone.
+    The kind of regression is chosen once, from all rows. Each fold fits the regression and its bound to the other
+    parts alone.
 
     Args:
-        workload: what was timed.
-        architectures: of the rows of ``frame``.
+        workload: the workload that was timed.
+        architectures: Architectures of the rows of ``frame``.
         frame: the LatencyDataset.
-        held_out: a part, of the rows that are representative.
-        seed: of the parts.
-        precision: of the weights on the device.
-        models: kinds of regressions to choose among.
-        confidence: of the bound.
-        representative: rows drawn at random, which alone are held out, [N]; all where absent or fewer than two.
+        held_out: share of the representative rows in each part.
+        seed: seed of the parts.
+        precision: precision of the weights on the device.
+        models: kinds of regressions to choose from.
+        confidence: confidence of the bound.
+        representative: which rows were drawn at random, [N]. Only these are held out; all rows if None or fewer than
+            two.
 
     Returns:
-        ``rmse_ms``, ``mape_percent``, ``mape_standard_error_percent``, ``kendall_tau``, the counts of rows; ``model``
-        and the errors of those it was chosen among; ``bound``: its method, confidence and guarantee, the part of the
-        held-out rows within it, and how far above predictions it lies; ``learning_curve``; ``noise_floor``: errors that
-        a perfect predictor would show because the measured medians are uncertain themselves (None where the dataset
-        does not say how uncertain); the pairs.
+        ``rmse_ms``, ``mape_percent``, ``mape_standard_error_percent``, ``kendall_tau``, and counts of rows; ``model``,
+        and the errors of all regressions compared; ``bound``: its method, confidence and guarantee, the share of
+        held-out rows within it, and its median factor above predictions; ``learning_curve``; ``noise_floor``: errors of
+        a perfect predictor, because measured medians are uncertain (None if the dataset has no intervals); and the
+        held-out pairs.
 
     Raises:
-        InputError: fewer than two rows.
+        InputError: the dataset has fewer than two rows.
     """
     if len(frame) < 2:
         raise InputError(f"latency dataset: {len(frame)} rows, expected at least 2 to fit a predictor and to test it")
@@ -114,7 +115,7 @@ def _median_factor(upper: Vector, predicted: Vector) -> float | None:
 
 
 def _noise_floor(frame: pd.DataFrame) -> dict[str, float] | None:
-    """Errors of a perfect predictor, from the samples' own intervals, as if medians were normal within them."""
+    """Return the errors of a perfect predictor, from the samples' confidence intervals, assuming normal medians."""
     names = ("latency_low_ms", "latency_high_ms", "confidence")
     if not set(names) <= set(frame):
         return None

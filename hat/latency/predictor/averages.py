@@ -1,4 +1,4 @@
-"""Measurements that keep only averages over layers: the published form, a CSV file of the research code."""
+"""Latency files of the research code: CSV tables that keep only averages over layers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ import pandas as pd
 from hat.errors import InputError
 from hat.latency.dataset import read_csv
 
-# The ten features of the research code, in its order, and what it divides them by.
+# The ten features of the research code, in its order, and the values it divides them by.
 AVERAGES = {
     "encoder_embed_dim": 640,
     "encoder_layer_num": 6,
@@ -30,10 +30,10 @@ DEVIATIONS = ("latency_std_encoder", "latency_std_decoder")
 
 @dataclass(frozen=True)
 class AveragedNetwork:
-    """A network of which only averages over layers are known: every layer has them.
+    """A network known only by averages over layers, which stand for every layer.
 
-    The dimensions of an Architecture, by the same names. Features are sums over layers of products of a layer's
-    dimension with widths that all layers share, so they are those of the network that was measured.
+    It has the dimensions of an Architecture, by the same names. Its features equal those of the measured network,
+    because features are sums over layers of a layer's dimension times widths that all layers share.
     """
 
     encoder_embed_dim: float
@@ -47,23 +47,23 @@ class AveragedNetwork:
 
     @classmethod
     def from_averages(cls, values: npt.NDArray[np.float64]) -> Self:
-        """From a row in the order of ``AVERAGES``."""
+        """Create a network from values in the order of ``AVERAGES``."""
         encoder, depth, ffn, heads, decoder, layers, *of_decoder_layers = values.tolist()
         decoder_lists = [(value,) * round(layers) for value in of_decoder_layers]
         return cls(encoder, (ffn,) * round(depth), (heads,) * round(depth), decoder, *decoder_lists)
 
 
 def published_table(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The columns ``AVERAGES``, ``TIMES`` and ``DEVIATIONS`` of a published file, as numbers.
+    """Return the columns ``AVERAGES``, ``TIMES`` and ``DEVIATIONS`` of a published file as numbers.
 
     Raises:
-        InputError: a column is missing, or holds no positive number; ``where`` names the file.
+        InputError: a column is missing, or a value is not a positive number; ``where`` names the file.
     """
     names = [*AVERAGES, *TIMES, *DEVIATIONS]
     if missing := [name for name in names if name not in frame]:
-        raise InputError(f"{where}: lacks the columns {', '.join(missing)} of the published latencies")
+        raise InputError(f"{where}: missing columns {', '.join(missing)}, which published latencies have")
     numbers = frame[names].apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    # A time may always have been the same.
+    # A deviation may be zero.
     lowest = np.array([0.0 if name in DEVIATIONS else np.nextafter(0, 1) for name in names])
     wrong = np.argwhere(~(np.isfinite(numbers.to_numpy()) & (numbers.to_numpy() >= lowest)))
     if len(wrong):
@@ -74,13 +74,13 @@ def published_table(frame: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def read_published(path: Path) -> tuple[list[AveragedNetwork], npt.NDArray[np.float64]]:
-    """Networks and latencies of a published file.
+    """Read the networks and latencies of a published file.
 
     Returns:
-        The networks, and time of encoder and decoder together in milliseconds, [N].
+        The networks, and the latency of encoder and decoder together in milliseconds, [N].
 
     Raises:
-        InputError: the file is missing, is no such table, or holds a value that is no latency or dimension.
+        InputError: the file is missing or malformed, or a value is not a positive number.
     """
     table = published_table(read_csv(path), str(path))
     networks = [AveragedNetwork.from_averages(row) for row in table[list(AVERAGES)].to_numpy()]

@@ -1,4 +1,4 @@
-"""Gradient boosting on what the linear regression leaves: for devices whose costs are not proportional."""
+"""Gradient boosting on the residuals of the linear regression, for devices whose costs are not proportional."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -14,16 +14,16 @@ LARGEST_FACTOR = 2.0
 
 
 class Boosted:
-    """The linear regression, times a factor from regression trees on the same features.
+    """The linear regression times a factor from regression trees on the same features.
 
-    The trees are scikit-learn's gradient boosting (Friedman, 2001) with Huber's loss on the logarithm of measured over
-    linearly predicted latency; what is kept of them are split features, thresholds and values.
+    Scikit-learn's gradient boosting (Friedman, 2001) fits the trees with Huber's loss to the logarithm of measured over
+    linearly predicted latency. Only split features, thresholds and values are stored.
 
     Args:
-        linear: the regression that is corrected.
+        linear: the regression to correct.
         trees: for each tree, by node: ``left`` and ``right`` child (-1 at a leaf), ``feature``, ``threshold`` and
             ``value`` (times the learning rate).
-        start: the constant that the trees add to.
+        start: the constant to which the trees add.
     """
 
     kind = "boosting"
@@ -69,21 +69,21 @@ class Boosted:
         return cls(linear, trees, float(model.init_.constant_[0, 0]))
 
     def predict(self, rows: Rows) -> Vector:
-        """Latencies in milliseconds, [N]."""
+        """Return latencies in milliseconds, [N]."""
         inputs = _inputs(rows)
-        numbers = np.arange(len(inputs))
+        indices = np.arange(len(inputs))
         total = np.full(len(inputs), self.start)
         for left, right, feature, threshold, value in self._trees:
             node = np.zeros(len(inputs), dtype=np.intp)
             while (inner := left[node] >= 0).any():
-                below = inputs[numbers, feature[node]] <= threshold[node]
+                below = inputs[indices, feature[node]] <= threshold[node]
                 node = np.where(inner, np.where(below, left[node], right[node]), node)
             total += value[node]
         factor: Vector = np.exp(np.clip(total, -np.log(LARGEST_FACTOR), np.log(LARGEST_FACTOR)))
         return self.linear.predict(rows) * factor
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """Return the regression as JSON."""
         names = ("left", "right", "feature", "threshold", "value")
         return {
             "kind": self.kind,
@@ -94,10 +94,10 @@ class Boosted:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
+        """Read what :meth:`to_dict` returns."""
         return cls(Linear.from_dict(values["linear"]), values["trees"], float(values["start"]))
 
 
 def _inputs(rows: Rows) -> Vector:
-    """Features in the precision that trees compare in."""
+    """Return features with the precision in which scikit-learn's trees compare them."""
     return rows.costs.astype(np.float32).astype(np.float64)

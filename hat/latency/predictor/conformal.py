@@ -1,7 +1,7 @@
 """Upper bounds of a predictor, by conformal prediction on ratios of measured to predicted latency.
 
-Latencies span an order of magnitude and their errors are relative, so a bound is a prediction times a factor. No
-assumption is made on the noise; what is assumed is that the Architectures asked about are drawn like those held out.
+Latencies span an order of magnitude and their errors are relative, so a bound is a prediction times a factor. The
+bounds assume nothing about the noise, but that predicted Architectures are drawn like the held-out ones.
 """
 
 import math
@@ -17,7 +17,7 @@ from hat.latency.predictor.regressions import Regression, regression_from_dict
 
 
 def rank_of(count: int, confidence: float) -> int:
-    """Which of ``count`` ratios, counted from 1, bounds the next one with this confidence; at most the largest."""
+    """Return the rank, from 1, of the ratio among ``count`` that bounds a further one; at most the largest."""
     return min(count, math.ceil(confidence * (count + 1) - 1e-9))
 
 
@@ -25,25 +25,25 @@ class Bound(Protocol):
     """An upper bound on latencies."""
 
     def upper(self, regression: Regression, rows: Rows) -> Vector:
-        """Bounds in milliseconds, [N], never below what ``regression`` predicts."""
+        """Return bounds in milliseconds, [N], never below the prediction of ``regression``."""
 
     def description(self) -> dict[str, Any]:
-        """``method``, ``confidence`` asked for, ``rows`` it rests on, ``guarantee``."""
+        """Return ``method``, requested ``confidence``, number of ``rows`` used, and guaranteed probability."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """Return the bound as JSON."""
 
 
 @dataclass(frozen=True)
 class SplitBound:
-    """From rows that the regression was not fitted to (split conformal; Vovk et al., 2005).
+    """A bound from rows that the regression was not fitted to (split conformal prediction; Vovk et al., 2005).
 
-    A new latency is within the bound with at least the asked probability, over the draw of the rows and of the
+    A new latency is within the bound with at least the requested probability, over the draw of the rows and of the
     Architecture, if there are enough rows (19 for 95 %).
 
     Args:
-        ratios: measured / predicted of the rows kept aside, in rising order.
-        confidence: the probability.
+        ratios: measured / predicted latency of the calibration rows, in rising order.
+        confidence: the requested probability.
     """
 
     ratios: tuple[float, ...]
@@ -52,7 +52,7 @@ class SplitBound:
     method = "split"
 
     def upper(self, regression: Regression, rows: Rows) -> Vector:
-        """Bounds in milliseconds, [N]."""
+        """See :class:`Bound`."""
         return regression.predict(rows) * max(1.0, self.ratios[rank_of(len(self.ratios), self.confidence) - 1])
 
     def description(self) -> dict[str, Any]:
@@ -66,26 +66,26 @@ class SplitBound:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """See :class:`Bound`."""
         return {"method": self.method, "confidence": self.confidence, "ratios": list(self.ratios)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
+        """Read what :meth:`to_dict` returns."""
         return cls(tuple(map(float, values["ratios"])), float(values["confidence"]))
 
 
 @dataclass(frozen=True)
 class CrossBound:
-    """From cross-validation, so that no row is lost to calibration (CV+; Barber et al., 2021, one-sided).
+    """A bound from cross-validation, which needs no calibration rows (one-sided CV+; Barber et al., 2021).
 
-    The bound is the value of the asked rank among what the regression of each fold predicts, times the ratio of each
-    row held out from it. With confidence 1 - a and K folds of n rows it holds with probability at least
-    1 - 2a - min(2 (1 - 1/K) / (n/K + 1), (1 - K/n) / (K + 1)), whatever the noise and however bad the regression; for
-    a regression that one row more or less hardly changes, with 1 - a.
+    Each fold's regression predicts a new latency; multiplied by the ratio of each row held out from that fold, this
+    gives n values. The bound is the value among them with the rank for the confidence. With confidence 1 - a, and K
+    folds of n rows, it holds with probability at least 1 - 2a - min(2 (1 - 1/K) / (n/K + 1), (1 - K/n) / (K + 1)), for
+    any noise and any regression; and with 1 - a if single rows hardly change the regression.
 
     Args:
-        folds: the regression fitted without the rows of each fold, and measured / predicted of those rows.
+        folds: for each fold, the regression fitted without its rows, and measured / predicted latency of its rows.
         confidence: 1 - a.
     """
 
@@ -96,11 +96,11 @@ class CrossBound:
 
     @property
     def count(self) -> int:
-        """Rows that were held out."""
+        """Return the number of held-out rows."""
         return sum(len(ratios) for _, ratios in self.folds)
 
     def upper(self, regression: Regression, rows: Rows) -> Vector:
-        """Bounds in milliseconds, [N]."""
+        """See :class:`Bound`."""
         values = np.concatenate([fold.predict(rows)[:, None] * ratios[None, :] for fold, ratios in self.folds], axis=1)
         rank = rank_of(self.count, self.confidence) - 1
         return np.maximum(np.partition(values, rank, axis=1)[:, rank], regression.predict(rows))
@@ -117,13 +117,13 @@ class CrossBound:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """See :class:`Bound`."""
         folds = [{"regression": fold.to_dict(), "ratios": ratios.tolist()} for fold, ratios in self.folds]
         return {"method": self.method, "confidence": self.confidence, "folds": folds}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
+        """Read what :meth:`to_dict` returns."""
         folds = [
             (regression_from_dict(fold["regression"]), np.asarray(fold["ratios"], dtype=np.float64))
             for fold in values["folds"]
@@ -133,14 +133,14 @@ class CrossBound:
 
 @dataclass(frozen=True)
 class NoBound:
-    """From a single measurement nothing is known about errors: the bound is infinite."""
+    """An infinite bound, for a single measurement, which shows nothing about errors."""
 
     confidence: float
 
     method = "none"
 
     def upper(self, regression: Regression, rows: Rows) -> Vector:
-        """Infinity for each row."""
+        """See :class:`Bound`."""
         del regression
         return np.full(len(rows), np.inf)
 
@@ -149,12 +149,12 @@ class NoBound:
         return {"method": self.method, "confidence": self.confidence, "rows": 0, "guarantee": 0.0}
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """See :class:`Bound`."""
         return {"method": self.method, "confidence": self.confidence}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
+        """Read what :meth:`to_dict` returns."""
         return cls(float(values["confidence"]))
 
 
@@ -162,12 +162,12 @@ BOUNDS = {bound.method: bound for bound in (SplitBound, CrossBound, NoBound)}
 
 
 def bound_from_dict(values: Mapping[str, Any]) -> Bound:
-    """A bound from its JSON-like form, which names its method."""
+    """Read a bound of any method from what ``to_dict`` returned."""
     bound: Bound = BOUNDS[values["method"]].from_dict(values)
     return bound
 
 
 def folds_of(rows: Sequence[int] | npt.NDArray[np.intp], count: int, seed: int) -> list[npt.NDArray[np.intp]]:
-    """Random parts of rows, of sizes that differ by one at most; no more parts than rows."""
+    """Split rows at random into ``count`` folds of nearly equal size, at most one for each row."""
     order = np.random.default_rng(seed).permutation(np.asarray(rows, dtype=np.intp))
     return [np.sort(part) for part in np.array_split(order, min(count, len(order)))]

@@ -1,8 +1,8 @@
-"""What an Architecture makes a device do for one sentence: the features of the latency predictor, by component.
+"""Features of the latency predictor: the work that an Architecture causes on a device for one sentence, by component.
 
-A component is a part of the network that a person can name (encoder layer 1 attention, output projection, ...). What
-each of them does is counted in the units that its time depends on, and a feature is the sum of one unit over all
-components, so heterogeneous layers keep their shape (the published predictor averages them, HAT, section 3.2).
+A component is a part of the network with a familiar name (encoder layer 1 attention, output projection, ...). Its work
+is counted in units that its time depends on, and a feature is the sum of one unit over all components. Heterogeneous
+layers therefore count as they are, where the published predictor averages over layers (HAT, section 3.2).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from hat.latency.predictor.averages import AVERAGES, AveragedNetwork
 from hat.measure.workload import Workload
 from hat.space.architecture import Architecture
 
-Network = Architecture | AveragedNetwork
+MeasuredNetwork = Architecture | AveragedNetwork
 Vector = npt.NDArray[np.float64]
 
 FEATURES = (
@@ -35,19 +35,19 @@ FEATURES = (
     "cross_attention",
     "output_projection",
 )
-# Bytes of a weight in each precision; activations and the caches of attention stay in fp32.
+# Bytes of a weight in each precision; activations and the KV cache stay in fp32.
 WEIGHT_BYTES = {"fp32": 4.0, "int8": 1.0, "int4": 0.5}
 ACTIVATION_BYTES = 4
-# Operators that a runtime starts one after the other, whatever their sizes: query, key and value in one product,
-# scores, softmax, weighted sum, output, residual with norm; for the feed-forward network two products, the activation,
-# residual with norm.
+# Number of operators that a Runtime starts one after another. Attention: one projection to queries, keys and values,
+# scores, softmax, weighted sum, output projection, residual with norm. Feed-forward network: two products, the
+# activation, residual with norm.
 ATTENTION_OPERATORS, FFN_OPERATORS = 6, 4
 EVERY_ARCHITECTURE = "search and overhead"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What regressions see of N networks: ``costs`` [N, len(FEATURES)] and ``averages`` [N, len(AVERAGES)]."""
+    """Features of N networks for all regressions: ``costs`` [N, len(FEATURES)], ``averages`` [N, len(AVERAGES)]."""
 
     costs: Vector
     averages: Vector
@@ -56,29 +56,31 @@ class Rows:
         return len(self.costs)
 
     def take(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> Self:
-        """Some of the rows, by their numbers."""
+        """Return a subset of the rows, by index."""
         return type(self)(self.costs[rows], self.averages[rows])
 
 
 def components(
-    architecture: Network, workload: Workload, precision: str = "fp32"
+    architecture: MeasuredNetwork, workload: Workload, precision: str = "fp32"
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """What each part of a network makes the device do: its name, and amounts of features.
+    """Yield each component of a network: its name, and its amounts of features.
 
-    For source length S, steps T, beam B, widths E and D, all heads together Q wide, F of a layer's feed-forward
-    network, V target tokens or candidates of the shortlist, and weights of b bytes:
+    With source length S, decoding steps T, beam B, widths E and D of encoder and decoder, width Q of all heads
+    together, width F of a layer's feed-forward network, V target tokens or shortlist candidates, and b bytes a weight:
 
-    - the encoder reads all tokens at once and is bound by arithmetic: multiply-accumulates, S x 4 E Q of projections
-      and S x 2 E F of the feed-forward network of a layer, 2 E Q S x span for the keys and values of cross-attention;
-    - a decoding step has a handful of tokens and is bound by memory: bytes moved in T steps, 6 D Q b for the four
-      projections of self- and two of cross-attention, 2 D F b for the feed-forward network, D V b for the output
-      projection with B D for the embedding of its tokens, and B 2 Q S x span for the keys and values attended to;
-    - heads, in the decoder times T, and operators: what a head or an operator costs whatever its size;
-    - one ``sentence``, whatever the network: search over the scores, starting and ending.
+    - The encoder reads all tokens at once and is bound by arithmetic. Multiply-accumulates of a layer are S x 4 E Q for
+      projections and S x 2 E F for the feed-forward network; keys and values of a layer's cross-attention take
+      2 E Q S x span.
+    - A decoding step has few tokens and is bound by memory. Bytes moved in each step are 6 D Q b for the four
+      projections of self-attention and two of cross-attention, 2 D F b for the feed-forward network, D V b for the
+      output projection with B D for the embedding of its tokens, and B 2 Q S x span for the keys and values of
+      cross-attention.
+    - Heads (in the decoder times T) and operators have a cost whatever their size.
+    - One ``sentence`` stands for what every network costs: the search over scores, start and end.
 
-    Within one workload bytes and multiply-accumulates of the same product are proportional, so they are told apart by
-    no measurement; the split of a product between components is the same either way. For the same reason sentences of
-    several lengths are counted at their mean lengths: within one workload the others only scale features.
+    Within one workload, the bytes and multiply-accumulates of a product are proportional, so one of them is enough; the
+    split of a product between components is the same. For the same reason sentences of several lengths are counted at
+    their mean lengths: within one workload, other lengths only scale features.
     """
     source, steps = workload.source_length, workload.target_length
     beam, qkv = workload.beam, workload.shape.qkv_dim
@@ -137,16 +139,16 @@ def components(
     yield "output projection", {"output_projection": steps * decoder * candidates * weight}
 
 
-def features(architectures: Sequence[Network], workload: Workload, precision: str = "fp32") -> Vector:
-    """Features of Architectures, none negative and none growing when a network gets smaller.
+def features(architectures: Sequence[MeasuredNetwork], workload: Workload, precision: str = "fp32") -> Vector:
+    """Return features of Architectures, which are never negative and never grow when a network gets smaller.
 
     Args:
         architectures: the networks.
         workload: lengths, beam and shape.
-        precision: of the weights.
+        precision: precision of the weights.
 
     Returns:
-        [len(architectures), len(FEATURES)], the sums over :func:`components`.
+        Sums over :func:`components`, [len(architectures), len(FEATURES)].
     """
     table = np.empty((len(architectures), len(FEATURES)))
     for row, architecture in enumerate(architectures):
@@ -158,8 +160,8 @@ def features(architectures: Sequence[Network], workload: Workload, precision: st
     return table
 
 
-def averages(architectures: Sequence[Network]) -> Vector:
-    """The published features, [len(architectures), len(AVERAGES)]: widths, depths and averages over layers."""
+def averages(architectures: Sequence[MeasuredNetwork]) -> Vector:
+    """Return the published features, [len(architectures), len(AVERAGES)]: widths, depths and averages over layers."""
     rows = [
         (
             point.encoder_embed_dim,
@@ -178,6 +180,6 @@ def averages(architectures: Sequence[Network]) -> Vector:
     return np.array(rows, dtype=np.float64).reshape(len(architectures), len(AVERAGES))
 
 
-def rows_of(architectures: Sequence[Network], workload: Workload, precision: str = "fp32") -> Rows:
-    """Everything that regressions look at, of Architectures."""
+def rows_of(architectures: Sequence[MeasuredNetwork], workload: Workload, precision: str = "fp32") -> Rows:
+    """Return the features of Architectures for all regressions."""
     return Rows(features(architectures, workload, precision), averages(architectures))

@@ -1,4 +1,4 @@
-"""Fitting: which regression, by cross-validation, and its upper bound."""
+"""Fitting a predictor: choose a regression by cross-validation, fit it, and bound its errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,43 +11,43 @@ from hat.latency.predictor.conformal import Bound, CrossBound, NoBound, SplitBou
 from hat.latency.predictor.features import Rows, Vector
 from hat.latency.predictor.regressions import REGRESSIONS, Regression
 
-Numbers = npt.NDArray[np.intp]
+Indices = npt.NDArray[np.intp]
 CONFIDENCE = 0.95
 FOLDS = 10
-# From so many rows on a part is kept for the bound alone, which then holds with exactly the asked probability; with
-# fewer, every row serves both, and the bound rests on cross-validation.
+# With at least this many rows, a part of them serves only the bound, which then holds with the requested probability.
+# With fewer rows, all serve the regression too, and the bound comes from cross-validation.
 SPLIT_ROWS, SPLIT_PART = 500, 0.2
 
 
 @dataclass(frozen=True)
 class CrossValidated:
-    """A regression fitted without each fold in turn; ``predicted`` [N] is not a number where a row is in no fold."""
+    """A regression fitted without each fold in turn; ``predicted`` [N] is NaN for rows in no fold."""
 
-    folds: list[Numbers]
+    folds: list[Indices]
     regressions: list[Regression]
     predicted: Vector
 
     def errors(self, latencies_ms: Vector) -> Vector:
-        """Relative errors without sign of all rows that were held out."""
+        """Return absolute relative errors of all held-out rows."""
         held = np.concatenate(self.folds)
         return np.abs(self.predicted[held] / latencies_ms[held] - 1)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A regression, its bound, and the mean relative errors (percent) of those it was chosen among."""
+    """A regression, its bound, and the mean relative errors in percent of all regressions compared."""
 
     regression: Regression
     bound: Bound
     compared: Mapping[str, float]
 
     def upper_bound(self, rows: Rows) -> Vector:
-        """Latencies in milliseconds, [N], that are exceeded with probability 1 - confidence."""
+        """Return bounds in milliseconds, [N], that latencies exceed with probability 1 - confidence."""
         return self.bound.upper(self.regression, rows)
 
 
-def cross_validate(kind: str, rows: Rows, latencies_ms: Vector, folds: list[Numbers], seed: int) -> CrossValidated:
-    """Predict the rows of each fold from all rows that are not in it."""
+def cross_validate(kind: str, rows: Rows, latencies_ms: Vector, folds: list[Indices], seed: int) -> CrossValidated:
+    """Predict the rows of each fold with a regression fitted to all other rows."""
     predicted = np.full(len(rows), np.nan)
     regressions = []
     for fold in folds:
@@ -69,17 +69,17 @@ def fit_bounded(
 ) -> Fitted:
     """Choose a regression, fit it and bound its errors.
 
-    A regression is taken in place of a simpler one where its mean relative error in cross-validation is lower by more
-    than one standard error of the difference.
+    A regression replaces a simpler one if its mean relative error in cross-validation is lower by more than one
+    standard error of the difference.
 
     Args:
-        rows: features of what was measured.
+        rows: features of the measured networks.
         latencies_ms: their latencies, positive, [N].
-        models: kinds of regressions to choose among; those that need more rows than there are take no part.
+        models: kinds of regressions to choose from; those that need more rows are left out.
         confidence: probability that a latency is within the bound.
-        seed: of folds and regressions.
-        representative: rows that were drawn like what will be asked about, [N]; only they are held out, as errors on
-            rows that were chosen for being unusual say little. All rows where absent, or fewer than two.
+        seed: seed of folds and regressions.
+        representative: which rows were drawn at random, [N]. Only these are held out, because errors on Architectures
+            chosen for being unusual are not typical. All rows if None or fewer than two.
     """
     everything = np.arange(len(rows))
     held = everything if representative is None or representative.sum() < 2 else everything[representative]
@@ -107,9 +107,9 @@ def fit_bounded(
 
 
 def _choose(
-    rows: Rows, latencies_ms: Vector, folds: list[Numbers], models: Sequence[str], seed: int
+    rows: Rows, latencies_ms: Vector, folds: list[Indices], models: Sequence[str], seed: int
 ) -> tuple[str, dict[str, Any], CrossValidated | None]:
-    """The kind to take, the errors of all that took part, and the cross-validation of the one taken."""
+    """Return the best kind, the errors of all kinds compared, and the cross-validation of the best."""
     if not folds:
         return next(iter(REGRESSIONS)), {}, None
     fewest = len(rows) - max(map(len, folds))

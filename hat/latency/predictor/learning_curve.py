@@ -1,4 +1,4 @@
-"""How the error falls with the number of samples, and when sampling may stop."""
+"""The predictor's error as a function of the number of samples, and when sampling may stop."""
 
 import re
 from collections.abc import Callable
@@ -16,25 +16,25 @@ from hat.latency.predictor.linear import Linear
 from hat.latency.predictor.regressions import REGRESSIONS
 
 TARGET = re.compile(r"(?P<percent>[0-9]+(\.[0-9]+)?) ?%")
-# Sizes of the learning curve: from this one on each is so many times the one before.
+# Sizes of the learning curve: the smallest, and the factor from each to the next.
 SMALLEST, GROWTH = 10, 1.5
 REPEATS = 6
-# Normal quantile: one-sided 95 %.
-SURE = 1.645
-# No sampling is stopped before so many samples, twice the number of features and a little.
+# One-sided 95 % quantile of the normal distribution.
+ONE_SIDED_95 = 1.645
+# Sampling never stops before this many samples, a little more than twice the number of features.
 FEWEST = 30
-# The curve counts as flat where twice the samples would lower the error by less than this part of it.
+# The curve counts as flat if twice the samples would lower the error by less than this share of it.
 FLAT = 0.05
 
 Reason = Literal["target", "flat", "samples"]
-Measured = TypeVar("Measured")
+Samples = TypeVar("Samples")
 
 
 def target_percent(text: str) -> float:
-    """Percent of a target such as ``2%``.
+    """Read a target such as ``2%`` in percent.
 
     Raises:
-        InputError: it is no such text, or zero.
+        InputError: the text is not a percentage, or is zero.
     """
     match = TARGET.fullmatch(text.strip())
     if match is None or not float(match["percent"]):
@@ -45,18 +45,18 @@ def target_percent(text: str) -> float:
 def learning_curve(
     kind: str, rows: Rows, latencies_ms: Vector, tested: npt.NDArray[np.intp], *, held_out: float, seed: int
 ) -> list[dict[str, float]]:
-    """Error on held-out rows over the number of rows that the regression was fitted to.
+    """Compute the error on held-out rows for growing numbers of rows to fit to.
 
     Args:
-        kind: the regression; the linear one where there are too few rows for it.
+        kind: the regression; the linear one replaces it at sizes too small for it.
         rows: features of all rows.
         latencies_ms: their latencies, [N].
-        tested: rows of which a part is held out in each repetition.
-        held_out: that part.
-        seed: of the draws.
+        tested: indices of the rows that may be held out.
+        held_out: share of these rows to hold out in each repetition.
+        seed: seed of the draws.
 
     Returns:
-        For each size ``rows``, the mean of ``mape_percent`` over random draws, and its ``standard_error_percent``.
+        For each size: ``rows``, the mean of ``mape_percent`` over random draws, and its ``standard_error_percent``.
     """
     count = max(1, round(held_out * len(tested)))
     largest = len(rows) - count
@@ -82,11 +82,14 @@ def learning_curve(
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the samples measured so far are good for.
+    """The predictor's error with the samples measured so far.
 
-    ``mape_percent`` is the mean relative error of cross-validation on the representative rows,
-    ``standard_error_percent`` its standard error, ``gain_percent`` by how much it was higher with the first half of the
-    samples, ``gain_error_percent`` the standard error of that.
+    Attributes:
+        rows: number of samples.
+        mape_percent: mean relative error in cross-validation on the representative rows.
+        standard_error_percent: its standard error.
+        gain_percent: by how much the error was higher with the first half of the samples.
+        gain_error_percent: standard error of the gain.
     """
 
     rows: int
@@ -97,30 +100,30 @@ class Assessment:
 
     def reached(self, target_percent: float) -> bool:
         """Whether the error is at most the target, with 95 % confidence."""
-        return self.mape_percent + SURE * self.standard_error_percent <= target_percent
+        return self.mape_percent + ONE_SIDED_95 * self.standard_error_percent <= target_percent
 
     @property
     def flat(self) -> bool:
         """Whether twice the samples would hardly lower the error, with 95 % confidence.
 
-        An error that falls to its floor as 1 / samples falls half as much from here to twice the samples as it did from
-        half of them to here.
+        If the error approaches its floor as 1 / samples, doubling the samples gains half of what the last doubling
+        gained.
         """
-        return (self.gain_percent + SURE * self.gain_error_percent) / 2 <= FLAT * self.mape_percent
+        return (self.gain_percent + ONE_SIDED_95 * self.gain_error_percent) / 2 <= FLAT * self.mape_percent
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """Return the values as JSON."""
         return asdict(self)
 
 
 def assess(rows: Rows, latencies_ms: Vector, representative: npt.NDArray[np.bool_], *, seed: int) -> Assessment:
-    """Cross-validate the linear regression on what has been measured so far, and on the first half of it.
+    """Cross-validate the linear regression with all samples measured so far, and with the first half of them.
 
     Args:
         rows: features, in the order of measuring.
         latencies_ms: latencies, [N].
-        representative: rows drawn at random, [N], which are held out in turn.
-        seed: of the folds.
+        representative: which rows were drawn at random, [N]; these are held out in turn.
+        seed: seed of the folds.
     """
     everything = np.arange(len(rows))
     held = everything[representative] if representative.sum() > 1 else everything
@@ -146,7 +149,7 @@ def assess(rows: Rows, latencies_ms: Vector, representative: npt.NDArray[np.bool
 
 @dataclass(frozen=True)
 class Stop:
-    """Why no more was measured after so many ``samples``; the assessment is None with fewer than ``FEWEST``."""
+    """Why sampling stopped after ``samples``; the assessment is None with fewer than ``FEWEST`` samples."""
 
     reason: Reason
     target_percent: float
@@ -155,52 +158,53 @@ class Stop:
 
     @property
     def sentence(self) -> str:
-        """For people."""
+        """Return the reason as a sentence."""
         if self.assessment is None:
-            return f"measured {self.samples} samples (latency.samples), too few to know the error of a predictor"
+            return f"measured {self.samples} samples (latency.samples), too few to estimate the error of a predictor"
         found = self.assessment
         why = {
             "target": f"the target of {self.target_percent:g} % is reached",
             "flat": f"above the target of {self.target_percent:g} %, but more samples would hardly lower it",
-            "samples": f"the target of {self.target_percent:g} % is not reached by all samples (latency.samples)",
+            "samples": f"all samples are measured (latency.samples), and the target of {self.target_percent:g} % is not"
+            " reached",
         }[self.reason]
-        error = f"{found.mape_percent:.2g} ± {SURE * found.standard_error_percent:.2g} %"
+        error = f"{found.mape_percent:.2g} ± {ONE_SIDED_95 * found.standard_error_percent:.2g} %"
         return f"stopped after {self.samples} samples, held-out error {error}: {why}"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """Return the values as JSON."""
         return asdict(self)
 
 
 def sample_until(
-    measure: Callable[[int], Measured],
-    judge: Callable[[Measured], Assessment],
+    measure: Callable[[int], Samples],
+    assess_samples: Callable[[Samples], Assessment],
     *,
     target_percent: float,
     most: int,
     step: int,
-) -> tuple[Measured, Stop]:
-    """Measure more and more until the target is reached or more samples would hardly help.
+) -> tuple[Samples, Stop]:
+    """Measure more samples until the target is reached or more samples would hardly help.
 
     Args:
-        measure: measures the first so many Architectures; those that are measured already are not measured again.
-        judge: says what they are good for.
-        target_percent: the wanted error.
-        most: samples there are to be at most.
-        step: samples between two looks.
+        measure: returns the first n samples, and measures those that are missing.
+        assess_samples: returns the error with these samples.
+        target_percent: the error to reach.
+        most: largest number of samples.
+        step: number of samples between two assessments.
 
     Returns:
-        What ``measure`` returned last, and why it was the last.
+        The samples, and why sampling stopped.
     """
     count = min(FEWEST, most)
     while True:
-        measured = measure(count)
-        found = judge(measured) if count >= FEWEST else None
+        samples = measure(count)
+        found = assess_samples(samples) if count >= FEWEST else None
         reason: Reason | None = "samples" if count == most else None
         if found is not None and found.reached(target_percent):
             reason = "target"
         elif found is not None and found.flat:
             reason = "flat"
         if reason is not None:
-            return measured, Stop(reason, target_percent, count, found)
+            return samples, Stop(reason, target_percent, count, found)
         count = min(count + step, most)

@@ -1,4 +1,4 @@
-"""Robust linear regression: latency as a sum of the costs of what a network makes the device do."""
+"""Robust linear regression: latency as the sum of features times non-negative costs."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -7,21 +7,20 @@ import numpy as np
 
 from hat.latency.predictor.features import FEATURES, Rows, Vector
 
-# Huber's threshold in robust standard deviations. 1.345 is usual, 95 % efficient where noise is normal; that of
-# latencies has a long tail to the slow side, and on published measurements relative errors are no larger with less.
+# Huber's threshold in robust standard deviations. The usual 1.345 is 95 % efficient for normal noise. Latencies have a
+# long slow tail, and on published measurements this lower threshold gives relative errors that are no larger.
 HUBER = 0.8
 REWEIGHTINGS = 30
-# Strength of the penalty on coefficients, per row, on relative errors: decides only between features that
-# the measured rows do not tell apart.
+# Ridge penalty per row, in units of relative errors; it only decides between features that the rows do not distinguish.
 PENALTY = 1e-5
 
 
 def fit_nonnegative(table: Vector, latencies_ms: Vector) -> Vector:
-    """Cost of each feature's unit, by robust regression on relative errors with costs that are not negative.
+    """Fit the cost of each feature's unit, by robust non-negative regression on relative errors.
 
-    Minimises Huber's loss of (predicted - measured) / measured by reweighted non-negative least squares.
-    Outliers (a sentence hit by another process) pull little, slow networks count no more than fast ones, and
-    because no cost is negative, predictions are positive and grow with every dimension, also outside the
+    The function minimises Huber's loss of (predicted - measured) / measured by reweighted non-negative least squares.
+    Outliers, such as a sentence disturbed by another process, have little weight, and slow networks count no more than
+    fast ones. Because costs are not negative, predictions are positive and grow with every dimension, also outside the
     measured range.
 
     Args:
@@ -44,7 +43,7 @@ def fit_nonnegative(table: Vector, latencies_ms: Vector) -> Vector:
     solution = np.zeros(columns)
     for _ in range(REWEIGHTINGS):
         model = LinearRegression(fit_intercept=False, positive=True)
-        # Checking its arguments would take most of the time of a fit.
+        # Validating the arguments would take most of the time of a fit.
         with config_context(assume_finite=True, skip_parameter_validation=True):
             model.fit(design, target, sample_weight=np.concatenate([weights, np.ones(columns)]))
         previous, solution = solution, model.coef_
@@ -57,7 +56,7 @@ def fit_nonnegative(table: Vector, latencies_ms: Vector) -> Vector:
 
 
 class Linear:
-    """Latency as the sum of features times their costs.
+    """A regression with latency as the sum of features times their costs.
 
     Args:
         cost_ms: milliseconds per unit of each of ``FEATURES``.
@@ -72,25 +71,25 @@ class Linear:
 
     @classmethod
     def fit(cls, rows: Rows, latencies_ms: Vector, seed: int) -> Self:
-        """Fit to measurements; ``seed`` is not needed."""
+        """Fit to measurements; ``seed`` is ignored."""
         del seed
         return cls(dict(zip(FEATURES, fit_nonnegative(rows.costs, latencies_ms).tolist(), strict=True)))
 
     @property
     def linear(self) -> "Linear":
-        """What the shares of components are taken from."""
+        """Return the regression itself; see :attr:`hat.latency.predictor.regressions.Regression.linear`."""
         return self
 
     def predict(self, rows: Rows) -> Vector:
-        """Latencies in milliseconds, [N]."""
+        """Return latencies in milliseconds, [N]."""
         latencies: Vector = rows.costs @ self._vector
         return latencies
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """Return the regression as JSON."""
         return {"kind": self.kind, "cost_ms": self.cost_ms}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
+        """Read what :meth:`to_dict` returns."""
         return cls(values["cost_ms"])

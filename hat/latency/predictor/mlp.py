@@ -14,19 +14,19 @@ from hat.latency.predictor.linear import Linear
 
 Array = npt.NDArray[np.floating]
 
-# As in the research code: layers, what latencies are divided by, and its training.
+# As in the research code: hidden layers, the divisor of latencies, and training.
 HIDDEN = (400, 400, 400)
 LATENCY_SCALE_MS = 200.0
 STEPS, BATCH, LEARNING_RATE = 5000, 128, 1e-5
 
 
 class PublishedMLP:
-    """Three hidden layers of 400, as published; it needs more than a thousand rows.
+    """A perceptron with three hidden layers of 400 units, as published; it needs at least a thousand rows.
 
     Args:
-        linear: a linear regression, for the shares of components alone.
-        weights: of each layer, [inputs, outputs].
-        biases: of each layer, [outputs].
+        linear: a linear regression, used only for the shares of components.
+        weights: weights of each layer, [inputs, outputs].
+        biases: biases of each layer, [outputs].
     """
 
     kind = "mlp"
@@ -39,12 +39,12 @@ class PublishedMLP:
 
     @classmethod
     def fit(cls, rows: Rows, latencies_ms: Vector, seed: int) -> Self:
-        """Fit to measurements: mean squared error, Adam, 5,000 steps."""
+        """Fit to measurements, with mean squared error, Adam and 5,000 steps."""
         import torch
         from torch import nn
 
         sizes = [len(AVERAGES), *HIDDEN, 1]
-        # Whatever else draws random numbers in this process goes on as if nothing were drawn here.
+        # Do not change the random state of this process.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers = [nn.Linear(inputs, outputs) for inputs, outputs in itertools.pairwise(sizes)]
@@ -63,7 +63,7 @@ class PublishedMLP:
         return cls(Linear.fit(rows, latencies_ms, seed), weights, [layer.bias.detach().numpy() for layer in layers])
 
     def predict(self, rows: Rows) -> Vector:
-        """Latencies in milliseconds, [N]; at least a thousandth of one, where the network says less than nothing."""
+        """Return latencies in milliseconds, [N]; at least 0.001, because the network may predict negative values."""
         hidden = _inputs(rows)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             hidden = np.maximum(hidden @ weight + bias, 0)
@@ -71,7 +71,7 @@ class PublishedMLP:
         return np.maximum(latencies * LATENCY_SCALE_MS, 1e-3)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form; numbers as base64 of little-endian fp32."""
+        """Return the regression as JSON, with arrays as base64 of little-endian fp32."""
         return {
             "kind": self.kind,
             "linear": self.linear.to_dict(),
@@ -81,7 +81,7 @@ class PublishedMLP:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
+        """Read what :meth:`to_dict` returns."""
         sizes = [len(AVERAGES), *HIDDEN, 1]
         shapes = list(itertools.pairwise(sizes))
         weights = [_unpacked(text, shape) for text, shape in zip(values["weights"], shapes, strict=True)]

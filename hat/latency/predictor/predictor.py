@@ -1,4 +1,4 @@
-"""LatencyPredictor: from an Architecture to milliseconds on one device, with an upper bound and a breakdown."""
+"""LatencyPredictor: the latency of an Architecture on one device, with an upper bound and a breakdown."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hat.errors import InputError
 from hat.latency.predictor.conformal import Bound, bound_from_dict
-from hat.latency.predictor.features import WEIGHT_BYTES, Network, Vector, components, rows_of
+from hat.latency.predictor.features import WEIGHT_BYTES, MeasuredNetwork, Vector, components, rows_of
 from hat.latency.predictor.fitting import CONFIDENCE, fit_bounded
 from hat.latency.predictor.regressions import Regression, regression_from_dict
 from hat.measure.workload import Workload
@@ -18,13 +18,13 @@ FORMAT = "latency-predictor-2"
 
 
 class LatencyPredictor:
-    """A regression on what a network makes the device do, and how far to trust it.
+    """A regression from features of a network to milliseconds, and a bound on its errors.
 
     Args:
-        workload: lengths, beam and shape that it predicts for.
-        regression: from features to milliseconds.
-        bound: of its errors.
-        precision: of the weights.
+        workload: lengths, beam and shape for which it predicts.
+        regression: the regression.
+        bound: the bound on its errors.
+        precision: precision of the weights.
     """
 
     def __init__(self, workload: Workload, regression: Regression, bound: Bound, precision: str = "fp32") -> None:
@@ -37,7 +37,7 @@ class LatencyPredictor:
     def fit(
         cls,
         workload: Workload,
-        architectures: Sequence[Network],
+        architectures: Sequence[MeasuredNetwork],
         latencies_ms: Sequence[float],
         *,
         precision: str = "fp32",
@@ -49,18 +49,18 @@ class LatencyPredictor:
         """Fit to measurements.
 
         Args:
-            workload: what was timed.
+            workload: the workload that was timed.
             architectures: the measured Architectures.
             latencies_ms: their latencies, positive.
-            precision: of the weights on the device.
-            models: kinds of regressions to choose among.
+            precision: precision of the weights on the device.
+            models: kinds of regressions to choose from.
             confidence: probability that a latency is within :meth:`upper_bound`.
-            seed: of cross-validation and regressions.
+            seed: seed of cross-validation and regressions.
             representative: which measured Architectures were drawn at random, [N]; see
                 :func:`hat.latency.predictor.fitting.fit_bounded`.
 
         Raises:
-            InputError: there are no measurements, or one is no positive number.
+            InputError: there are no measurements, or a latency is not a positive number.
         """
         latencies = np.asarray(latencies_ms, dtype=np.float64)
         if not len(latencies):
@@ -72,22 +72,22 @@ class LatencyPredictor:
         fitted = fit_bounded(rows, latencies, **options, representative=representative)
         return cls(workload, fitted.regression, fitted.bound, precision)
 
-    def predict(self, architectures: Sequence[Network]) -> Vector:
-        """Latencies in milliseconds, [len(architectures)]."""
+    def predict(self, architectures: Sequence[MeasuredNetwork]) -> Vector:
+        """Return latencies in milliseconds, [len(architectures)]."""
         return self.regression.predict(rows_of(architectures, self.workload, self.precision))
 
-    def upper_bound(self, architectures: Sequence[Network]) -> Vector:
-        """Latencies in milliseconds that a measurement exceeds with probability 1 - confidence, [len(architectures)].
+    def upper_bound(self, architectures: Sequence[MeasuredNetwork]) -> Vector:
+        """Return bounds in milliseconds that a latency exceeds with probability 1 - confidence, [len(architectures)].
 
-        Never below :meth:`predict`. What is guaranteed, ``bound.description()`` says.
+        Bounds are never below :meth:`predict`. ``bound.description()`` has the guaranteed probability.
         """
         return self.bound.upper(self.regression, rows_of(architectures, self.workload, self.precision))
 
-    def breakdown(self, architecture: Network) -> dict[str, float]:
-        """Milliseconds of each component, which add up to the prediction (``math.fsum`` of them is equal to it).
+    def breakdown(self, architecture: MeasuredNetwork) -> dict[str, float]:
+        """Return milliseconds of each component; their ``math.fsum`` equals the prediction.
 
-        The shares are those of the linear regression. Where another regression was chosen, its prediction is divided in
-        the same shares: it knows nothing of components.
+        The linear regression gives the shares. The prediction of another regression, which has no components, is
+        divided in the same shares.
         """
         cost_ms = self.regression.linear.cost_ms
         parts = {
@@ -98,13 +98,13 @@ class LatencyPredictor:
         if total <= 0:
             parts, total = dict.fromkeys(parts, 1.0), float(len(parts))
         shares = {name: part * (predicted / total) for name, part in parts.items()}
-        # What rounding left over goes to the largest.
+        # The largest component takes the rounding error.
         largest = max(shares, key=lambda name: shares[name])
         shares[largest] = math.fsum([predicted, *(-part for name, part in shares.items() if name != largest)])
         return shares
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form, from which :meth:`from_dict` gives an equal predictor."""
+        """Return the predictor as JSON, from which :meth:`from_dict` reads an equal one."""
         return {
             "format": FORMAT,
             "workload": self.workload.to_dict(),
@@ -115,10 +115,10 @@ class LatencyPredictor:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str) -> Self:
-        """Inverse of :meth:`to_dict`.
+        """Read what :meth:`to_dict` returns.
 
         Raises:
-            InputError: not a predictor of this version; ``where`` names the file.
+            InputError: the values are not a predictor of this version; ``where`` names the file.
         """
         try:
             if values["format"] != FORMAT or values["precision"] not in WEIGHT_BYTES:
@@ -126,6 +126,6 @@ class LatencyPredictor:
             regression, bound = regression_from_dict(values["regression"]), bound_from_dict(values["bound"])
         except (KeyError, TypeError, ValueError, AttributeError):
             raise InputError(
-                f"{where}: not a latency predictor of this version of hat; delete it to have it fitted anew"
+                f"{where}: not a latency predictor of this version of hat; delete it to fit it again"
             ) from None
         return cls(Workload.from_dict(values["workload"], where), regression, bound, values["precision"])

@@ -1,4 +1,4 @@
-"""The regressions that a latency predictor can be, simplest first."""
+"""The kinds of regressions of a latency predictor, simplest first."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, Self
@@ -10,28 +10,28 @@ from hat.latency.predictor.mlp import PublishedMLP
 
 
 class Regression(Protocol):
-    """From features to milliseconds."""
+    """A regression from features to milliseconds; ``fewest_rows`` is the least number of rows to fit it to."""
 
     kind: str
     fewest_rows: int
 
     @property
     def linear(self) -> Linear:
-        """The linear regression on the same rows, of which the shares of components are taken."""
+        """The linear regression on the same rows, which gives the shares of components."""
 
     @classmethod
     def fit(cls, rows: Rows, latencies_ms: Vector, seed: int) -> Self:
         """Fit to latencies in milliseconds, [N]."""
 
     def predict(self, rows: Rows) -> Vector:
-        """Latencies in milliseconds, [N]."""
+        """Return latencies in milliseconds, [N]."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """Return the regression as JSON."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
+        """Read what :meth:`to_dict` returns."""
 
 
 REGRESSIONS: Mapping[str, type[Regression]] = {
@@ -40,5 +40,5 @@ REGRESSIONS: Mapping[str, type[Regression]] = {
 
 
 def regression_from_dict(values: Mapping[str, Any]) -> Regression:
-    """A regression from its JSON-like form, which names its kind."""
+    """Read a regression of any kind from what ``to_dict`` returned."""
     return REGRESSIONS[values["kind"]].from_dict(values)

@@ -1,4 +1,4 @@
-"""What-if: the latency of any Architecture, and what each part of it costs."""
+"""What-if predictions: the latency of any Architecture, by component."""
 
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from hat.space.search_space import SearchSpace
 
 
 def architecture_argument(text: str) -> Architecture:
-    """An Architecture from JSON text, or from a file as :func:`read_architecture` reads it.
+    """Read an Architecture from JSON text, or from the file of this name; see :func:`read_architecture`.
 
     Raises:
-        InputError: it is neither.
+        InputError: the text is neither.
     """
     if text.lstrip().startswith("{"):
         return Architecture.from_json(text, "ARCHITECTURE")
@@ -23,19 +23,19 @@ def architecture_argument(text: str) -> Architecture:
 
 
 def predict_architecture(scope: DeviceScope, architecture: Architecture) -> dict[str, Any]:
-    """Predicted latency of an Architecture, its upper bound, and its components.
+    """Predict the latency of an Architecture, its upper bound, and the latency of its components.
 
     Args:
         scope: the task and the device.
-        architecture: the network; one outside the task's space is an extrapolation, which ``outside_space`` says.
+        architecture: the network; the prediction is an extrapolation if it is outside the task's space.
 
     Returns:
-        ``predicted_latency_ms``, ``upper_bound_ms``, ``confidence``, ``guarantee``, ``model``, ``outside_space`` (one
-        sentence for each dimension), ``components``: ``latency_ms`` of each, which add up to the prediction, and
-        ``percent`` of it; ``estimate``: True, since nothing here is measured.
+        ``predicted_latency_ms``, ``upper_bound_ms``, ``confidence``, ``guarantee``, ``model``; ``outside_space``, one
+        sentence for each dimension outside the space; ``components``, each with ``latency_ms``, which add up to the
+        prediction, and ``percent``; ``estimate``, always True, because nothing here is measured.
 
     Raises:
-        InputError: the predictor is missing, or a decoder layer attends to more encoder layers than there are.
+        InputError: the predictor is missing, or a decoder layer attends to more encoder layers than exist.
     """
     predictor = load_predictor(scope)
     span, layers = max(architecture.decoder_cross_span), architecture.encoder_layers

@@ -1,4 +1,4 @@
-"""Random Architectures within a budget, however tight it is."""
+"""Random Architectures within a budget, however tight."""
 
 import random
 from collections.abc import Callable, Container
@@ -8,31 +8,30 @@ from hat.space.architecture import Architecture
 from hat.space.moves import neighbours
 
 BATCH = 512
-# Batches drawn at most, and batches in a row without a new Architecture, before the budget counts as too
-# tight for plain draws.
+# Plain draws end after this many batches, or this many in a row without a new Architecture.
 DRAWN_BATCHES = 40
 DRY_BATCHES = 4
-# A space of so many Architectures is looked through rather than walked through.
+# A space of at most this many Architectures is enumerated.
 SMALL_SPACE = 4096
-# The walk gathers so many times what is wanted, and picks from that, to be less bound to where it began.
+# The walk gathers this many times the wanted Architectures and samples from them, to depend less on its start.
 GATHER = 8
-# Rounds without a new Architecture after which children are given up.
+# Breeding ends after this many rounds in a row without a new Architecture.
 DRY_ROUNDS = 8
 
 
 def draw_feasible(
     problem: Problem, count: int, exclude: Container[Architecture], rng: random.Random
 ) -> list[Architecture]:
-    """Different Architectures within the budget; fewer than ``count`` only where there are no more to be found.
+    """Draw different Architectures within the budget; fewer than ``count`` only if no more can be found.
 
-    Plain draws are kept where they meet the budget (the published way); where too few do, the rest come from
-    a walk through the feasible region, which reaches all of it that single changes connect with the fastest
-    Architecture, or from all there are, in a small space.
+    Random Architectures are kept if they meet the budget, as published. If too few do, the rest come from a random
+    walk through the feasible region, which reaches everything that single changes connect with the fastest
+    Architecture. In a small space the rest come from the whole space instead.
 
     Args:
         problem: space and budget.
-        count: how many are wanted.
-        exclude: Architectures that are not wanted.
+        count: number of Architectures to draw.
+        exclude: Architectures not to return.
         rng: source of randomness.
     """
     found: dict[Architecture, None] = {}
@@ -49,10 +48,10 @@ def draw_feasible(
     if len(chosen) < count:
         known = set(chosen)
         if problem.space.size <= SMALL_SPACE:
-            others = problem.feasible(list(problem.space.enumerate()))
+            reachable = problem.feasible(list(problem.space.enumerate()))
         else:
-            others = _walk(problem, GATHER * count, chosen, rng, exclude)
-        more = [point for point in others if point not in known and point not in exclude]
+            reachable = _walk(problem, GATHER * count, chosen, rng, exclude)
+        more = [point for point in reachable if point not in known and point not in exclude]
         chosen += rng.sample(more, min(len(more), count - len(chosen)))
     return chosen
 
@@ -60,7 +59,7 @@ def draw_feasible(
 def _walk(
     problem: Problem, count: int, starts: list[Architecture], rng: random.Random, exclude: Container[Architecture]
 ) -> list[Architecture]:
-    """About ``count`` feasible Architectures outside ``exclude``, by single changes from the starts and the fastest."""
+    """Return about ``count`` Architectures outside ``exclude``, by single changes from ``starts`` and the fastest."""
     frontier = list(dict.fromkeys([problem.fastest, *starts]))
     reached = dict.fromkeys(frontier)
     wanted = [point for point in frontier if point not in exclude]
@@ -79,13 +78,13 @@ def _walk(
 def breed_feasible(
     problem: Problem, count: int, exclude: Container[Architecture], breed: Callable[[], Architecture]
 ) -> list[Architecture]:
-    """Different children within the budget; fewer than ``count`` where breeding brings no new ones any more.
+    """Breed different children within the budget; fewer than ``count`` if breeding stops giving new ones.
 
     Args:
         problem: space and budget.
-        count: how many are wanted.
-        exclude: Architectures that are not wanted.
-        breed: makes a child.
+        count: number of children.
+        exclude: Architectures not to return.
+        breed: returns a random child.
     """
     found: dict[Architecture, None] = {}
     dry = 0

@@ -1,7 +1,7 @@
-"""The published genetic search (HAT, section 3.3), without its faults.
+"""The published genetic search (HAT, section 3.3), without the faults of the research code.
 
-The research code evaluates parents again in every generation, lets equal Architectures fill the population,
-breeds a last generation that it never scores, and draws without end where a budget cannot be met.
+The research code evaluates parents again in every generation, lets equal Architectures fill the population, breeds a
+last generation that it never evaluates, and never ends if no Architecture meets the budget.
 """
 
 import random
@@ -16,16 +16,16 @@ SAMPLED, MUTATION, CROSSOVER = "sampled", "mutation", "crossover"
 
 
 class GeneticSearch:
-    """Keeps the best candidates and breeds from them by mutation and crossover.
+    """Genetic search: keeps the best candidates, and breeds from them by mutation and crossover.
 
-    The first generation is drawn at random; each of ``iterations`` further ones consists of mutations of
-    random parents and crossovers of random pairs, all new and all within the budget. Where breeding finds no
-    new ones, random Architectures take their place; where there are none either, the search is over.
+    The first generation is random. Each of the ``iterations`` further generations has mutations of random parents and
+    crossovers of random pairs, all new and within the budget. If breeding gives too few, random Architectures fill the
+    generation. The search ends early if there are no new Architectures at all.
 
     Args:
         problem: space and budget.
         settings: sizes and probabilities.
-        seed: the search is a function of it and of the losses it is told.
+        seed: seed of all random choices; with the same losses the search is the same.
     """
 
     def __init__(self, problem: Problem, settings: Search, seed: int) -> None:
@@ -38,12 +38,12 @@ class GeneticSearch:
 
     @property
     def planned(self) -> int:
-        """Most evaluations it will ask for."""
+        """Return the largest number of evaluations the search can ask for."""
         sizes = self.settings
         return sizes.population + sizes.iterations * (sizes.mutations + sizes.crossovers)
 
     def ask(self) -> list[Proposal]:
-        """The next generation; empty after the last, and where nothing new meets the budget."""
+        """Return the next generation; empty after the last one, or if nothing new meets the budget."""
         if self._generation > self.settings.iterations:
             return []
         proposals = self._breed() if self._parents else self._draw(self.settings.population)
@@ -51,9 +51,9 @@ class GeneticSearch:
         return proposals
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
-        """Keep the best of the parents and the new candidates as parents."""
-        everyone = sorted([*self._parents, *candidates], key=lambda candidate: candidate.rank)
-        self._parents = everyone[: self.settings.parents]
+        """Select the next parents: the best of the current parents and the new candidates."""
+        ranked = sorted([*self._parents, *candidates], key=lambda candidate: candidate.rank)
+        self._parents = ranked[: self.settings.parents]
 
     def _breed(self) -> list[Proposal]:
         parents = [parent.architecture for parent in self._parents]

@@ -1,4 +1,4 @@
-"""Search of the whole front of loss and latency: NSGA-II (Deb et al., 2002), by pymoo, over categorical choices."""
+"""Search for the Pareto front of loss and latency: pymoo's NSGA-II (Deb et al., 2002), over categorical choices."""
 
 import random
 from collections.abc import Sequence
@@ -14,23 +14,23 @@ from hat.space.architecture import Architecture
 from hat.space.encoding import GeneRows, Genes
 
 START, BRED = "start", "nsga2"
-# A generation is this part of all evaluations, and has at least and at most so many.
+# Size of a generation: this share of all evaluations, between these limits.
 GENERATION_PART, FEWEST, MOST = 0.125, 8, 50
-# Rounds in a row without anything new within the budget after which Architectures are drawn at random, and matings
-# after which a round has to do with the children that are there.
+# After this many rounds in a row without a new feasible Architecture, the search draws at random.
 DRY_ROUNDS = 8
+# Most matings of a round; it then goes on with the children it has.
 MATINGS = 10
-# Both objectives of what is not evaluated since it is not feasible; pymoo ranks it by its violation alone.
+# Loss of Architectures that are not evaluated because they are infeasible; pymoo ranks them by their violation alone.
 NEVER = 1e9
 
 
 class ParetoSearch:
-    """NSGA-II over validation loss and latency, with uniform crossover and mutation by drawing a choice again.
+    """NSGA-II over objective value and latency, with uniform crossover and mutation that redraws choices.
 
     Args:
-        problem: space and budgets; what is above the largest is refused.
-        settings: how many Architectures are evaluated.
-        seed: the search is a function of it and of the losses it is told.
+        problem: space and budgets; Architectures above the largest budget are infeasible.
+        settings: settings of the search; ``evaluations`` is the number of Architectures to evaluate.
+        seed: seed of all random choices; with the same losses the search is the same.
     """
 
     def __init__(self, problem: Problem, settings: Search, seed: int) -> None:
@@ -57,7 +57,7 @@ class ParetoSearch:
         genes, counts, evaluated = self._genes, self._genes.counts, self._losses
 
         class Redraw(Mutation):  # type: ignore[misc]
-            """Draws each choice again with the probability of one change in a row."""
+            """Redraws each choice with the probability that gives about one change in an Architecture."""
 
             def _do(self, problem: Any, X: GeneRows, *_: Any, random_state: Any = None, **__: Any) -> GeneRows:
                 drawn = np.floor(random_state.random(X.shape) * counts).astype(int)
@@ -65,13 +65,13 @@ class ParetoSearch:
                 return changed
 
         class Same(DuplicateElimination):  # type: ignore[misc]
-            """Drops what is evaluated already, and what stands before it among the children."""
+            """Drops children that are evaluated already, in the population, or equal to an earlier child."""
 
             def _do(self, pop: Any, other: Any, is_duplicate: GeneRows) -> GeneRows:
                 taken = set() if other is None else {genes.architecture(row) for row in other.get("X")}
-                for place, row in enumerate(pop.get("X")):
+                for index, row in enumerate(pop.get("X")):
                     point = genes.architecture(row)
-                    is_duplicate[place] |= point in taken or point in evaluated
+                    is_duplicate[index] |= point in taken or point in evaluated
                     taken.add(point)
                 return is_duplicate
 
@@ -83,19 +83,19 @@ class ParetoSearch:
             eliminate_duplicates=Same(),
         )
         algorithm.mating.n_max_iterations = MATINGS
-        described = PymooProblem(n_var=len(counts), n_obj=2, n_ieq_constr=1, xl=0, xu=counts - 1, vtype=int)
-        algorithm.setup(described, termination=NoTermination(), seed=seed, verbose=False)
+        pymoo_problem = PymooProblem(n_var=len(counts), n_obj=2, n_ieq_constr=1, xl=0, xu=counts - 1, vtype=int)
+        algorithm.setup(pymoo_problem, termination=NoTermination(), seed=seed, verbose=False)
         return algorithm
 
     def ask(self) -> list[Proposal]:
-        """The new Architectures of the next generation; none when all evaluations are used."""
+        """Return the new Architectures of the next generation; empty when all evaluations are used."""
         left = self.planned - len(self._losses)
         if left <= 0:
             return []
         for _ in range(0 if self._dry else DRY_ROUNDS):
             self._population = self._algorithm.ask()
             if self._population is None or not len(self._population):
-                # Nothing that differs from the population and from all that was evaluated.
+                # All children are in the population or evaluated already.
                 break
             self._points = [self._genes.architecture(row) for row in self._population.get("X")]
             if new := self.problem.feasible(self._points)[:left]:
@@ -103,7 +103,7 @@ class ParetoSearch:
                 self._started = True
                 return [Proposal(point, origin) for point in new]
             self._tell()
-        # Breeding finds nothing new any more: what is left is drawn, and the population stays as it is.
+        # Breeding gives nothing new any more: draw the rest at random, and leave the population unchanged.
         self._dry, self._population = True, None
         drawn = spread_over_budgets(self.problem, min(left, FEWEST), self._losses, self._rng)
         return [Proposal(point, SAMPLED) for point in drawn]
@@ -120,7 +120,7 @@ class ParetoSearch:
 
         latencies = self.problem.constrained(self._points)
         losses = [self._losses.get(point, NEVER) for point in self._points]
-        # What is outside a limit or not evaluated any more violates, too.
+        # Architectures outside a limit, or left without an evaluation, violate the constraint too.
         unknown = np.array([float(point not in self._losses) for point in self._points])
         objectives = np.column_stack([losses, latencies])
         violation = np.maximum(latencies - self.problem.budgets_ms[-1], unknown)[:, None]

@@ -1,4 +1,4 @@
-"""Random search: what every other algorithm has to beat."""
+"""Random search, the baseline of all other algorithms."""
 
 import random
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ BATCH = 25
 
 
 class RandomSearch:
-    """Draws different Architectures within the budget.
+    """Random search over different Architectures within the budget.
 
     Args:
         problem: space and budget.
-        settings: how many are evaluated.
-        seed: of the draws.
+        settings: settings of the search; ``evaluations`` is the number of Architectures to draw.
+        seed: seed of the draws.
     """
 
     def __init__(self, problem: Problem, settings: Search, seed: int) -> None:
@@ -28,11 +28,11 @@ class RandomSearch:
         self._proposed: set[Architecture] = set()
 
     def ask(self) -> list[Proposal]:
-        """The next ones; none when all are drawn."""
+        """Return the next Architectures; empty when all are drawn."""
         wanted = min(BATCH, self.planned - len(self._proposed))
         drawn = draw_feasible(self.problem, wanted, self._proposed, self._rng) if wanted else []
         self._proposed.update(drawn)
         return [Proposal(architecture, SAMPLED) for architecture in drawn]
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
-        """Nothing is learnt."""
+        """Ignore the results."""

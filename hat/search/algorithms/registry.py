@@ -9,13 +9,13 @@ from hat.search.problem import Algorithm, Problem
 
 
 def make_algorithm(name: str, problem: Problem, settings: Search, seed: int) -> Algorithm:
-    """Make the search algorithm of that name.
+    """Create the search algorithm of this name.
 
     Args:
         name: a key of :data:`hat.config.algorithms.ALGORITHMS`.
         problem: objective, constraints and space.
-        settings: sizes of the search.
-        seed: of everything random.
+        settings: settings of the search.
+        seed: seed of all random choices.
     """
     facts = ALGORITHMS[name]
     return cast(Algorithm, getattr(import_module(facts.module), facts.class_name)(problem, settings, seed))

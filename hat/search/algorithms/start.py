@@ -1,4 +1,4 @@
-"""The first Architectures of a search for all budgets: spread over the range of latencies."""
+"""The first Architectures of a search for all budgets, spread over the range of latencies."""
 
 import random
 from collections.abc import Container
@@ -11,18 +11,18 @@ from hat.space.architecture import Architecture
 def spread_over_budgets(
     problem: Problem, count: int, exclude: Container[Architecture], rng: random.Random
 ) -> list[Architecture]:
-    """Different Architectures: the fastest, the largest where it is feasible, and equally many drawn under each budget.
+    """Return different Architectures: the fastest, the largest if feasible, and equally many drawn under each budget.
 
     Args:
         problem: space and budgets.
-        count: how many are wanted; fewer only where there are no more.
-        exclude: Architectures that are not wanted.
+        count: number of Architectures; fewer are returned only if no more can be found.
+        exclude: Architectures not to return.
         rng: source of randomness.
     """
     ends = problem.feasible([problem.fastest, problem.space.largest])
     found = dict.fromkeys(point for point in ends if point not in exclude)
-    for number, budget in enumerate(problem.budgets_ms):
-        wanted = round((count - len(found)) / (len(problem.budgets_ms) - number))
+    for index, budget in enumerate(problem.budgets_ms):
+        wanted = round((count - len(found)) / (len(problem.budgets_ms) - index))
         if wanted > 0:
             refused = _Either(found, exclude)
             found.update(dict.fromkeys(draw_feasible(problem.under(budget), wanted, refused, rng)))
@@ -30,6 +30,8 @@ def spread_over_budgets(
 
 
 class _Either:
+    """The union of containers, without copying them."""
+
     def __init__(self, *containers: Container[Architecture]) -> None:
         self._containers = containers
 

@@ -1,7 +1,7 @@
-"""Search with a model of the loss: cheap to ask, few evaluations to tell (after LINAS, arXiv 2205.10358).
+"""Search with a surrogate model of the loss, which needs few evaluations (after LINAS, arXiv 2205.10358).
 
-A Gaussian process over Architectures is fitted to all losses that are known, evolution on the model finds what it
-holds for the best under each budget, those are evaluated, and it is fitted again.
+Each round fits a Gaussian process over Architectures to all known losses. Evolution on the model finds the most
+promising Architectures under each budget, which are evaluated before the next round.
 """
 
 import random
@@ -23,37 +23,37 @@ from hat.space.moves import neighbours
 from hat.space.search_space import SearchSpace
 
 START, PREDICTED = "start", "surrogate"
-# First Architectures: this part of all evaluations, at least so many.
+# Size of the first round: this share of all evaluations, and at least this many.
 START_PART, FEWEST = 0.2, 8
-# Proposals of a round, where there are fewer budgets.
+# Size of a further round; with more budgets, one Architecture for each.
 BATCH = 4
-# Every other round looks where the model is unsure: this many standard deviations below its mean.
+# Every other round explores: it minimises the mean less this many standard deviations.
 OPTIMISM = 2.0
-# Evolution on the model: generations, parents under each budget, children of each kind in a generation, for each budget
-# and at least.
+# Evolution on the model: generations, parents under each budget, children of each kind in a generation (for each
+# budget, and at least), and probability of mutation.
 GENERATIONS, PARENTS = 6, 8
 CHILDREN, FEWEST_CHILDREN = 15, 60
 MUTATION = 0.12
-# Candidates under each budget whose neighbours are looked at.
+# Number of candidates under each budget whose neighbours are added at the end.
 REFINED = 2
-# Length scale of each dimension before anything is known, by the root of how many there are, and the range of scales.
+# Initial length scale of each dimension, to be multiplied by the root of their number, and the range of scales.
 SCALE, SCALES = 0.4, (0.3, 15.0)
-# Steps of the optimiser that fits the kernel: at first, and from where the last fit ended.
+# Steps of the optimiser of the kernel: in the first fit, and in later fits, which start from the last kernel.
 FIRST_STEPS, STEPS = 25, 8
-# Relative noise that keeps the fit stable; the losses themselves have none.
+# Relative noise variance that keeps the fit stable; the losses themselves are deterministic.
 JITTER = 1e-6
 
 Vector = npt.NDArray[np.float64]
 
 
 class LossModel:
-    """A Gaussian process over Architectures: a linear part, and a smooth one for what is not additive.
+    """A Gaussian process over Architectures, with a linear kernel and a smooth kernel for interactions.
 
-    The smooth part has a length scale for each dimension (automatic relevance determination; Rasmussen and Williams,
-    2006, section 5.1). A further fit starts from the kernel of the last one.
+    The smooth kernel has a length scale for each dimension (automatic relevance determination; Rasmussen and Williams,
+    2006, section 5.1). Each fit starts from the kernel of the last one.
 
     Args:
-        space: of the Architectures.
+        space: the space of the Architectures.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -74,12 +74,12 @@ class LossModel:
             optimizer=partial(_optimised, steps=FIRST_STEPS if self._process is None else STEPS),
         )
         with warnings.catch_warnings():
-            # Scales at the end of their range are those of dimensions that do not matter.
+            # Scales reach the end of their range for dimensions that do not matter.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._process = process.fit(rows, values)
 
     def predict(self, architectures: Sequence[Architecture]) -> tuple[Vector, Vector]:
-        """Mean and standard deviation of the losses."""
+        """Return mean and standard deviation of the losses, each [len(architectures)]."""
         mean, deviation = self._process.predict(self._encode(architectures), return_std=True)
         return mean, deviation
 
@@ -96,7 +96,7 @@ def _kernel(columns: int) -> Any:
 
 
 def _optimised(objective: Callable[..., Any], start: Vector, bounds: Vector, steps: int) -> tuple[Vector, float]:
-    """A few steps of L-BFGS-B: the last ones hardly change the fit, and take most of the time."""
+    """Run a few steps of L-BFGS-B; more would take most of the time and hardly change the fit."""
     from scipy.optimize import minimize
 
     found = minimize(objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": steps})
@@ -104,14 +104,14 @@ def _optimised(objective: Callable[..., Any], start: Vector, bounds: Vector, ste
 
 
 class SurrogateSearch:
-    """Proposes what a model of the loss holds for the best under each budget.
+    """Search that proposes the best Architectures under each budget according to a model of the loss.
 
     Args:
         problem: space and budgets.
-        settings: how many Architectures are evaluated.
-        seed: the search is a function of it and of the losses it is told.
-        before: what is known already; no first Architectures are drawn where it is enough to fit to.
-        evaluations: Architectures to evaluate, instead of ``settings.evaluations``.
+        settings: settings of the search; ``evaluations`` is the number of Architectures to evaluate.
+        seed: seed of all random choices; with the same losses the search is the same.
+        before: candidates evaluated earlier; if they are enough to fit the model, there is no random first round.
+        evaluations: number of Architectures to evaluate, instead of ``settings.evaluations``.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class SurrogateSearch:
         self._model = LossModel(problem.space)
 
     def ask(self) -> list[Proposal]:
-        """The next Architectures: under each budget the one that promises most."""
+        """Return the next Architectures: the most promising ones under each budget."""
         left = self.planned - self._asked
         if left <= 0:
             return []
@@ -141,7 +141,7 @@ class SurrogateSearch:
         self._model.fit(
             [candidate.architecture for candidate in self._known],
             [candidate.objective_value for candidate in self._known],
-            # The interval of an estimate is some two standard errors wide to either side.
+            # The error of an estimate is the half-width of its interval, about two standard errors.
             [candidate.loss_error / 2 for candidate in self._known],
         )
         self._rounds += 1
@@ -150,7 +150,7 @@ class SurrogateSearch:
         return self._new(spread_over_budgets(self.problem, min(left, FEWEST), self._proposed, self._rng), START)
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
-        """Remember them for the next fit."""
+        """Add the candidates to the data of the next fit."""
         self._known.extend(candidates)
 
     def _new(self, architectures: list[Architecture], origin: str) -> list[Proposal]:
@@ -158,56 +158,56 @@ class SurrogateSearch:
         self._asked += len(architectures)
         return [Proposal(architecture, origin) for architecture in architectures]
 
-    def _worth(self, architectures: Sequence[Architecture]) -> list[float]:
+    def _scores(self, architectures: Sequence[Architecture]) -> list[float]:
         mean, deviation = self._model.predict(architectures)
         optimism = OPTIMISM if self._rounds % 2 == 0 else 0.0
-        worth: list[float] = (mean - optimism * deviation).tolist()
-        return worth
+        scores: list[float] = (mean - optimism * deviation).tolist()
+        return scores
 
     def _promising(self) -> list[Architecture]:
-        """The best new Architectures under each budget, as the model sees them, by evolution from the best known.
+        """Return the new Architectures with the best scores under each budget, by evolution from the known ones.
 
-        One population serves all budgets: its parents are the best under each.
+        One population serves all budgets; its parents are the best under each.
         """
         rng, space, budgets = self._rng, self.problem.space, self.problem.budgets_ms
         known = sorted(self._known, key=lambda candidate: candidate.objective_value)
-        pool = _Pool(self.problem, self._worth)
-        pool.add([self.problem.fastest, *(candidate.architecture for candidate in known)])
+        population = _Population(self.problem, self._scores)
+        population.add([self.problem.fastest, *(candidate.architecture for candidate in known)])
         count = max(FEWEST_CHILDREN, CHILDREN * len(budgets))
         for _ in range(GENERATIONS):
-            parents = pool.best(PARENTS)
+            parents = population.best(PARENTS)
             children = [space.mutate(rng.choice(parents), MUTATION, rng) for _ in range(count)]
             children += [space.crossover(rng.choice(parents), rng.choice(parents), rng) for _ in range(count)]
-            pool.add(children)
-        pool.add([point for parent in pool.best(REFINED) for point in neighbours(space, parent)])
-        return pool.best(max(1, BATCH // len(budgets)), self._proposed)
+            population.add(children)
+        population.add([point for parent in population.best(REFINED) for point in neighbours(space, parent)])
+        return population.best(max(1, BATCH // len(budgets)), self._proposed)
 
 
-class _Pool:
-    """What evolution has come across, with latencies and what the model says of it.
+class _Population:
+    """All feasible Architectures that evolution has created, with their latencies and scores.
 
     Args:
-        problem: what is feasible, and the budgets.
-        worth: of Architectures; less is better.
+        problem: budgets and limits.
+        score: returns scores of Architectures; lower is better.
     """
 
-    def __init__(self, problem: Problem, worth: Callable[[Sequence[Architecture]], list[float]]) -> None:
+    def __init__(self, problem: Problem, score: Callable[[Sequence[Architecture]], list[float]]) -> None:
         self._problem = problem
-        self._worth = worth
+        self._score = score
         self._seen: set[Architecture] = set()
         self._members: list[tuple[float, float, Architecture]] = []
 
     def add(self, architectures: Iterable[Architecture]) -> None:
-        """Take in those that are new and feasible."""
+        """Add the Architectures that are new and feasible."""
         new = [point for point in dict.fromkeys(architectures) if point not in self._seen]
         self._seen.update(new)
         if feasible := self._problem.feasible_latencies(new):
-            worths = self._worth([point for point, _ in feasible])
-            self._members += [(worth, ms, point) for worth, (point, ms) in zip(worths, feasible, strict=True)]
+            scores = self._score([point for point, _ in feasible])
+            self._members += [(score, ms, point) for score, (point, ms) in zip(scores, feasible, strict=True)]
             self._members.sort(key=lambda member: member[0])
 
     def best(self, count: int, exclude: Container[Architecture] = ()) -> list[Architecture]:
-        """The best under each budget, each once; where one is the best under several, the next ones follow."""
+        """Return the ``count`` best under each budget; one that is best under several makes room for the next best."""
         found: dict[Architecture, None] = {}
         for budget in self._problem.budgets_ms:
             within = (point for _, ms, point in self._members if ms <= budget)

@@ -272,7 +272,7 @@ def test_published_file_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_published(path)
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="lacks the columns encoder_embed_dim"):
+    with pytest.raises(InputError, match="missing columns encoder_embed_dim"):
         read_published(path)
     names = [*AVERAGES, *TIMES, *DEVIATIONS]
     path.write_text(",".join(names) + "\n" + ",".join(["1"] * 11 + ["fast", "1", "1"]) + "\n")
