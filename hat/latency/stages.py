@@ -53,11 +53,15 @@ def choose_architectures(scope: DeviceScope) -> Path:
     folder = scope.latency
     with only_one(folder, "Choosing Architectures"):
         chosen = draw_architectures(space, wanted, scope.settings.seed, latency.choice)
-        made_from = {"space": space.space.model_dump(mode="json"), "samples": wanted, "choice": latency.choice}
+        provenance_settings = {
+            "space": space.space.model_dump(mode="json"),
+            "samples": wanted,
+            "choice": latency.choice,
+        }
         header = {
             "kind": FIRST_ROW,
             "count": len(chosen),
-            "provenance": provenance(seed=scope.settings.seed, settings=made_from),
+            "provenance": provenance(seed=scope.settings.seed, settings=provenance_settings),
         }
         rows = (
             {"digest": point.digest, "architecture": point.to_dict(), "origin": origin}
@@ -186,9 +190,9 @@ def collect_dataset(scope: DeviceScope) -> Path:
         if conditions is None or not samples:
             raise InputError(f"{folder}/samples: no samples found")
         path = folder / "dataset.parquet"
-        made = provenance(seed=scope.settings.seed, settings=conditions)
+        origin = provenance(seed=scope.settings.seed, settings=conditions)
         frame = validated(table(samples, conditions, fingerprint), str(folder))
-        write_parquet(path, frame, {"conditions": conditions, "fingerprint": fingerprint, "provenance": made})
+        write_parquet(path, frame, {"conditions": conditions, "fingerprint": fingerprint, "provenance": origin})
     return path
 
 
@@ -238,10 +242,10 @@ def fit_predictor(scope: DeviceScope) -> Path:
         reference = frame["reference_ms"]
         errors["reference_drift_percent"] = 100 * float((reference.max() - reference.min()) / reference.median())
         chosen_by = {"held_out": latency.held_out, "models": latency.models, "confidence": latency.confidence}
-        made_from = {"dataset": frame.attrs, "rows": digest(latencies), **chosen_by}
-        made = {"provenance": provenance(seed=scope.settings.seed, settings=made_from)}
-        write_json(folder / "errors.json", errors | made)
-        write_json(folder / "predictor.json", predictor.to_dict() | {"rows": len(frame)} | made)
+        provenance_settings = {"dataset": frame.attrs, "rows": digest(latencies), **chosen_by}
+        origin = {"provenance": provenance(seed=scope.settings.seed, settings=provenance_settings)}
+        write_json(folder / "errors.json", errors | origin)
+        write_json(folder / "predictor.json", predictor.to_dict() | {"rows": len(frame)} | origin)
     return folder / "predictor.json"
 
 
@@ -280,6 +284,6 @@ def choose_budgets(scope: DeviceScope) -> Path:
     path = scope.budgets
     with only_one(path.parent, "Choosing budgets"):
         budgets = spread_budgets(fastest, slowest, count, errors["mape_percent"])
-        made = provenance(seed=scope.settings.seed, settings={"count": count, "range": found})
-        write_json(path, {"budgets": budgets, "range": found, "provenance": made})
+        origin = provenance(seed=scope.settings.seed, settings={"count": count, "range": found})
+        write_json(path, {"budgets": budgets, "range": found, "provenance": origin})
     return path
