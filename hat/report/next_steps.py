@@ -14,18 +14,19 @@ from hat.report.rows import Row
 FEWEST_WORDS, MOST_WORDS = 4, 12
 
 
-def next_steps(scope: DeviceScope, rows: Sequence[Row]) -> list[str]:
-    """Commands that translate with the best model, serve it, and show the report.
+def next_steps(scope: DeviceScope, rows: Sequence[Row], best: str | None) -> list[str]:
+    """Return commands that translate with a model, serve it, and show the report.
 
     Args:
         scope: the task and the device.
-        rows: those of the summary.
+        rows: rows of the summary.
+        best: name of the recommended model, used if it is exported; else the one with the best BLEU.
     """
     commands = []
     exported = [row for row in rows if (_model(scope, row) / DESCRIPTION).exists()]
     if exported:
-        best = max(exported, key=lambda row: (row["within_budget"] is not False, row["bleu"]))
-        model = shlex.quote(str(_model(scope, best)))
+        used = max(exported, key=lambda row: (row["budget"] == best, row["within_budget"] is not False, row["bleu"]))
+        model = shlex.quote(str(_model(scope, used)))
         sentence = "".join(f" {shlex.quote(text)}" for text in _example(scope))
         commands += [
             f"{program('hat')} translate --model {model}{sentence}",

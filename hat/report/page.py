@@ -16,6 +16,7 @@ from hat.config.scope import BudgetScope, DeviceScope
 from hat.config.settings import Settings
 from hat.data.significance import verdict
 from hat.errors import InputError
+from hat.report.advice import doubts, examples, recommendation
 from hat.report.document import Number, with_data
 from hat.report.figures import Gallery, draw_all
 from hat.report.overall_tables import TABLES, Table, make_tables
@@ -61,6 +62,7 @@ def _page(
         "script": (WEB / "page.js").read_text(encoding="utf-8"),
         "data": json.dumps({"models": models}, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c"),
         "summary": "".join(f"<li>{html.escape(line)}</li>" for line in summary(settings, results, tables)),
+        "examples": "\n".join(_examples(settings, results, tables["main"])),
         "tables": "\n".join(_table(name, rows) for name, rows in tables.items() if rows),
         "figures": "\n".join(_figures(galleries)) or "<p>No figure could be drawn yet.</p>",
         "missing": _missing(galleries, [TABLES[name] for name, rows in tables.items() if not rows]),
@@ -96,11 +98,29 @@ def summary(settings: Settings, results: Results, tables: dict[str, list[Row]]) 
         names = [row["model"] for row in rows]
         following = set(pairwise(names))
         lines += [f"{verdict(pair)}." for pair in tested["pairs"] if (pair["first"], pair["second"]) in following]
+        named = [row | {"budget": row["model"]} for row in scored if row["latency_ms"] is not None]
+        if named:
+            lines += [*doubts(DeviceScope(settings, results, task, device), named), recommendation(named, tested)]
     published = len(tables["main"]) - len(own)
     if published:
         models = f"{published} published models are" if published > 1 else "1 published model is"
         lines.append(f"{models} shown for comparison, not measured here.")
     return lines
+
+
+def _examples(settings: Settings, results: Results, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a table of translated test sentences for each task and device."""
+    own = [row for row in rows if row["source"] == "measured"]
+    for task, device in dict.fromkeys((row["task"], row["device"]) for row in own):
+        named = [{"budget": row["model"]} for row in own if (row["task"], row["device"]) == (task, device)]
+        for example in examples(DeviceScope(settings, results, task, device), named):
+            lines = {
+                f"{task} on {device}": example["source"],
+                "reference": example["reference"],
+                **example["translations"],
+            }
+            cells = (f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in lines.items())
+            yield f'<dl class="example">{"".join(cells)}</dl>'
 
 
 def _models(settings: Settings, results: Results, rows: Sequence[Row]) -> Iterator[Row]:

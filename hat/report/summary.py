@@ -1,12 +1,13 @@
 """The summary of a task on a device: a table and sentences, printed, and written as CSV, Markdown and JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from hat.artifacts.files import provenance
 from hat.config.scope import DeviceScope
 from hat.data.significance import verdict
+from hat.report.advice import doubts, examples, recommendation, recommended
 from hat.report.document import (
     NONE,
     Columns,
@@ -59,8 +60,8 @@ def write_summary(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, Any]:
         budgets: budgets to show; if empty, those of the workflow, or else all that are finished.
 
     Returns:
-        The content of the JSON file: ``task``, ``device``, ``rows``, ``comparisons``, ``significance``,
-        ``provenance``.
+        The content of the JSON file: ``task``, ``device``, ``rows``, ``comparisons``, ``recommendation``, ``doubts``,
+        ``examples``, ``significance``, ``provenance``.
 
     Raises:
         InputError: an artifact is missing.
@@ -73,10 +74,18 @@ def write_summary(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, Any]:
         "device": scope.device,
         "rows": rows,
         "comparisons": comparisons(rows) + differences(rows, tested),
+        "recommendation": recommendation(rows, tested),
+        "doubts": doubts(scope, rows),
+        "examples": examples(scope, rows),
         "significance": tested,
         "provenance": provenance(seed=None, settings={"budgets": names}),
     }
     below = [LEGEND, "", *(f"- {sentence}" for sentence in summary["comparisons"]), ""]
+    below += [summary["recommendation"], ""]
+    if summary["doubts"]:
+        below += ["Not to be taken at face value:", "", *(f"- {sentence}" for sentence in summary["doubts"]), ""]
+    for example in summary["examples"]:
+        below += [f"> {example['source']}", ">", *(f"> - {name}: {line}" for name, line in _translations(example)), ""]
     below += [f"{rows[0]['sentences']} test sentences, `{rows[0]['bleu_signature']}`, `{rows[0]['chrf_signature']}`."]
     page = markdown(f"{scope.task} on {scope.device}", COLUMNS, rows, below)
     write_document(scope.results.tables / f"{scope.task}-{scope.device}", summary, page)
@@ -123,13 +132,29 @@ def differences(rows: Sequence[Row], tested: dict[str, Any]) -> list[str]:
     return [f"{verdict(pairs[pair])}." for pair in pairwise(names) if pair in pairs]
 
 
+def _translations(example: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the reference of an example and its translations, each with its name."""
+    return [("reference", example["reference"]), *example["translations"].items()]
+
+
 def print_summary(summary: dict[str, Any], scope: DeviceScope) -> None:
-    """Print the table, the comparisons, and commands that use the models."""
+    """Print the table, the comparisons, translations, a recommendation, and commands that use the models."""
     columns = with_data(COLUMNS, summary["rows"])
     print_table(f"{summary['task']} on {summary['device']}", list(columns), cells(columns, summary["rows"]))
     print(LEGEND)
     for sentence in summary["comparisons"]:
         print(f"- {sentence}")
+    for example in summary["examples"]:
+        print(f"\n{example['source']}")
+        width = max(map(len, ("reference", *example["translations"])))
+        for name, translation in _translations(example):
+            print(f"  {name:{width}}  {translation}")
+    if summary["examples"]:
+        print()
+    for sentence in summary["doubts"]:
+        print(f"! {sentence}")
+    print(summary["recommendation"])
     print("Go on with:")
-    for command in next_steps(scope, summary["rows"]):
+    best = recommended(summary["rows"], summary["significance"])
+    for command in next_steps(scope, summary["rows"], None if best is None else best["budget"]):
         print(f"  {command}")

@@ -61,6 +61,14 @@ class Significance(Record):
     identity: Key | None = Field(None, description="digest of the translations that were compared")
 
 
+class Example(Record):
+    """A test sentence."""
+
+    source: str = Field(description="source sentence")
+    reference: str = Field(description="reference translation")
+    translations: dict[str, str] = Field(description="translation of each model")
+
+
 class SummaryFile(WithProvenance):
     """The summary of a task on a device."""
 
@@ -68,6 +76,9 @@ class SummaryFile(WithProvenance):
     device: str = Field(description="name of the device")
     rows: list[dict[str, Cell]] = Field(description="one row per model, as in the CSV file")
     comparisons: list[str] = Field(description="sentences that compare the models")
+    recommendation: str | None = Field(None, description="the model to use, in a sentence")
+    doubts: list[str] = Field([], description="sentences on figures that are not to be trusted or need an explanation")
+    examples: list[Example] = Field([], description="test sentences with their translations")
     significance: Significance = Field(description="differences in BLEU and their p-values")
 
 

@@ -290,7 +290,8 @@ def test_differences_have_the_sign_of_their_value(value, shown):
 def test_the_page_says_in_sentences_what_was_found(drawn, settings):
     results, _ = drawn
     tables = make_tables(settings, results)
-    found, *compared = summary(settings, results, tables)
+    found, *compared, advice = summary(settings, results, tables)
+    assert advice == "Use 0.1s: BLEU 6.0, the best BLEU, in 78.0 ms a sentence."
     assert found == (
         "demo on local: 3 models, BLEU up to 6.0 (0.1s), 38.0 to 78.0 ms per sentence; 3 of 3 were measured within"
         " their budget."

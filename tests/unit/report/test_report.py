@@ -105,7 +105,7 @@ def test_next_steps_name_what_was_made(settings, results, tmp_path, monkeypatch)
     scope = DeviceScope(settings, results, "demo", "local")
     rows = write_summary(scope, [])["rows"]
     page = results.root / "report.html"
-    assert next_steps(scope, rows) == [f"{program('snakemake')} {page}"]
+    assert next_steps(scope, rows, None) == [f"{program('snakemake')} {page}"]
     for budget in ("40ms", "60ms", "0.1s"):
         model = results.budget("demo", "local", budget) / "model"
         model.mkdir()
@@ -120,13 +120,13 @@ def test_next_steps_name_what_was_made(settings, results, tmp_path, monkeypatch)
     monkeypatch.setenv("PATH", str(opener.parent))
     # The best of those within their budgets.
     rows[2]["within_budget"] = False
-    translate, serve, show = next_steps(scope, rows)
+    translate, serve, show = next_steps(scope, rows, None)
     best = str(results.budget("demo", "local", "60ms") / "model")
     assert shlex.split(translate)[1:] == ["translate", "--model", best, "In the beginning it is said"]
     assert shlex.split(serve)[1:] == ["serve", "--model", best]
     assert show == f"{opener.name} {page}"
     opener.unlink()
-    assert next_steps(scope, rows)[-1] == f"{page}, in a browser"
+    assert next_steps(scope, rows, None)[-1] == f"{page}, in a browser"
 
 
 def test_differences_are_tested(settings, results):
