@@ -121,7 +121,7 @@ def test_what_is_too_long_is_said(page):
     page.expected.add("413")
     page.locator("#source").fill("a" * 201)
     page.get_by_role("button", name="Translate").click()
-    said = "Not translated: the text has 201 characters, at most 200 are taken."
+    said = "Not translated: the text has 201 characters, at most 200 are allowed."
     playwright.expect(page.get_by_role("alert")).to_have_text(said)
     assert page.locator("#status").inner_text() == ""
     # Then a shorter one takes the error away.
