@@ -6,6 +6,7 @@ uninterrupted one, bit for bit. Several processes together compute the same as o
 """
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,14 +175,17 @@ class Step:
             self.teacher = Objective(run.teacher.to(run.processes.device), run.training).eval()
         if run.processes.count > 1:
             on_gpu = run.processes.device.type == "cuda"
-            self.parallel = DistributedDataParallel(
-                objective,
-                device_ids=[run.processes.device.index] if on_gpu else None,
-                # Layers beyond the sampled depth get no gradient.
-                find_unused_parameters=run.networks is not None,
-                # Position tables grow in each process as its sentences need.
-                broadcast_buffers=False,
-            )
+            with warnings.catch_warnings():
+                # Its new name is unknown to the oldest torch that is supported.
+                warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+                self.parallel = DistributedDataParallel(
+                    objective,
+                    device_ids=[run.processes.device.index] if on_gpu else None,
+                    # Layers beyond the sampled depth get no gradient.
+                    find_unused_parameters=run.networks is not None,
+                    # Position tables grow in each process as its sentences need.
+                    broadcast_buffers=False,
+                )
 
     def __call__(self, update: int, share: Share, meter: Meter) -> dict[str, Any]:
         """Apply an update and return figures for the log."""

@@ -88,7 +88,8 @@ def launch(count: int, arguments: list[str], place: Machines) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    # The process that failed has printed the reason.
+    # The process that failed has printed the reason; torch's C++ code warns of unused parameters, which are expected.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     settings = LaunchConfig(
         min_nodes=place.count,

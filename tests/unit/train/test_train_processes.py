@@ -107,6 +107,7 @@ def test_two_processes_go_on_from_the_newest_whole_checkpoint(project, tmp_path)
     ]
     done = train(settings, results, *verb, "--threads", "2")
     assert done.returncode == 0, done.stderr
+    assert "warning" not in (done.stdout + done.stderr).lower()
     assert f"{saved[2]}: not a whole checkpoint" in done.stdout
     assert f"{saved[2]}: not a whole checkpoint" in log.read_text()
     assert json.loads((place / "config.json").read_text())["processes"] == 2
