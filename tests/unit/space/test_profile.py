@@ -263,7 +263,7 @@ def test_artifacts_bare_json_and_their_tasks(tmp_path):
     assert of_task == figures(bare, "--task", "demo")
     assert figures(bare)["shape"]["qkv_dim"] == 512
     assert figures(bare, "--qkv", "128")["shape"]["qkv_dim"] == 128
-    for language, count in (("en", 4), ("de", 12)):
+    for language, count in (("de", 4), ("en", 12)):
         path = results / "demo" / "data" / f"dict.{language}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"token{number} 1\n" for number in range(count)))
