@@ -31,10 +31,13 @@ class Cost(Section):
     gpu_watts: float = Field(
         300, gt=0, description="Power of a GPU under load, for plans and for GPUs whose driver does not count energy"
     )
-    gpu_tflops: float = Field(
-        20,
-        gt=0,
-        description="Speed of training on a GPU in 10^12 operations a second, for plans without measured jobs",
+    gpu: str = Field(
+        "config/gpus/h100.json",
+        description="Speed of training on a GPU, for plans without measured jobs: result file of"
+        " tests/benchmarks/gpu.py",
+    )
+    download_mbit_s: float = Field(
+        100, gt=0, description="Speed of downloads in megabits per second, for plans without measured jobs"
     )
     prices: Prices = Field(default_factory=Prices, description="Cloud prices")
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import functools
 import io
 import logging
 import statistics
@@ -14,20 +13,14 @@ from typing import Any
 
 from hat.artifacts.layout import Results
 from hat.artifacts.table import KINDS
-from hat.config.scope import TaskScope
-from hat.config.settings import Settings
-from hat.data.task_shape import task_shape
+from hat.config.settings import BUDGET, Settings, budget_ms
 from hat.errors import HatError, InputError
-from hat.space.profile import PUBLISHED_SHAPE, Profile
-from hat.space.search_space import SearchSpace
 from hat.system.console import print_table
 from hat.system.durations import duration
+from hat.workflow.first_run import FirstRun
 
 # Names of files that are written last in their folder; the size of the whole folder counts for them.
 STAND_FOR_FOLDER = frozenset(Path(name).name for kind in KINDS if kind.whole for name in kind.names)
-# FLOPs of a training step per parameter and token: two forward, four backward.
-FLOPS_PER_PARAMETER = 6
-BYTES_PER_PARAMETER = 4
 
 
 @dataclass(frozen=True)
@@ -45,12 +38,16 @@ class Job:
 
 @dataclass
 class Estimate:
-    """An estimate for all jobs of a rule; the ``unknown`` jobs, for which there is no estimate, are left out."""
+    """An estimate for all jobs of a rule; the ``unknown`` jobs, for which there is no estimate, are left out.
+
+    ``waiting_hours`` pass on the network or on a device that is not this machine.
+    """
 
     rule: str
     jobs: int = 0
     gpu_hours: float = 0.0
     cpu_hours: float = 0.0
+    waiting_hours: float = 0.0
     storage_gb: float = 0.0
     unknown: int = 0
     sources: set[str] = field(default_factory=set)
@@ -191,37 +188,6 @@ def _freed(part: str, values: Iterable[str]) -> str:
     return "*" if stem in values and not dot else "-".join(words) + dot + ending
 
 
-class Declared:
-    """Estimates from settings, for trainings without measurements.
-
-    A training takes six FLOPs per token and parameter of the largest Architecture, an upper estimate, since smaller
-    ones are drawn too. A GPU does ``cost.gpu_tflops`` TFLOPs per second.
-    """
-
-    def __init__(self, settings: Settings, results: Results) -> None:
-        self.settings = settings
-        self.results = results
-        self.source = f"settings, at {settings.configuration.cost.gpu_tflops:g} TFLOP/s on a GPU"
-
-    def training(self, job: Job) -> tuple[float, float] | None:
-        """Return the GPU hours of a training and the gigabytes of its checkpoint; None for other jobs."""
-        if job.rule not in ("train_supertransformer", "train_subtransformer"):
-            return None
-        task = job.wildcards["task"]
-        chosen = self.settings.task(task)
-        training = chosen.supertransformer if job.rule == "train_supertransformer" else chosen.subtransformer
-        parameters = self._parameters(task)
-        tokens = training.updates * training.batch_tokens * training.accumulate
-        seconds = FLOPS_PER_PARAMETER * parameters * tokens / (self.settings.configuration.cost.gpu_tflops * 1e12)
-        return seconds / 3600, BYTES_PER_PARAMETER * parameters / 1e9
-
-    @functools.cache  # noqa: B019 (lives as long as the command)
-    def _parameters(self, task: str) -> int:
-        """Count the parameters of the largest Architecture; missing dictionaries count with their published size."""
-        shape = task_shape(TaskScope(self.settings, self.results, task), missing=PUBLISHED_SHAPE.source_vocabulary)
-        return Profile.of(SearchSpace(self.settings.space_of(task)).largest, shape, length=1).params
-
-
 def estimate(jobs: Iterable[Job], settings: Settings, results: Results) -> list[Estimate]:
     """Return one estimate per rule, in the order of the rules' first jobs.
 
@@ -230,7 +196,8 @@ def estimate(jobs: Iterable[Job], settings: Settings, results: Results) -> list[
         settings: the configuration.
         results: where the artifacts are.
     """
-    history, declared, found = History(), Declared(settings, results), dict[str, Estimate]()
+    jobs = list(jobs)
+    history, first, found = History(), FirstRun(settings, results, _largest_budgets(jobs)), dict[str, Estimate]()
     for job in jobs:
         one = found.setdefault(job.rule, Estimate(job.rule))
         one.jobs += 1
@@ -239,14 +206,26 @@ def estimate(jobs: Iterable[Job], settings: Settings, results: Results) -> list[
             one.cpu_hours += measured[0].cpu_seconds / 3600
             one.gpu_hours += measured[0].seconds * job.gpus / 3600
             one.sources.add(measured[1])
-        elif (training := declared.training(job)) is not None:
-            one.gpu_hours += training[0]
-            one.sources.add(declared.source)
-            size_gb = size_gb or training[1]
+        elif (guess := first.guess(job.rule, job.wildcards, job.gpus)) is not None:
+            one.gpu_hours += guess.gpu_hours
+            one.cpu_hours += guess.cpu_hours
+            one.waiting_hours += guess.waiting_hours
+            one.sources |= {*guess.sources}
+            size_gb = size_gb or guess.storage_gb
         elif job.benchmark is not None:
             one.unknown += 1
         one.storage_gb += size_gb
     return list(found.values())
+
+
+def _largest_budgets(jobs: Iterable[Job]) -> dict[tuple[str, str], float]:
+    """Return the largest budget in milliseconds among the jobs of each task and device."""
+    found: dict[tuple[str, str], float] = {}
+    for job in jobs:
+        if BUDGET.match(budget := job.wildcards.get("budget", "")):
+            place = job.wildcards["task"], job.wildcards["device"]
+            found[place] = max(found.get(place, 0.0), budget_ms(budget))
+    return found
 
 
 def plan(settings: Settings, results: Results, targets: Sequence[str], options: Sequence[str] = ()) -> dict[str, Any]:
@@ -258,7 +237,7 @@ def plan(settings: Settings, results: Results, targets: Sequence[str], options: 
     """
     rules = estimate(planned_jobs(targets, options), settings, results)
     prices = settings.configuration.cost.prices
-    names = ("jobs", "gpu_hours", "cpu_hours", "storage_gb", "unknown")
+    names = ("jobs", "gpu_hours", "cpu_hours", "waiting_hours", "storage_gb", "unknown")
     total = {name: sum(getattr(one, name) for one in rules) for name in names}
     total["price_usd"] = total["gpu_hours"] * prices.gpu_hour_usd + total["cpu_hours"] * prices.core_hour_usd
     total["storage_usd_per_month"] = total["storage_gb"] * prices.storage_gb_month_usd
@@ -276,30 +255,41 @@ def print_plan(content: dict[str, Any]) -> None:
     if not content["rules"]:
         print("Nothing to be done: everything is up to date.")
         return
+    # Sources are sentences, too long for a cell.
+    notes = list(dict.fromkeys(source for one in content["rules"] for source in one["sources"]))
     rows = [
         [
             one["rule"],
             str(one["jobs"]),
             # A rule without an estimate shows dashes instead of zeros.
-            *(_amounts(one) if one["sources"] else ("-", "-", "-")),
-            "; ".join(one["sources"]) + (f" ({one['unknown']} not known)" if one["unknown"] else ""),
+            *(_amounts(one) if one["sources"] else ("-", "-", "-", "-")),
+            _basis([notes.index(source) + 1 for source in one["sources"]], one["unknown"]),
         ]
         for one in content["rules"]
     ]
     total = content["total"]
     rows.append(["in all", str(total["jobs"]), *_amounts(total), ""])
-    header = ("rule", "jobs", "GPU time", "CPU time", "storage", "estimated from")
+    header = ("rule", "jobs", "GPU time", "CPU time", "waiting", "storage", "estimated from")
     print_table("Planned jobs; times and storage are estimates", header, rows)
+    for number, note in enumerate(notes, start=1):
+        print(f"[{number}] {note}")
+    if total["waiting_hours"]:
+        print("Waiting is for downloads and for devices other than this machine.")
     print(
         f"Estimated price: {total['price_usd']:,.2f} USD, and {total['storage_usd_per_month']:,.2f} USD a month for"
         f" storage ({content['prices']})."
     )
     if total["unknown"]:
-        print(f"The totals leave out {total['unknown']} jobs that cannot be estimated yet.")
+        print(f"Jobs that cannot be estimated yet and are left out of the totals: {total['unknown']}.")
+
+
+def _basis(notes: Iterable[int], unknown: int) -> str:
+    """Format the numbers of the notes that an estimate is from, and how many jobs it leaves out."""
+    return " ".join([*(f"[{note}]" for note in sorted(notes)), *([f"({unknown} not known)"] if unknown else [])])
 
 
 def _amounts(one: Mapping[str, Any]) -> list[str]:
-    """Format GPU time, CPU time and storage."""
+    """Format GPU time, CPU time, waiting and storage."""
     megabytes = 1000 * one["storage_gb"]
     stored = f"{megabytes:,.1f} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
-    return [*(duration(3600 * one[name]) for name in ("gpu_hours", "cpu_hours")), stored]
+    return [*(duration(3600 * one[name]) for name in ("gpu_hours", "cpu_hours", "waiting_hours")), stored]

@@ -10,7 +10,7 @@ import pytest
 
 from hat.artifacts.layout import Results
 from hat.config.settings import Settings
-from hat.workflow.plan import Job, estimate
+from hat.workflow.plan import Job, estimate, print_plan
 
 
 def hat_plan(project, *arguments, code=0):
@@ -80,7 +80,7 @@ def search_job(budget="60ms", device="rpi4"):
 def test_the_most_similar_runs_count(history):
     settings, results = Settings(), Results("results")
     (one,) = estimate([search_job()], settings, results)
-    assert (one.unknown, one.cpu_hours) == (1, 0)
+    assert "CPU times of docs/benchmarks/workflow.md, 2026-11-27" in one.sources
     history("demo/local/50ms/search.tsv", 3600, 1800)
     (one,) = estimate([search_job()], settings, results)
     assert (one.sources, one.cpu_hours) == ({"the same task (1)"}, 0.5)
@@ -100,12 +100,50 @@ def test_the_most_similar_runs_count(history):
 def test_a_training_that_was_never_run_is_estimated_from_its_settings(history):
     wildcards = {"task": "wmt14ende"}
     job = Job("train_supertransformer", wildcards, 16, 8, {}, "results/benchmarks/wmt14ende/supertransformer.tsv", ())
-    (one,) = estimate([job], Settings({"cost": {"gpu_tflops": 40}}), Results("results"))
-    (half,) = estimate([job], Settings({"cost": {"gpu_tflops": 20}}), Results("results"))
-    assert one.sources == {"settings, at 40 TFLOP/s on a GPU"}
-    assert half.gpu_hours == pytest.approx(2 * one.gpu_hours)
-    # Ten to a thousand GPU hours: 40,000 updates of half a million tokens each.
-    assert 10 < one.gpu_hours < 1000
+    (one,) = estimate([job], Settings(), Results("results"))
+    (source,) = one.sources
+    assert source.startswith("NVIDIA H100 80GB HBM3 (2026-11-27), wmt14ende, batches of 4,096 tokens")
+    # 40,000 updates of 128 batches, which took 75 ms with somewhat fewer tokens.
+    assert 40_000 * 128 * 0.075 < 3600 * one.gpu_hours < 40_000 * 128 * 0.085
     history("wmt14ende/supertransformer.tsv", 7200, 3600)
     (one,) = estimate([job], Settings(), Results("results"))
     assert (one.gpu_hours, one.cpu_hours) == (16, 1)
+
+
+def test_jobs_that_measure_wait_for_the_device_by_the_largest_planned_budget(history):
+    wildcards = {"task": "demo", "device": "rpi4"}
+    sample = Job("sample_latency", wildcards | {"shard": "0"}, 1, 0, {}, "results/benchmarks/a.tsv", ())
+    settings, results = Settings({"tasks": {"demo": {"search": {"verify": 0}}}}), Results("results")
+    (alone,) = estimate([sample], settings, results)
+    assert (alone.unknown, alone.waiting_hours) == (1, 0)
+    # Seconds are a unit of budgets too.
+    measuring, _ = estimate([sample, search_job("20ms"), search_job("0.06s")], settings, results)
+    # 80 networks, 5 visits, a warm-up and two sentences.
+    assert 3600 * measuring.waiting_hours == pytest.approx(80 * 5 * 3 * 0.06)
+    history("demo/rpi4/sample-0.tsv", 7200, 36)
+    job = Job("sample_latency", wildcards | {"shard": "0"}, 1, 0, {}, "results/benchmarks/demo/rpi4/sample-0.tsv", ())
+    (measured,) = estimate([job], settings, results)
+    assert (measured.waiting_hours, measured.cpu_hours) == (0, 0.01)
+
+
+def test_a_plan_prints_its_sources_as_notes(capsys):
+    row = {"rule": "score", "jobs": 2, "gpu_hours": 0.0, "cpu_hours": 1.0, "waiting_hours": 0.5, "storage_gb": 0.0}
+    total = {"price_usd": 1.0, "storage_usd_per_month": 0.0} | row
+    print_plan(
+        {
+            "rules": [
+                row | {"unknown": 1, "sources": ["speed of A", "speed of B"]},
+                row | {"unknown": 0, "sources": ["speed of B"]},
+                row | {"unknown": 2, "sources": []},
+            ],
+            "total": total | {"unknown": 3},
+            "prices": "today",
+        }
+    )
+    lines = capsys.readouterr().out.splitlines()
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    assert cells[0] == ["score", "2", "0 s", "1 h", "30 min", "0.0 MB", "[1] [2] (1 not known)"]
+    assert cells[1][-1] == "[2]"
+    assert cells[2] == ["score", "2", "-", "-", "-", "-", "(2 not known)"]
+    assert "[1] speed of A" in lines
+    assert "[2] speed of B" in lines
