@@ -4,7 +4,7 @@
 class HatError(Exception):
     """Something failed for a reason outside the code; the message is one sentence for the user.
 
-    ``exit_code`` is what the command line ends with: 1 where a step failed (download, disk, device).
+    The command line ends with ``exit_code``: 1 if a step failed (download, disk, device).
     """
 
     exit_code = 1

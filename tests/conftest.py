@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def checkpoint_file(tmp_path_factory):
-    """A function: the path of a checkpoint of the research code, ``super`` or ``sub``, written at its first use."""
+    """Return a function from ``super`` or ``sub`` to the path of a checkpoint of the research code."""
     from reference import write_checkpoint_file
 
     return cache(lambda kind: write_checkpoint_file(kind, tmp_path_factory.mktemp("published")))

@@ -25,7 +25,7 @@ def architecture(layers, ffn_dim=512):
 
 
 def write_results(root):
-    """Results of the task demo on the device local for three budgets."""
+    """Write results of the task demo on the device local for three budgets."""
     made = Results(root)
     _write_latency(made)
     words = [f"word{number % 7} stands here with number {number} and more" for number in range(SENTENCES)]

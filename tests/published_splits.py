@@ -7,7 +7,7 @@ from hat.data.text.dictionary import Dictionary
 
 
 def packed_splits(folder, sizes):
-    """An archive of published splits whose dictionaries have that many tokens."""
+    """Write an archive of published splits whose dictionaries have these sizes."""
     inside = folder / "inside"
     inside.mkdir()
     for language, size in zip(("en", "de"), sizes, strict=True):

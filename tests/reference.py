@@ -18,20 +18,20 @@ LATENCIES = DATA / "latency"
 
 
 def latencies(name: str) -> Path:
-    """2,000 published latencies of one task on one device, such as ``wmt14ende_gpu_titanxp``."""
+    """Return the file of 2,000 published latencies of one task on one device, such as ``wmt14ende_gpu_titanxp``."""
     return LATENCIES / f"{name}.csv.gz"
 
 
 def tensors(path: Path) -> dict[str, torch.Tensor]:
-    """All arrays of an .npz file."""
+    """Return all arrays of an .npz file, as tensors."""
     with np.load(path) as arrays:
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def write_checkpoint_file(kind: str, folder: Path) -> Path:
-    """A checkpoint with the content of a published one: ``super`` in torch's legacy serialisation, ``sub`` as zip.
+    """Write a checkpoint with a published one's content: ``super`` in torch's legacy serialisation, ``sub`` as zip.
 
-    Weights, arguments and meters are those of a real run of the research code. Its optimiser state is not kept; Adam's
+    Weights, arguments and meters are from a real run of the research code. Its optimiser state is not kept; Adam's
     moments are zeros of the shapes that they had, since nothing reads their values.
     """
     saved = json.loads((DATA / "checkpoints" / f"{kind}.json").read_text(encoding="utf-8"))

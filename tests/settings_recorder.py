@@ -75,7 +75,7 @@ class Recorder:
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[set[str]]:
-        """Note what is read in the block, of which the result is the names."""
+        """Record the names of all settings that the block reads."""
         self.read = set()
         with pytest.MonkeyPatch.context() as patch:
             self._patch(patch)

@@ -23,7 +23,7 @@ ODD = (
 
 
 def sentences(seed, count=LINES, odd=True):
-    """Aligned sentences of two made languages, the second about as long as the first."""
+    """Return aligned sentences of two synthetic languages, the second about as long as the first."""
     draw = random.Random(seed)
     words = ["".join(draw.choices("abcdefghij", k=draw.randint(2, 6))) for _ in range(120)]
     left, right = [], []
@@ -56,7 +56,7 @@ def tar(files, mode="w:gz", prefix=""):
 
 
 def sgml(lines, kind, language):
-    """An SGML test set as the WMT publishes it: headlines, paragraphs, space around some segments."""
+    """Return an SGML test set as the WMT publishes it: headlines, paragraphs, space around some segments."""
     body = []
     for number, line in enumerate(lines, start=1):
         gap = " " if number % 3 == 0 else ""
@@ -67,7 +67,7 @@ def sgml(lines, kind, language):
 
 
 def wmt_set(member, left, right, languages):
-    """An archive of one official test set, beside a set of another year."""
+    """Return an archive with one official test set, and a set of another year."""
     names = [
         member.format(kind=kind, language=language) for kind, language in zip(("src", "ref"), languages, strict=True)
     ]
@@ -76,7 +76,7 @@ def wmt_set(member, left, right, languages):
 
 
 def iwslt14deen():
-    """Path to content of every file, and the URL path of every archive by its name."""
+    """Return the content of every file by its path, and the URL path of every archive by its name."""
     left, right = sentences(1)
     files = {}
     for language, lines in (("de", left), ("en", right)):
@@ -110,7 +110,7 @@ OLD_CODES = ["e </w>", "a b", ". </w>", "d </w>", "c </w>", "a b</w>", "g h", "i
 
 
 def wmt14ende():
-    """Pieces as in the archive that was prepared for tensor2tensor."""
+    """Return byte-pair pieces as in the archive that was prepared for tensor2tensor."""
     old = BPE(io.StringIO("".join(f"{merge}\n" for merge in OLD_CODES)))
     left, right = sentences(2, odd=False)
     valid = sentences(3, 40, odd=False)
@@ -132,7 +132,7 @@ def wmt14ende():
 
 
 def wmt14enfr():
-    """Corpora of WMT'14: tar files, one of them of gzipped files, one of text that is no UTF-8 in places."""
+    """Return corpora of WMT'14: tar files, one with gzipped files, one with invalid UTF-8 in some lines."""
     en, fr = zip(*(sentences(seed, LINES // 3) for seed in range(20, 25)), strict=True)
     broken = text(fr[1]) + b"caf\xe9 au lait.\n"
 
@@ -172,7 +172,7 @@ def wmt14enfr():
 
 
 def wmt19ende():
-    """Corpora of WMT'19: gzipped columns in both orders, tar and zip files."""
+    """Return corpora of WMT'19: gzipped columns in both orders, tar and zip files."""
     parts = [sentences(seed, LINES // 4) for seed in range(40, 46)]
 
     def columns(left, right, more=()):
@@ -213,7 +213,7 @@ TASKS = {make.__name__: make for make in (iwslt14deen, wmt14ende, wmt14enfr, wmt
 
 
 def overrides(task, address, merges=60):
-    """Configuration by which a task is made from small archives on a server, and nothing else changes.
+    """Return a configuration that makes a task from small archives on a server and changes nothing else.
 
     Args:
         task: its name.

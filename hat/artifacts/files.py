@@ -252,7 +252,7 @@ def only_one(folder: Path | str, what: str) -> Iterator[None]:
 
     Args:
         folder: the folder, which is made if missing.
-        what: what the process does, for the message while it waits.
+        what: description of the work, for the message while it waits.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

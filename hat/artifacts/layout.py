@@ -35,47 +35,47 @@ class Results:
         return self.root / "downloads"
 
     def data(self, task: str) -> Path:
-        """Text after each step, codes, dictionaries, binarised splits, counts."""
+        """Return the folder of text after each step, codes, dictionaries, binarised splits, counts."""
         return self.root / task / "data"
 
     def supertransformer(self, task: str) -> Path:
-        """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of the SuperTransformer."""
+        """Return the folder of the SuperTransformer's ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``."""
         return self.root / task / "supertransformer"
 
     def shortlist(self, task: str) -> Path:
-        """Folder of ``vmap.txt`` and ``shortlist.json``, the task's lexical shortlist."""
+        """Return the folder of ``vmap.txt`` and ``shortlist.json``, the task's lexical shortlist."""
         return self.root / task / "shortlist"
 
     def baseline(self, task: str, baseline: str) -> Path:
-        """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of a baseline, the same for all devices."""
+        """Return a baseline's folder of ``checkpoint.pt``, ``metrics.jsonl`` and ``config.json``, for all devices."""
         return self.root / task / "baselines" / baseline
 
     def latency(self, task: str, device: str) -> Path:
-        """Folder of ``architectures.jsonl``, ``samples/SHARD.jsonl`` and ``dataset.parquet``."""
+        """Return the folder of ``architectures.jsonl``, ``samples/SHARD.jsonl`` and ``dataset.parquet``."""
         return self.root / task / device / "latency"
 
     def predictor(self, task: str, device: str) -> Path:
-        """Folder of ``predictor.json``, ``errors.json`` and ``accuracy.png``."""
+        """Return the folder of ``predictor.json``, ``errors.json`` and ``accuracy.png``."""
         return self.root / task / device / "predictor"
 
     def budgets(self, task: str, device: str) -> Path:
-        """``budgets.json``: budgets chosen from the predicted range."""
+        """Return the path of ``budgets.json``: budgets chosen from the predicted range."""
         return self.root / task / device / "budgets.json"
 
     def translated(self, task: str, teacher: str) -> Path:
-        """Folder of the training set with the translations of a teacher as targets."""
+        """Return the folder of the training set with the translations of a teacher as targets."""
         return self.root / task / "translated" / teacher
 
     def evaluations(self, task: str) -> Path:
-        """Objective values of Architectures, shared by all devices, budgets and search algorithms."""
+        """Return the path of Architectures' objective values, shared by all devices, budgets and search algorithms."""
         return self.root / task / "search" / "evaluations.jsonl"
 
     def search(self, task: str, device: str) -> Path:
-        """Folder of ``candidates.parquet``, ``front.parquet``, ``front.json`` and ``measurements.jsonl``."""
+        """Return the folder of ``candidates.parquet``, ``front.parquet``, ``front.json`` and ``measurements.jsonl``."""
         return self.root / task / device / "search"
 
     def budget(self, task: str, device: str, budget: str) -> Path:
-        """Folder of everything made for one budget or baseline: ``bleu.txt``, ``latency.json``, ..."""
+        """Return the folder of everything made for one budget or baseline: ``bleu.txt``, ``latency.json``, ..."""
         return self.root / task / device / budget
 
     @property

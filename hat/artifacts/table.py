@@ -44,7 +44,7 @@ class Kind:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Paths of its files below results/, with placeholders."""
+        """Paths of the kind's files below results/, with placeholders."""
         return tuple(f"{folder}/{name}".lstrip("/") for folder in self.folders for name in self.names)
 
     def matches(self, file: str) -> bool:

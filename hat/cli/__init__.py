@@ -2,7 +2,7 @@
 
 
 def main() -> None:
-    """Console script."""
+    """Run the ``hat`` command."""
     from hat.cli.app import run
 
     run()

@@ -172,7 +172,7 @@ def _data_binarise(context: typer.Context, task: TaskName, as_json: AsJson = Fal
 def _wait_passively() -> None:
     """Have torch's threads, once it is imported, sleep while they wait for each other.
 
-    By default they spin, and where another process has one of the cores, training all but stands still.
+    By default they spin, and training almost stops if another process occupies one of the cores.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -180,7 +180,7 @@ def _wait_passively() -> None:
 def _resources(
     context: typer.Context, training: "Training", threads: int | None, gpus: int | None
 ) -> "TrainingResources":
-    """What a verb may use: what its options say, or else the configuration."""
+    """Return the threads and GPUs that a verb may use, from its options or else the configuration."""
     from hat.train.processes import TrainingResources, launched, own_resources
 
     gpus = settings_of(context).configuration.gpus if gpus is None else gpus
@@ -192,7 +192,7 @@ def _resources(
 def _training_resources(
     context: typer.Context, training: "Training", threads: int | None, gpus: int | None
 ) -> "TrainingResources | None":
-    """What a training verb may use; None where it has been done by processes that were started for it."""
+    """Return the resources of a training verb; None if it has already run, in processes started here."""
     from hat.system.machines import machines
     from hat.train.processes import launch, launched
 

@@ -1,4 +1,4 @@
-"""Verbs about the form of artifacts: their schemas, and whether files fit them."""
+"""Verbs about the schemas of artifacts: list them, print them, validate files."""
 
 from typing import Annotated
 

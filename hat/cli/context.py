@@ -1,4 +1,4 @@
-"""What verbs read of the options before them; heavy imports stay inside, as in :mod:`hat.cli.app`."""
+"""Access to the options that precede a verb; heavy imports stay inside, as in :mod:`hat.cli.app`."""
 
 import os
 import platform
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from hat.config.settings import Settings
 
 OVERRIDES = "HAT_OVERRIDES"
-# Where a verb finds what is noted of its use of the machine.
+# Key of the record of a verb's resource use in the context.
 USAGE = "hat.usage"
-# Where the configuration is kept, once it is read.
+# Key of the configuration in the context, once it is read.
 SETTINGS = "hat.settings"
 Budgets = Annotated[
     list[str] | None, typer.Argument(metavar="BUDGET", help="Budgets; those the workflow chose if omitted.")
@@ -27,7 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 
 
 def settings_of(context: typer.Context) -> "Settings":
-    """The configuration, with the overrides of this call."""
+    """Return the configuration, with the overrides of this call."""
     if SETTINGS not in context.meta:
         from hat.config.overrides import from_command_line
         from hat.config.settings import Settings
@@ -38,31 +38,31 @@ def settings_of(context: typer.Context) -> "Settings":
 
 
 def results_of(context: typer.Context) -> "Results":
-    """Where the artifacts are."""
+    """Return the paths of artifacts."""
     from hat.artifacts.layout import Results
 
     return Results(context.obj[3])
 
 
 def task_scope(context: typer.Context, task: str) -> "TaskScope":
-    """A task, with the configuration and results of this call."""
+    """Return the scope of a task, with the configuration and results of this call."""
     from hat.config.scope import TaskScope
 
     return TaskScope(settings_of(context), results_of(context), task)
 
 
 def device_scope(context: typer.Context, task: str, device: str) -> "DeviceScope":
-    """A task on a device, with the configuration and results of this call."""
+    """Return the scope of a task on a device, with the configuration and results of this call."""
     return task_scope(context, task).on(device)
 
 
 def budget_scope(context: typer.Context, task: str, device: str, budget: str) -> "BudgetScope":
-    """A budget or baseline of a task on a device, with the configuration and results of this call."""
+    """Return the scope of a budget or baseline, with the configuration and results of this call."""
     return device_scope(context, task, device).of(budget)
 
 
 def usage_file(log: Path | None, results: Path) -> Path | None:
-    """Where what a stage uses is noted, one file for each machine: as its log, below results/usage; None without."""
+    """Return the file that records a stage's resource use on this machine; None if the log is not in results/logs."""
     if log is None or results / "logs" not in log.parents:
         return None
     from hat.artifacts.layout import Results

@@ -1,4 +1,4 @@
-"""Verbs about devices: which there are, setting them up, checking them."""
+"""Verbs about devices: list them, set them up, check them."""
 
 from typing import Annotated
 

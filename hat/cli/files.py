@@ -1,4 +1,4 @@
-"""Verbs about files that people bring: Architectures, the research code's checkpoints, the configuration."""
+"""Verbs about users' files: Architectures, the research code's checkpoints, the configuration."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Verbs about what computing takes: before it is done, and after."""
+"""Verbs about the cost of computing: estimated before a run, and measured after it."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ def plan(
 
     values, files, _, _ = context.obj
     overrides = from_command_line(os.environ.get(OVERRIDES), files, values)
-    # Snakemake hands a nested value through as YAML, of which JSON is a part.
+    # Snakemake passes nested values on as YAML, and JSON is valid YAML.
     options = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
     content = planned(
         settings_of(context), results_of(context), targets or [], ["--config", *options] if options else []

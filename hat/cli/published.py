@@ -15,9 +15,7 @@ fairseq = family("Exchange data and networks with fairseq.")
 ModelName = Annotated[str, typer.Argument(metavar="NAME", help="Network, as listed by `hat models list`.")]
 
 
-DeviceName = Annotated[
-    str | None, typer.Argument(metavar="DEVICE", help="Device; that of the default target if omitted.")
-]
+DeviceName = Annotated[str | None, typer.Argument(metavar="DEVICE", help="Device; the default target's if omitted.")]
 
 
 def _device(context: typer.Context, device: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Verbs about what was made: figures, tables, the report, what is stale, where the time goes."""
+"""Verbs about results: figures, tables, the report, stale artifacts, and latency by component."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,11 +42,9 @@ def figures(
 
 def table(
     context: typer.Context,
-    task: Annotated[
-        str | None, typer.Argument(metavar="TASK", help="Task; that of the default target if omitted.")
-    ] = None,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="Task; the default target's if omitted.")] = None,
     device: Annotated[
-        str | None, typer.Argument(metavar="DEVICE", help="Device; that of the default target if omitted.")
+        str | None, typer.Argument(metavar="DEVICE", help="Device; the default target's if omitted.")
     ] = None,
     budgets: Budgets = None,
     as_json: AsJson = False,
@@ -157,7 +155,7 @@ def explain(
     rows = [(part["name"], f"{part['ms']:.2f}", f"{part['percent']:.1f}") for part in found["components"]]
     rows.append(("predicted", f"{found['predicted_latency_ms']:.2f}", "100.0"))
     print_table(f"{file} on {device}, {found['task']}", ("component", "ms", "%"), rows)
-    print("Estimated by the latency predictor; components that it cannot tell apart share their time.")
+    print("Estimated by the latency predictor; components that it cannot distinguish share their time.")
     if found["measured_latency_ms"] is not None:
         print(f"Measured there, end to end: {found['measured_latency_ms']:.2f} ms.")
 

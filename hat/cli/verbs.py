@@ -1,4 +1,4 @@
-"""How verbs look in help: panels in the order of use, and flags without the type of a value."""
+"""How help shows verbs: in panels, in the order of use, with flags that name no type."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ PANELS: Mapping[str, tuple[str, ...]] = {
 
 
 def plain_flags(parameters: list[Any]) -> list[Any]:
-    """The parameters of a command; of those that take no value, help names no type of one."""
+    """Return the parameters of a command, with flags that help shows without a type."""
     for parameter in parameters:
         if getattr(parameter, "is_bool_flag", False):
             parameter.metavar = ""
@@ -33,7 +33,7 @@ class Verb(TyperCommand):
     """A verb."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its parameters."""
+        """Return the parameters; help shows flags without a type."""
         return plain_flags(super().get_params(ctx))
 
 
@@ -41,7 +41,7 @@ class Family(TyperGroup):
     """Verbs about one subject."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its parameters."""
+        """Return the parameters; help shows flags without a type."""
         return plain_flags(super().get_params(ctx))
 
 
@@ -49,16 +49,16 @@ class Root(ErrorSentences):
     """All verbs, in panels."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its parameters."""
+        """Return the parameters; help shows flags without a type."""
         return plain_flags(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of the verbs in the order of the panels."""
+        """Return the names of the verbs, in the order of the panels."""
         order = [name for names in PANELS.values() for name in names]
         return sorted(super().list_commands(ctx), key=order.index)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A verb, with its panel."""
+        """Return a verb, with its help panel."""
         found: Any = super().get_command(ctx, cmd_name)
         if found is not None:
             found.rich_help_panel = next(panel for panel, names in PANELS.items() if cmd_name in names)
@@ -66,7 +66,7 @@ class Root(ErrorSentences):
 
 
 class Verbs(typer.Typer):
-    """A set of verbs, to which functions are added."""
+    """A group of verbs; :meth:`command` adds functions to it."""
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         """Add a function as a verb."""
@@ -74,5 +74,5 @@ class Verbs(typer.Typer):
 
 
 def family(text: str) -> Verbs:
-    """Verbs about one subject, which help describes by a text."""
+    """Return an empty group of verbs; ``text`` describes it in help."""
     return Verbs(cls=Family, no_args_is_help=True, help=text)

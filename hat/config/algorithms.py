@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class AlgorithmFacts:
-    """What is known of a search algorithm before it is imported.
+    """Facts about a search algorithm that do not require importing it.
 
     Attributes:
         module: where it is implemented.

@@ -1,4 +1,4 @@
-"""Base of all configuration models, and marks on fields that say what a change of them does."""
+"""Base of all configuration models, and marks that say which stages a change of a field re-runs."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -21,9 +21,9 @@ class Section(BaseModel):
 
 
 class Effect(Enum):
-    """What a change of a marked field does."""
+    """Effect of changing a marked field: which stages run again."""
 
-    # It changes speed or wording but no result: no stage runs again.
+    # Changes speed or wording but no result: no stage runs again.
     NONE = "changes no result"
     # Only the stages that name the field itself run again.
     NAMED = "changes what names it"
@@ -41,7 +41,7 @@ def effect_of(field: FieldInfo) -> Effect | None:
 
 def effective(section: Section) -> dict[str, Any]:
     """Return the JSON-like form of a section, without marked fields at any depth."""
-    # Copies of other precisions (hat/config/variants.py) hold a value that no file may have.
+    # The copies that hat/config/variants.py makes may hold a precision that a file must not.
     kept: dict[str, Any] = effective_part(section, section.model_dump(mode="json", warnings=False))
     return kept
 

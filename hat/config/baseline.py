@@ -11,7 +11,7 @@ from hat.config.networks import EvolvedNetwork, TransformerNetwork
 class Baseline(Section):
     """A network of fixed dimensions to compare SubTransformers with."""
 
-    description: Annotated[str, NO_EFFECT] = Field("", description="One line for people")
+    description: Annotated[str, NO_EFFECT] = Field("", description="One-line description")
     network: Annotated[TransformerNetwork | EvolvedNetwork, Field(discriminator="kind")] = Field(
         description="Its dimensions"
     )

@@ -12,7 +12,7 @@ BudgetName = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s)$")]
 
 
 class Budgets(Section):
-    """The default target; its budgets are chosen from the measured range."""
+    """What `snakemake` makes by default; its budgets are chosen from the measured range."""
 
     task: Annotated[str, NO_EFFECT] = Field("demo", description="Task of the default target")
     device: Annotated[str, NO_EFFECT] = Field("local", description="Device of the default target")

@@ -1,4 +1,4 @@
-"""Restrict a space to what a Runtime expresses, for sampling, searching and promising on a device."""
+"""Restrict a space to what a Runtime supports, for sampling and searching on a device."""
 
 from hat.config.networks import Space
 from hat.config.runtimes import RUNTIMES

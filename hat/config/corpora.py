@@ -68,7 +68,7 @@ class ParallelCorpus(Section):
 class ArchiveText(Section):
     """Aligned sentences of one archive, or an official test set."""
 
-    archive: str | None = Field(None, description="Which of `archives` holds it")
+    archive: str | None = Field(None, description="Name of the archive that holds it, from `archives`")
     source: str | None = Field(
         None, description="Member with the source language; with `form: columns`, both languages"
     )
@@ -97,7 +97,7 @@ class ArchiveText(Section):
 class ArchiveMember(Section):
     """One file of an archive."""
 
-    archive: str = Field(description="Which of `archives` holds it")
+    archive: str = Field(description="Name of the archive that holds it, from `archives`")
     member: str = Field(description="Path inside the archive")
 
 
@@ -117,7 +117,7 @@ class ArchiveCorpus(Section):
         min_length=1, description="Test text, joined in this order; it is never tokenised"
     )
     text: Literal["raw", "words", "pieces"] = Field(
-        "raw", description="Form of training and validation text: raw, Moses words, or byte-pair pieces of `codes`"
+        "raw", description="Format of training and validation text: raw, Moses words, or byte-pair pieces of `codes`"
     )
     codes: ArchiveMember | None = Field(None, description="Byte-pair codes to use instead of learning them")
     dictionary: Source | None = Field(
@@ -141,7 +141,7 @@ Corpus = Annotated[BibleCorpus | ParallelCorpus | ArchiveCorpus, Field(discrimin
 
 
 class Preprocessed(Section):
-    """Binarised splits in fairseq's form, instead of the corpus."""
+    """Binarised splits in fairseq's format, instead of the corpus."""
 
     preprocessed: bool = Field(False, description="Take the splits from `archive` instead of preparing the corpus")
     archive: Source | None = Field(

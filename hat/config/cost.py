@@ -1,4 +1,4 @@
-"""Models of the costs of computing, and of a remote place for results."""
+"""Models of the costs of computing, and of remote storage for results."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ Price = Annotated[float, Field(ge=0)]
 
 
 class Prices(Section):
-    """Prices of a cloud. These are examples; enter those of your cloud."""
+    """Cloud prices. The defaults are examples; enter your cloud's prices."""
 
     dated: str = Field("2026-11-22, examples", description="Date and source of these prices")
     gpu_hour_usd: Price = Field(2.5, description="One GPU for an hour, including its share of the machine")
@@ -43,7 +43,7 @@ class Cost(Section):
 
 
 class Storage(Section):
-    """A remote place, reached by one of Snakemake's storage plugins (docs/how-to/cluster.md)."""
+    """Remote storage, reached through one of Snakemake's storage plugins (docs/how-to/cluster.md)."""
 
     provider: str = Field("fs", pattern=r"^[a-z0-9-]+$", description="Plugin: fs, s3, gcs, ...")
     prefix: str = Field("", description="Prefix of the copies, such as s3://bucket/hat; empty for no copies")

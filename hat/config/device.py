@@ -24,7 +24,7 @@ class RaplMeter(Section):
     zones: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="Folders with `energy_uj`, such as /sys/class/powercap/intel-rapl:0. Default: those of all CPUs",
+        description="Folders with `energy_uj`, such as /sys/class/powercap/intel-rapl:0. Default: all CPUs",
     )
     seconds: Seconds = Field(1.0, description="Shortest time to measure energy over, at each visit and length")
 
@@ -37,7 +37,7 @@ class CommandMeter(Section):
         min_length=1, description="Program and arguments; its last line of output begins with the number"
     )
     unit: Literal["watts", "joules"] = Field(
-        "watts", description="What it prints: momentary power, or an energy counter"
+        "watts", description="Meaning of the number it prints: momentary power, or an energy counter"
     )
     seconds: Seconds = Field(1.0, description="Shortest time to measure energy over, at each visit and length")
 
@@ -45,11 +45,9 @@ class CommandMeter(Section):
 class Device(Section):
     """A device to measure latency on."""
 
-    description: Annotated[str, NO_EFFECT] = Field("", description="One line for people")
-    note: Annotated[str, NO_EFFECT] = Field(
-        "", description="Whatever else people should know: cooling, power supply, where it stands"
-    )
-    connection: Literal["local", "ssh"] = Field(description="How to reach it")
+    description: Annotated[str, NO_EFFECT] = Field("", description="One-line description")
+    note: Annotated[str, NO_EFFECT] = Field("", description="Notes for readers: cooling, power supply, where it stands")
+    connection: Literal["local", "ssh"] = Field(description="How this machine reaches the device")
     host: Annotated[str | None, NO_EFFECT] = Field(
         None,
         pattern=r"^[A-Za-z0-9_.@:\[\]][A-Za-z0-9_.@:%\[\]-]*$",

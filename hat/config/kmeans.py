@@ -17,7 +17,7 @@ class Quantisation(NamedTuple):
 
     @property
     def precision(self) -> str:
-        """Its name as a precision of the torch Runtime; the research code keeps embeddings in fp32."""
+        """Name as a precision of the torch Runtime; the research code keeps embeddings in fp32."""
         return f"kmeans{self.bits}{'' if self.embeddings else '-published'}"
 
 

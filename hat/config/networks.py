@@ -11,7 +11,7 @@ Spans = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
 class Network(Section):
-    """What all SubTransformers of a task share besides the space."""
+    """Settings that all SubTransformers of a task share, besides the space."""
 
     norm: Literal["post", "pre", "pre-published"] = Field(
         "post",

@@ -12,7 +12,7 @@ from hat.errors import InputError
 
 
 def layered(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """One nested mapping of all layers; later ones win, whichever of them use dotted keys."""
+    """Merge layers into one nested mapping; later ones win, whether their keys are dotted or nested."""
     result: dict[str, Any] = {}
     for layer in layers:
         result = merge(result, undotted(layer))
@@ -20,10 +20,10 @@ def layered(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def from_command_line(environment: str | None, files: Sequence[Path], values: Sequence[str]) -> dict[str, Any]:
-    """Overrides of one ``hat`` call; later kinds win.
+    """Return the overrides of one ``hat`` call; later kinds win.
 
     Args:
-        environment: JSON object that the workflow hands over, if any.
+        environment: JSON object from the workflow, if any.
         files: ``--configfile`` files.
         values: ``--set`` arguments, KEY=VALUE with a YAML value.
 
@@ -35,10 +35,10 @@ def from_command_line(environment: str | None, files: Sequence[Path], values: Se
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """Keys and values of a ``--configfile``.
+    """Read the keys and values of a ``--configfile``.
 
     Raises:
-        InputError: no such file, or not a YAML mapping.
+        InputError: the file does not exist or is not a YAML mapping.
     """
     try:
         value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -52,10 +52,10 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def parse(argument: str) -> dict[str, Any]:
-    """``search.population=10`` as a mapping.
+    """Parse an override such as ``search.population=10`` to a mapping.
 
     Raises:
-        InputError: no ``=``, no key, or the value is not YAML.
+        InputError: ``=`` or the key is missing, or the value is not YAML.
     """
     key, equals, value = argument.partition("=")
     if not equals or not key.strip():

@@ -1,17 +1,17 @@
-"""Facts about each Runtime, in one table; devices read it too, which have no more than NumPy and a Runtime."""
+"""Facts about each Runtime, in one table, which imports only what a device has: NumPy and a Runtime."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hat.config.kmeans import PRECISIONS as QUANTISED
 
-# What GPUs are called in a device's configuration.
+# Names of GPUs in a device's configuration.
 GPU_NAME = "cuda(?::[0-9]{1,3})?"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeFacts:
-    """What is known of a Runtime before it is imported.
+    """Facts about a Runtime that do not require importing it.
 
     Args:
         name: the value of ``runtime`` in a device's configuration.
@@ -78,7 +78,7 @@ RUNTIMES: Mapping[str, RuntimeFacts] = {
             kinds=("transformer", "evolved"),
             disk_mb=300,
         ),
-        # Its cross-attention sees the last encoder layer only.
+        # Its cross-attention attends to the last encoder layer only.
         RuntimeFacts(
             name="ctranslate2",
             module="hat.runtime.ctranslate2.runtime",
@@ -92,13 +92,13 @@ RUNTIMES: Mapping[str, RuntimeFacts] = {
         ),
     )
 }
-# Those that can execute on a GPU.
+# Runtimes that can execute on a GPU.
 ON_GPU = tuple(name for name, facts in RUNTIMES.items() if facts.gpu)
-# Precisions of devices: what a Runtime makes of trained weights as they are.
+# Precisions of devices: those a Runtime can convert trained weights to without k-means.
 DEVICE_PRECISIONS = tuple(
     dict.fromkeys(
         precision for facts in RUNTIMES.values() for precision in facts.precisions if precision not in QUANTISED
     )
 )
-# What executes a precision that a device's own Runtime has not.
+# The Runtime for precisions that a device's own Runtime does not support.
 FALLBACK = "onnxruntime"

@@ -1,4 +1,4 @@
-"""What a stage works on: a task, on a device, for a budget; with the settings, and where the artifacts are."""
+"""Scopes of stages: a task, on a device, for a budget, with the settings and the paths of artifacts."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,13 +30,13 @@ class TaskScope:
         """Refuse unknown names.
 
         Raises:
-            InputError: there is no task of that name; says which there are.
+            InputError: the task is unknown; the message lists the known ones.
         """
         self.settings.task(self.task)
 
     @property
     def task_settings(self) -> Task:
-        """Configuration of the task; an InputError where there is none of that name."""
+        """Configuration of the task; raises InputError if the task is unknown."""
         return self.settings.task(self.task)
 
     @property
@@ -65,19 +65,19 @@ class TaskScope:
         return self.results.evaluations(self.task)
 
     def baseline(self, name: str) -> Path:
-        """Folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of a baseline."""
+        """Return the folder of ``checkpoint.pt``, ``metrics.jsonl``, ``config.json`` of a baseline."""
         return self.results.baseline(self.task, name)
 
     def translated(self, teacher: str) -> Path:
-        """Folder of the training set with the translations of a teacher as targets."""
+        """Return the folder of the training set with the translations of a teacher as targets."""
         return self.results.translated(self.task, teacher)
 
     def on(self, device: str) -> "DeviceScope":
-        """This task on a device."""
+        """Return the scope of this task on a device."""
         return DeviceScope(self.settings, self.results, self.task, device)
 
     def with_settings(self, settings: Settings) -> Self:
-        """The same with another configuration."""
+        """Return the same scope with another configuration."""
         return replace(self, settings=settings)
 
 
@@ -95,29 +95,29 @@ class DeviceScope(TaskScope):
         """Refuse unknown names.
 
         Raises:
-            InputError: there is no task or no device of that name; says which there are.
+            InputError: the task or the device is unknown; the message lists the known ones.
         """
         super().check()
         self.settings.device(self.device)
 
     @property
     def device_settings(self) -> Device:
-        """Configuration of the device; an InputError where there is none of that name."""
+        """Configuration of the device; raises InputError if the device is unknown."""
         return self.settings.device(self.device)
 
     @property
     def device_space(self) -> Space:
-        """The part of the task's space that the Runtime of the device expresses."""
+        """The part of the task's space that the device's Runtime supports."""
         return self.settings.space_on(self.task, self.device)
 
     @property
     def measured_space(self) -> Space:
-        """The space that measured Architectures are drawn from, without what the Runtime does not express."""
+        """The part of the space of measured Architectures that the device's Runtime supports."""
         return self.settings.measured_space_on(self.task, self.device)
 
     @property
     def uses_shortlist(self) -> bool:
-        """Whether what is deployed for the device has the task's shortlist."""
+        """Whether models deployed on the device use the task's shortlist."""
         return self.settings.uses_shortlist(self.task, self.device)
 
     @property
@@ -147,17 +147,17 @@ class DeviceScope(TaskScope):
 
     @property
     def where(self) -> str:
-        """Task and device in words."""
+        """Task and device, for titles and messages."""
         return f"{self.task} on {self.device}"
 
     def of(self, budget: str) -> "BudgetScope":
-        """A budget of this task on this device, or a baseline by its name."""
+        """Return the scope of a budget, or of a baseline by its name."""
         return BudgetScope(self.settings, self.results, self.task, self.device, budget)
 
 
 @dataclass(frozen=True)
 class BudgetScope(DeviceScope):
-    """A budget of a task on a device, or a baseline in its place.
+    """A budget of a task on a device, or a baseline instead of the budget.
 
     Args:
         budget: the budget, or the name of a baseline.
@@ -167,7 +167,7 @@ class BudgetScope(DeviceScope):
 
     @property
     def is_baseline(self) -> bool:
-        """Whether a baseline stands in place of the budget.
+        """Whether this is a baseline instead of a budget.
 
         Raises:
             InputError: it is neither a budget nor a baseline.

@@ -54,7 +54,7 @@ class Search(Section):
         " for each",
     )
     levels: Positive = Field(
-        8, description="Latencies over the range of the space that a search for all budgets aims at"
+        8, description="Number of latencies, spread over the space's range, that a search for all budgets aims at"
     )
     top_up: Positive = Field(
         16, description="`surrogate`, `pareto`: additional Architectures to evaluate for each requested budget"

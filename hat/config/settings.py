@@ -28,15 +28,15 @@ NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 BUDGET = re.compile(r"^(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s)\Z")
 # Name of the teacher that is the SuperTransformer's largest network; others are baselines.
 SUPERTRANSFORMER = "supertransformer"
-# Where values are from that come with a command.
+# Source of values given on the command line, for messages.
 OVERRIDES = "overrides (--config, --configfile, --set)"
 
 
 def budget_ms(budget: str) -> float:
-    """Milliseconds of a budget such as ``150ms`` or ``3.5s``.
+    """Return the milliseconds of a budget such as ``150ms`` or ``3.5s``.
 
     Raises:
-        InputError: the text is no budget, or is zero.
+        InputError: the text is not a budget, or is zero.
     """
     match = BUDGET.match(budget)
     value = float(match["number"]) * (1000 if match["unit"] == "s" else 1) if match else 0.0
@@ -88,11 +88,11 @@ class Settings:
             self._check_measured_space(name, task)
         self._check_baselines()
         if self._errors:
-            # A section of every task is wrong in each.
+            # A wrong section that applies to all tasks is reported once.
             raise InputError("\n".join(dict.fromkeys(self._errors)))
 
     def changed(self, overrides: Mapping[str, Any]) -> "Settings":
-        """This configuration with further overrides laid over it."""
+        """Return this configuration with further overrides applied."""
         return Settings(merge(self._overrides, undotted(overrides)), self.folder)
 
     @property
@@ -101,22 +101,22 @@ class Settings:
         return self.configuration.seed
 
     def task(self, name: str) -> Task:
-        """The task of that name, or an InputError that lists the known ones."""
+        """Return a task by name; raise InputError with the known names if it is unknown."""
         return _pick("task", self.tasks, name, self.folder)
 
     def device(self, name: str) -> Device:
-        """The device of that name, or an InputError that lists the known ones."""
+        """Return a device by name; raise InputError with the known names if it is unknown."""
         return _pick("device", self.devices, name, self.folder)
 
     def baseline(self, name: str) -> Baseline:
-        """The baseline of that name, or an InputError that lists the known ones."""
+        """Return a baseline by name; raise InputError with the known names if it is unknown."""
         return _pick("baseline", self.baselines, name, self.folder)
 
     def baseline_training(self, task: str, baseline: str) -> Training:
-        """How a baseline is trained: as a SubTransformer of the task from random weights, but for its own overrides.
+        """Return the training settings of a baseline: the task's SubTransformer settings with its own overrides.
 
         Raises:
-            InputError: both together are not allowed.
+            InputError: the overrides do not fit the task's settings.
         """
         overrides = self.baseline(baseline).training
         inherited = self.task(task).subtransformer.model_dump(include=set(Training.model_fields))
@@ -127,12 +127,12 @@ class Settings:
             raise InputError("\n".join(describe(error, Training, file))) from None
 
     def uses_shortlist(self, task: str, device: str) -> bool:
-        """Whether what is deployed for a device has the task's shortlist; execution as published has none."""
+        """Whether models deployed on a device use the task's shortlist; not every Runtime can use one."""
         chosen = self.device(device)
         return chosen.shortlist and RUNTIMES[chosen.runtime].shortlist and self.task(task).shortlist.enabled
 
     def limit_ms(self, budget: str) -> float | None:
-        """Milliseconds that a model for ``budget`` may take; None for the name of a baseline, which has no limit.
+        """Return the milliseconds that a model for ``budget`` may take; None for a baseline, which has no limit.
 
         Raises:
             InputError: it is neither a budget nor a baseline.
@@ -146,11 +146,11 @@ class Settings:
             raise InputError(f"{error}, or a baseline, {known}") from None
 
     def space_of(self, task: str) -> Space:
-        """The space of a task."""
+        """Return the space of a task."""
         return self.spaces[self.task(task).space]
 
     def space_on(self, task: str, device: str) -> Space:
-        """The part of a task's space that the Runtime of a device expresses.
+        """Return the part of a task's space that the Runtime of a device supports.
 
         Raises:
             InputError: nothing is left of it.
@@ -159,7 +159,7 @@ class Settings:
         return confined(self.space_of(task), self.device(device).runtime, where)
 
     def measured_space_on(self, task: str, device: str) -> Space:
-        """The part of the space that measured Architectures are drawn from that the Runtime of a device expresses.
+        """Return the part of the space of measured Architectures that the Runtime of a device supports.
 
         Raises:
             InputError: nothing is left of it.
@@ -170,7 +170,7 @@ class Settings:
         return confined(self.spaces[name], self.device(device).runtime, f"space {name!r} on device {device!r}")
 
     def _check_measured_space(self, name: str, task: Task) -> None:
-        """What is measured must be networks of the same SuperTransformer width and heads as what is searched."""
+        """Check that the measured space has the same largest widths and encoder depth as the searched space."""
         measured = task.latency.space
         if measured is None or task.space not in self.spaces:
             return
@@ -187,7 +187,7 @@ class Settings:
                 )
 
     def _check_baselines(self) -> None:
-        """Baselines stand where budgets do, so their names may be no others; overrides of training are checked here."""
+        """Check that no baseline's name could be a budget or a reserved name, and check overrides of training."""
         for name, baseline in self.baselines.items():
             file = f"{self.folder}/baselines/{name}.yaml"
             taken = sorted(reserved("TASK", "DEVICE"))
@@ -236,7 +236,7 @@ class Settings:
         return found
 
     def _sound(self, model: type[Model], values: Mapping[str, Any]) -> Model:
-        """The model of those keys alone that have no error, so that what they say is checked too."""
+        """Build the model from the keys without errors, so that names they refer to are checked too."""
         try:
             return model.model_validate(values)
         except ValidationError as error:
@@ -254,13 +254,13 @@ class Settings:
 def describe(
     error: ValidationError, model: type[BaseModel], file: str, over: Mapping[str, Any] | None = None
 ) -> list[str]:
-    """One line for each problem: file, key, what is wrong, the bad value.
+    """Return one line per problem: file, key, what is wrong, and the bad value.
 
     Args:
         error: the problems.
-        model: what was expected.
+        model: the expected model.
         file: where the values are from.
-        over: what was laid over them, the uppermost first, by what stands before its keys.
+        over: overrides, the strongest first, by the text that precedes their keys in messages.
     """
     lines = []
     for problem in error.errors():
@@ -281,7 +281,7 @@ def describe(
 
 
 def _holds(values: Any, location: tuple[int | str, ...]) -> bool:
-    """Whether there is something at this place."""
+    """Whether nested mappings hold a value at this location."""
     for part in location:
         if not isinstance(values, Mapping) or part not in values:
             return False
@@ -294,7 +294,7 @@ def _part(values: Any, key: str) -> Any:
 
 
 def _allowed(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    """The keys of the section at ``location``, where it can be found from the model."""
+    """Say which keys the section at ``location`` may have; empty if the model has no such section."""
     for part in location:
         field = model.model_fields.get(str(part))
         if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
@@ -304,7 +304,7 @@ def _allowed(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """``above`` laid over ``below``, key by key; a mapping of another ``kind`` replaces the whole."""
+    """Override ``below`` with ``above``, key by key; a mapping of another ``kind`` replaces the whole."""
     result = dict(below)
     for key, value in above.items():
         old = result.get(key)
@@ -331,7 +331,7 @@ def undotted(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known(names: Mapping[str, Any]) -> str:
-    return "one of " + ", ".join(sorted(names)) if names else "none (there is no such file)"
+    return "one of " + ", ".join(sorted(names)) if names else "none (no file exists)"
 
 
 def _pick(kind: str, known: Mapping[str, Model], name: str, folder: Path) -> Model:

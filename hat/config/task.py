@@ -69,7 +69,7 @@ class Compression(Section):
 class Task(Section):
     """A language pair with its data, tokenisation, design space, training settings and scoring."""
 
-    description: Annotated[str, NO_EFFECT] = Field("", description="One line for people")
+    description: Annotated[str, NO_EFFECT] = Field("", description="One-line description")
     source_language: Language = Field(description="ISO 639 code of the source language")
     target_language: Language = Field(description="ISO 639 code of the target language")
     data_licence: str = Field("not stated", description="Licence of the text, for the model card")
@@ -77,7 +77,7 @@ class Task(Section):
     corpus: Corpus = Field(description="Where the text comes from and how it is split")
     data: Preprocessed = Field(default_factory=Preprocessed, description="Binarised splits instead of the corpus")
     tokenisation: Tokenisation = Field(default_factory=Tokenisation, description="How text becomes tokens")
-    network: Network = Field(default_factory=Network, description="What all SubTransformers share")
+    network: Network = Field(default_factory=Network, description="Settings that all SubTransformers share")
     supertransformer: SuperTraining = Field(
         default_factory=SuperTraining, description="Training of the SuperTransformer"
     )

@@ -53,5 +53,5 @@ class Tokenisation(Section):
 
     @property
     def longest_source(self) -> int:
-        """Tokens of the longest sentence that a network is given."""
+        """Tokens of the longest sentence that a network may receive."""
         return self.max_length if self.limits == "tokens" else LONGEST_SOURCE

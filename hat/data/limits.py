@@ -8,7 +8,7 @@ from hat.data.chunks import in_chunks
 from hat.data.corpora.splits import Pair
 from hat.data.text.tokenise import MosesLines
 
-# Characters. A pair with a longer word is dropped.
+# Maximum characters of a word; pairs with a longer word are dropped.
 LONGEST_WORD = 1000
 
 

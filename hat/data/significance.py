@@ -9,7 +9,7 @@ from hat.errors import InputError
 SAMPLES = 1000
 # A difference with a p-value below this is called significant.
 ALPHA = 0.05
-# What a p-value is, for every table and schema that shows one.
+# Meaning of a p-value, for every table and schema that shows one.
 P_VALUE = "probability of a difference in BLEU at least this large if the two models were equally good"
 
 

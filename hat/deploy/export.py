@@ -180,7 +180,7 @@ def _write_folder(
     """Write ``parent/model``.
 
     Args:
-        export: what to export.
+        export: description of the export.
         write: writes the network into a folder; returns keys of ``model.json`` about the network's files.
         origin: keys of ``model.json`` about the network's origin.
 

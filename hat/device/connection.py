@@ -192,7 +192,7 @@ class SshConnection(Connection):
         self._bench = bench
 
     def close(self) -> None:
-        """End the agent, which releases the device's lock, and the connection."""
+        """End the agent, which releases the device's lock; then end the connection."""
         self.agent.close()
 
     def conditions(self, workload: Workload, warmup: int, repeats: int) -> Conditions:

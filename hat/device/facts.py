@@ -1,4 +1,4 @@
-"""What a device reports about itself, validated: types, ranges, and texts that are safe to print."""
+"""Facts that a device reports about itself, validated: types, ranges, and texts that are safe to print."""
 
 from typing import Annotated, Any, TypeVar
 

@@ -29,7 +29,7 @@ OLDEST = (3, 11)
 OLDEST_GLIBC = 17
 PROBE_S = 120.0
 
-# Runs on the device with its own Python: prints what the device is, and what is installed.
+# Runs on the device with its own Python: prints facts about the device and its installed environment.
 PROBE = """
 import importlib.util, json, os, platform, shutil, sys
 folder = os.path.join(os.path.expanduser("~"), sys.argv[1])

@@ -87,7 +87,7 @@ def read_architectures(path: Path) -> list[Architecture]:
 
 
 def _representative(path: Path, digests: list[str]) -> npt.NDArray[np.bool_]:
-    """Return which Architectures were drawn at random, [len(digests)]; all of them without an architectures.jsonl."""
+    """Return which Architectures were drawn at random, [len(digests)]; all if architectures.jsonl does not exist."""
     origins = {row["digest"]: row.get("origin", RANDOM) for row in read_jsonl(path)[1:]}
     return np.array([origins.get(name, RANDOM) == RANDOM for name in digests], dtype=np.bool_)
 

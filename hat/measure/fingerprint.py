@@ -59,7 +59,7 @@ def _versions() -> dict[str, str]:
 
 
 def fingerprint() -> dict[str, Any]:
-    """Return what identifies this machine; it stays equal as long as nobody changes the machine.
+    """Return the properties that identify this machine; they stay equal as long as nobody changes the machine.
 
     Returns:
         ``host``, ``architecture``, ``processor``, ``cores``, ``memory_mb``, ``kernel``, ``governor``, and ``versions``

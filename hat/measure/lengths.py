@@ -1,4 +1,4 @@
-"""Sentence lengths at which latency is measured: averages, a given distribution, or those of validation data."""
+"""Sentence lengths at which latency is measured: averages, a given distribution, or the lengths of validation data."""
 
 from math import fsum
 

@@ -47,7 +47,7 @@ class TokenEmbedding(nn.Module):
     """Token embeddings; a narrower network takes their leading features, and the output projection may share them.
 
     Args:
-        vocabulary: V, tokens.
+        vocabulary: V, number of tokens.
         dim: features of the table.
         padding: token id whose vector stays zero; None for no such token.
     """

@@ -174,7 +174,7 @@ class DecoderBranches(nn.Module):
         """Decode one position of N hypotheses.
 
         Args:
-            x: of this position, [N, D].
+            x: inputs of this position, [N, D].
             inputs: the 10 inputs before, [10, N, D], None at the first position.
             joined: the 6 sums of both branches before, [6, N, 2 D], None at the first position.
 
@@ -187,7 +187,7 @@ class DecoderBranches(nn.Module):
 
 
 def _window(before: Tensor | None, x: Tensor, kernel: int) -> Tensor:
-    """Return the positions that a convolution sees, [kernel, N, D], zeros before the first."""
+    """Return the positions that a convolution reads, [kernel, N, D], zeros before the first."""
     return torch.cat([x.new_zeros(kernel - 1, *x.shape) if before is None else before, x[None]])
 
 
@@ -235,7 +235,7 @@ class DecoderCell(nn.Module):
             x: hidden states, [N, D] with N = B x beam.
             cache: keys and values of both self-attentions, each [2, N, H, t, K], and both windows of the
                 convolutions (see DecoderBranches.step); nothing at the first position.
-            memory: of the B sentences; beams share it.
+            memory: keys and values of the B sentences; hypotheses of a sentence share them.
             beam: hypotheses of a sentence.
 
         Returns:

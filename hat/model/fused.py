@@ -91,7 +91,7 @@ def scale_add_dropout(x: Tensor, positions: Tensor, scale: float, rate: float, t
 
 
 def _products_precision(x: Tensor) -> Tensor:
-    """Round to what autocast has matrix products take, which spares each of them a pass; a CPU gains nothing by it."""
+    """Round to autocast's precision of matrix products, which saves each product a pass; a CPU gains nothing by it."""
     if x.is_cuda and torch.is_autocast_enabled("cuda"):
         return x.to(torch.get_autocast_dtype("cuda"))
     return x

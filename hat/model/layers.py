@@ -19,7 +19,7 @@ class EncoderLayer(nn.Module):
     """Self-attention and a feed-forward network.
 
     Args:
-        number: which layer of the Architecture, from 0 next to the embedding.
+        number: index of the layer in the Architecture, from 0 next to the embedding.
         architecture: its D features, H attention heads and the hidden features of the feed-forward network.
         qkv_dim: features of queries, keys and values over all heads.
         dropouts: dropout rates.
@@ -66,7 +66,7 @@ class DecoderLayer(nn.Module):
     """Self-attention, attention to the last encoder layers, and a feed-forward network.
 
     Args:
-        number: which layer of the Architecture, from 0 next to the embedding.
+        number: index of the layer in the Architecture, from 0 next to the embedding.
         architecture: its D features, its heads, the hidden features of the feed-forward network, and the number of
             encoder layers attended to, from the last one back.
         qkv_dim: features of queries, keys and values over all heads.
@@ -104,7 +104,7 @@ class DecoderLayer(nn.Module):
             x: rows of all target positions, [R, D].
             sentences: B.
             length: T.
-            memory: from :meth:`project_memory`.
+            memory: result of :meth:`project_memory`.
 
         Returns:
             [R, D].
@@ -140,7 +140,7 @@ class DecoderLayer(nn.Module):
         Args:
             x: hidden states, [N, D] with N = B x beam.
             cache: keys and values of earlier positions, [2, N, H, t, K]; empty at the first.
-            memory: from :meth:`project_memory` for B sentences; the hypotheses of a sentence share it.
+            memory: result of :meth:`project_memory` for B sentences; the hypotheses of a sentence share it.
             beam: hypotheses a sentence.
 
         Returns:

@@ -15,8 +15,8 @@ def linear(
 
     Args:
         x: [..., in].
-        weight: of the widest map, [rows or more, columns or more].
-        bias: of the widest map; None for none.
+        weight: weight of the widest map, [rows or more, columns or more].
+        bias: bias of the widest map; None for no bias.
         rows: output features; all if omitted.
         columns: input features; all if omitted.
 

@@ -36,7 +36,7 @@ _SUPER_SIZES = {
     "decoder_layers": "decoder_layers",
     "decoder_ffn_embed_dim": "decoder_ffn_dim",
 }
-# Properties that every network of this project has. A missing argument means the same.
+# Properties of every network of this project; they also hold if the argument is missing.
 _FIXED = {
     "activation_fn": "relu",
     "encoder_learned_pos": False,
@@ -137,7 +137,7 @@ def _space_of(args: Mapping[str, Any]) -> Space:
 
 
 def _hull_of(args: Mapping[str, Any], architecture: Architecture) -> Space:
-    """Return a space with the sizes of the SuperTransformer and of the Architecture; a file may not have the others."""
+    """Return a space with the sizes of the SuperTransformer and the Architecture only, since a file may omit others."""
     largest = {field: args[argument] for argument, field in _SUPER_SIZES.items()}
     choices: dict[str, tuple[int, ...]] = {}
     for name in ("encoder_layers", "decoder_layers", *asdict(architecture)):

@@ -169,7 +169,7 @@ def _chosen(subject: Subject, architecture: Architecture | None, path: Path) -> 
         SearchSpace(subject.space).check(architecture, str(path))
     elif architecture != subject.architecture:
         raise InputError(
-            f"{path}: contains a SubTransformer of another Architecture than the given one; give that one or none"
+            f"{path}: contains a SubTransformer of a different Architecture; give its own Architecture, or none"
         )
     return architecture
 

@@ -1,4 +1,4 @@
-"""What a reader wants to know besides the figures: which model to use, how far to trust it, and what it translates."""
+"""Advice beside the figures: which model to use, which figures to doubt, and sample translations."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -12,16 +12,16 @@ from hat.report.rows import Row
 # Percent above which an error of a prediction, and a drift, is reported.
 LARGE_ERROR = 25.0
 LARGE_DRIFT = 15.0
-# Share of the budget below which a model is explained.
+# A model that uses a smaller share of its budget than this gets an explanation.
 SMALL_SHARE = 0.75
 EXAMPLES = 5
-# Words of an example, so that it is read at a glance.
+# Fewest and most words of an example, so that it reads at a glance.
 FEWEST_WORDS, MOST_WORDS = 4, 14
 LATENCY = interval("latency", "_ms", 1)
 
 
 def recommended(rows: Sequence[Row], tested: Mapping[str, Any]) -> Row | None:
-    """Return the fastest model within its budget that is not significantly worse than the best of those.
+    """Return the fastest model within its budget that is not significantly worse than the best such model.
 
     Args:
         rows: rows of the summary.
@@ -52,7 +52,7 @@ def recommendation(rows: Sequence[Row], tested: Mapping[str, Any]) -> str:
 
 
 def doubts(scope: DeviceScope, rows: Sequence[Row]) -> list[str]:
-    """Return a sentence for each figure that is not to be trusted or needs an explanation."""
+    """Return a sentence for each figure that is doubtful or needs an explanation."""
     found = [sentence for row in rows for sentence in _doubts_about(row)]
     if found:
         found.append(f"`hat latency measure {scope.task} {scope.device} BUDGET` measures a model again.")
@@ -68,7 +68,7 @@ def doubts(scope: DeviceScope, rows: Sequence[Row]) -> list[str]:
 
 
 def _doubts_about(row: Row) -> Iterator[str]:
-    """Yield what is doubtful about the measured latency of a model."""
+    """Yield sentences about doubtful measured latencies of a model."""
     name, latency, budget = row["budget"], row["latency_ms"], row["budget_ms"]
     high, predicted = row["latency_high_ms"], row["predicted_latency_ms"]
     measured = LATENCY(row)

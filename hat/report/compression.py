@@ -117,7 +117,7 @@ def _shown(scope: DeviceScope, named: Sequence[str]) -> list[str]:
     found = {folder.parent.name for folder in scored if folder.name in VARIANTS} - reserved("TASK", "DEVICE")
     if not named and not found:
         raise InputError(
-            f"{folder}: no variant of a model has been scored yet; run hat export and hat score with --form"
+            f"{folder}: no variant of a model has been scored yet; run `hat export` and `hat score` with --form"
         )
     return sorted(set(named) or found, key=order)
 
@@ -149,7 +149,7 @@ def _row(folder: Path, budget: str, model: dict[str, Any], reference: dict[str, 
     counted = model["counted_size"]["total_bytes"] if "counted_size" in model else model["parameters"] * bits // 8
     if "parameters_without_embeddings" not in model:
         file = folder / "model" / DESCRIPTION
-        raise InputError(f"{file}: parameters_without_embeddings is missing, as in earlier versions; export it again")
+        raise InputError(f"{file}: parameters_without_embeddings is missing; export the model again with this version")
     published = model["parameters_without_embeddings"] * bits / 8
     return {
         "budget": budget,

@@ -84,7 +84,7 @@ class Amount:
 class Stage:
     """All runs of a stage on all machines, interrupted ones included."""
 
-    # Parts of the path of its log: task, device, budget, name; a stage may lack some.
+    # Parts of the path of its log: task, device, budget, name; some stages have only a few of them.
     parts: tuple[str, ...]
     runs: int
     seconds: float
@@ -131,12 +131,12 @@ def write_cost(settings: Settings, results: Results) -> dict[str, Any]:
 
     Raises:
         HatError: codecarbon is not installed.
-        InputError: nothing was noted, or the country is unknown.
+        InputError: no resource use was recorded, or the country is unknown.
     """
     cost = settings.configuration.cost
     noted = stages(results, cost)
     if not noted:
-        raise InputError(f"{results.usage}: nothing was noted there yet; stages that the workflow runs do that")
+        raise InputError(f"{results.usage}: no stage has recorded its resource use yet; run stages with snakemake")
     intensity = carbon_kg_per_kwh(cost.country, cost.region)
 
     def priced(amount: Amount) -> Row:

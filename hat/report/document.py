@@ -1,4 +1,4 @@
-"""Tables as documents: rows and the columns they are shown in, written as CSV, Markdown and JSON."""
+"""Tables as documents: rows with their columns, written as CSV, Markdown and JSON."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from hat.artifacts.files import write_json, write_text
 from hat.report.rows import Row
 from hat.system.durations import duration
 
-# Titles of columns, and what a row shows there.
+# Column titles, each with the cell that it shows of a row.
 Columns = Mapping[str, Callable[[Row], str]]
 # Shown if a row has no value.
 NONE = "-"
@@ -24,7 +24,7 @@ class Number:
     """A cell with a number, by which rows can be sorted.
 
     Args:
-        key: of the number in a row; None or missing if the row has none.
+        key: key of the number in a row; None or missing if the row has none.
         write: formats the cell of a row that has the number.
     """
 
@@ -74,7 +74,7 @@ def interval(name: str, unit: str, digits: int) -> Number:
 
 
 def cells(columns: Columns, rows: Sequence[Row]) -> list[list[str]]:
-    """Return what is shown, row by row."""
+    """Return the formatted cells, row by row."""
     return [[cell(row) for cell in columns.values()] for row in rows]
 
 
@@ -84,7 +84,7 @@ def with_data(columns: Columns, rows: Sequence[Row]) -> Columns:
 
 
 def without_empty(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows without the keys of ``OPTIONAL`` that have a value in none of them."""
+    """Return the rows without those keys of ``OPTIONAL`` that have no value in any row."""
     empty = {key for key in OPTIONAL if all(row.get(key) is None for row in rows)}
     return [{key: value for key, value in row.items() if key not in empty} for row in rows]
 

@@ -1,4 +1,4 @@
-"""Energy and carbon of what a stage used, estimated offline with codecarbon's tables.
+"""Energy and carbon of a stage, estimated offline with codecarbon's tables.
 
 The model is codecarbon's for single processes: a CPU draws the share of its thermal design power that corresponds to
 the share of its threads that were busy, and at least a tenth. GPUs draw what their driver counted. Memory, network and
@@ -39,7 +39,7 @@ def _codecarbon() -> Any:
 
 
 def _plain(processor: str) -> str:
-    """Lower-case the name of a CPU, without trademark, the word CPU and clock rate, which tables of names leave out."""
+    """Lower-case the name of a CPU and remove trademark, the word CPU and clock rate, as tables of names do."""
     name = processor.replace("(R)", "").partition(" CPU @ ")[0].replace(" CPU", "")
     return re.sub(r" @\s*\d+\.\d+GHz", "", name).lower()
 
@@ -49,7 +49,7 @@ def _table_name(processor: str, names: Sequence[str]) -> str | None:
 
     Args:
         processor: its name, as the operating system gives it.
-        names: of the table.
+        names: names in the table.
 
     Returns:
         The same name, up to what :func:`_plain` removes; else the only one whose words are all in the CPU's name or

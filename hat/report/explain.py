@@ -1,4 +1,4 @@
-"""Where the time of an Architecture goes on a device, as the latency predictor sees it."""
+"""Predicted latency of an Architecture on a device, by component."""
 
 import math
 from pathlib import Path
@@ -15,18 +15,18 @@ from hat.space.files import architecture_in, read_description
 
 
 def explain(settings: Settings, results: Results, file: Path, device: str, task: str | None = None) -> dict[str, Any]:
-    """Predicted latency of an Architecture on a device, by component.
+    """Predict the latency of an Architecture on a device, by component.
 
     Args:
         settings: the configuration.
         results: where the predictor is.
         file: an Architecture: ours, an artifact that holds one, or published YAML.
         device: name of the device.
-        task: whose predictor; that of the file, where it lies in the folder of one.
+        task: task whose predictor to use; default: the task in whose folder the file is.
 
     Returns:
         ``predicted_latency_ms``, ``components`` (name, ms, percent; the largest first), ``task``, ``device``,
-        ``digest``, and ``measured_latency_ms`` where the file's model was measured there.
+        ``digest``, and ``measured_latency_ms`` if the file's model was measured on the device.
 
     Raises:
         InputError: the file holds no Architecture, no task is known, or there is no predictor.
@@ -36,7 +36,7 @@ def explain(settings: Settings, results: Results, file: Path, device: str, task:
     architecture = architecture_in(values, file)
     name = task or values.get("task") or task_of(file, results)
     if name is None:
-        raise InputError(f"{file}: belongs to no task, so say which: --task, one of {', '.join(settings.tasks)}")
+        raise InputError(f"{file}: belongs to no task; give --task, one of {', '.join(settings.tasks)}")
     settings.task(name)
     path = require_artifact(results.predictor(name, device) / "predictor.json")
     predictor = LatencyPredictor.from_dict(read_json(path), str(path))

@@ -27,7 +27,7 @@ from hat.workflow.snakemake import SNAKEFILE, rule_graph
 INDEX = "figures.json"
 # The rule graph as Snakemake prints it, in the folder of figures.
 GRAPH = "workflow.dot"
-# A baseline that every Runtime can execute, for that graph.
+# The rule graph shows this baseline, which every Runtime can execute.
 REFERENCE = "transformer-base"
 
 
@@ -35,7 +35,7 @@ class Gallery:
     """Draws figures into a folder, notes which artifacts are missing, and writes an index of both.
 
     Args:
-        folder: of the figures.
+        folder: folder of the figures.
         with_pictures: keep each figure without title and caption, too, for a page that writes these itself.
     """
 
@@ -86,7 +86,7 @@ def draw_figures(scope: DeviceScope, budgets: Sequence[str], *, with_pictures: b
 
     Args:
         scope: the task and the device.
-        budgets: budgets and baselines to show; all that were made if empty.
+        budgets: budgets and baselines to show; if empty, all that have artifacts.
         with_pictures: as for :class:`Gallery`.
 
     Returns:
@@ -150,12 +150,12 @@ def draw_all(settings: Settings, results: Results, *, with_pictures: bool = Fals
             galleries.append(gallery)
     galleries += _published(settings, results, with_pictures=with_pictures)
     if not any(gallery.drawn for gallery in galleries):
-        raise InputError(f"{results.root}: there is nothing to draw yet; `snakemake` makes the demo")
+        raise InputError(f"{results.root}: nothing to draw yet; `snakemake` makes the demo")
     return galleries
 
 
 def _published(settings: Settings, results: Results, *, with_pictures: bool) -> list[Gallery]:
-    """Draw the figures of published data alone, which say so."""
+    """Draw the figures that show only published data."""
     chosen = settings.configuration.report
     galleries = []
     for path in latency_files(chosen):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Where a label may stand around its mark: distances in points, and the number of directions.
 DISTANCES, DIRECTIONS = (5, 9, 15, 22), 16
-# Costs of a place, in points of distance.
+# Costs of a label's position, in points of distance.
 OUTSIDE, ON_A_MARK, ON_A_LINE, ON_A_DOTTED_LINE = 1e6, 1e3, 25, 8
 POINTS_PER_INCH = 72
 
@@ -27,9 +27,9 @@ class Label:
     """The name of a mark.
 
     Args:
-        axes: of the mark.
-        x: of the mark, in data coordinates.
-        y: of the mark, in data coordinates.
+        axes: axes of the mark.
+        x: position of the mark, in data coordinates.
+        y: position of the mark, in data coordinates.
         text: the name.
     """
 
@@ -56,7 +56,7 @@ def _write(label: Label, taken: "Sequence[Bbox]") -> "Annotation":
     """Write a label inside the axes, off marks and other labels, on as few lines as possible, near its mark.
 
     Args:
-        label: what to write.
+        label: the label to write.
         taken: boxes of other labels, in pixels.
     """
     from matplotlib.patheffects import withStroke
@@ -100,7 +100,7 @@ def _write(label: Label, taken: "Sequence[Bbox]") -> "Annotation":
 
 
 def obstacles(axes: "Axes") -> "tuple[list[Bbox], list[tuple[Path, float]]]":
-    """Return the boxes of all marks and the lines between them, with what a label on them costs, in pixels."""
+    """Return the boxes of all marks and the lines between them, each with the cost of a label on it, in pixels."""
     from matplotlib.collections import LineCollection
     from matplotlib.path import Path
     from matplotlib.transforms import Bbox

@@ -1,4 +1,4 @@
-"""Names of the figures of a task on a device, and when the report has to be made again."""
+"""Names of a device's figures, and the digest that decides whether the report is out of date."""
 
 from hat.artifacts.files import digest
 from hat.artifacts.layout import Results

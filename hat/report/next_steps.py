@@ -1,4 +1,4 @@
-"""Commands to go on with after a run, filled in from what it made."""
+"""Commands to run next, filled in with the paths of a run's results."""
 
 import shlex
 import shutil
@@ -10,7 +10,7 @@ from hat.config.scope import DeviceScope
 from hat.deploy.folder import DESCRIPTION
 from hat.report.rows import Row
 
-# Words of the sentence that is translated as an example.
+# Fewest and most words of the example sentence.
 FEWEST_WORDS, MOST_WORDS = 4, 12
 
 
@@ -46,7 +46,7 @@ def _model(scope: DeviceScope, row: Row) -> Path:
 
 
 def _example(scope: DeviceScope) -> list[str]:
-    """A short sentence of the validation split that is easy to quote; none where its text is not here."""
+    """Return a short validation sentence that is easy to quote; empty if the text is missing."""
     path = scope.data / "raw" / f"validation.{scope.task_settings.source_language}"
     if not path.exists():
         return []
@@ -57,7 +57,7 @@ def _example(scope: DeviceScope) -> list[str]:
 
 
 def program(name: str) -> str:
-    """How the reader's shell calls a program that is installed beside this Python: by its name, or by its path."""
+    """Return the name or path by which the user's shell calls a program installed beside this Python."""
     beside, found = Path(sys.executable).with_name(name), shutil.which(name)
     if not beside.exists() or (found is not None and Path(found).samefile(beside)):
         return name

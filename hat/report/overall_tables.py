@@ -20,7 +20,7 @@ from hat.report.published import read_models
 from hat.report.rows import Row, compared, device_scopes, known_architecture, rows_of, significance
 from hat.space.architecture import DECODER_DIMENSIONS, ENCODER_DIMENSIONS, Architecture
 
-# The table of costs, with what each stage used.
+# The table of costs, with the resources that each stage used.
 COST = "cost.json"
 
 
@@ -29,14 +29,14 @@ WHERE: Columns = {"task": text("task"), "device": text("device"), "model": text(
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table: its columns, what they say, and where its rows are from.
+    """A table: its columns, their explanation, and the source of its rows.
 
     Args:
         title: one line.
-        columns: titles, and what a row shows.
-        legend: what the columns say.
+        columns: titles, each with the cell that it shows of a row.
+        legend: explains the columns.
         rows: gathers the rows.
-        target: what Snakemake has to be asked for where there are none.
+        target: the Snakemake target that makes rows.
     """
 
     title: str
@@ -67,14 +67,14 @@ def _main(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row
 
 
 def _training(row: Row, settings: Settings) -> str:
-    """The stage that trained a model, as the table of costs calls it: as its log."""
+    """Return the name of the stage that trained a model in the table of costs: the path of its log."""
     if row["model"] in settings.baselines:
         return f"{row['task']}/baselines/{row['model']}"
     return f"{row['task']}/{row['device']}/{row['model']}/subtransformer"
 
 
 def _costs(results: Results) -> dict[str, tuple[float | None, float | None]]:
-    """Estimated carbon and price of each stage, where the table of costs was made."""
+    """Return the estimated carbon and price of each stage; empty if there is no table of costs."""
     path = results.tables / COST
     stages = read_json(path).get("stages", []) if path.exists() else []
     return {str(one["stage"]): (one.get("carbon_kg"), one.get("price_usd")) for one in stages}
@@ -154,7 +154,7 @@ def _significance(settings: Settings, results: Results, rows: Sequence[Row]) -> 
 
 
 def _benchmarks(settings: Settings, results: Results, rows: Sequence[Row]) -> list[Row]:
-    """What Snakemake noted of every job."""
+    """Return the benchmarks that Snakemake recorded, a row per job."""
     root = results.root / "benchmarks"
     found = []
     for path in sorted(root.rglob("*.tsv")):
@@ -285,7 +285,7 @@ TABLES: Mapping[str, Table] = {
             "CPU seconds": shown("processor_s", 1),
             "memory, MB": shown("max_rss_mb", 0),
         },
-        legend="As Snakemake measured the last run of each job.",
+        legend="Snakemake's measurements of the last run of each job.",
         rows=_benchmarks,
         target="",
     ),
@@ -303,7 +303,7 @@ def write_tables(settings: Settings, results: Results) -> tuple[list[Path], list
     """Write results/tables/NAME.{csv,md,json} of every table that has rows.
 
     Returns:
-        The files, and what the other tables lack.
+        The files, and sentences about what is missing for the other tables.
     """
     written, lacking = [], []
     made = provenance(seed=None, settings=settings.configuration.report.model_dump(mode="json"))

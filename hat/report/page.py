@@ -43,7 +43,7 @@ def write_page(settings: Settings, results: Results, path: Path) -> Path:
     """
     tables = make_tables(settings, results)
     if not any(tables.values()):
-        raise InputError(f"{results.root}: there is nothing to report yet; `snakemake` makes the demo")
+        raise InputError(f"{results.root}: nothing to report yet; `snakemake` makes the demo")
     galleries = draw_all(settings, results, with_pictures=True)
     models = list(_models(settings, results, tables["main"]))
     write_text(path, _page(settings, results, models, tables, galleries))
@@ -124,7 +124,7 @@ def _examples(settings: Settings, results: Results, rows: Sequence[Row]) -> Iter
 
 
 def _models(settings: Settings, results: Results, rows: Sequence[Row]) -> Iterator[Row]:
-    """Yield what the plot shows: models with latency and BLEU, their Architecture, and the command that makes them."""
+    """Yield the models in the plot: latency, BLEU, Architecture, and the command that makes each."""
     chosen = settings.configuration.report
     published = read_models(Path(chosen.published_models)) if chosen.published_models else []
     drawn = {(row["task"], row["device"], row["budget"]): row["architecture"] for row in published}
@@ -156,7 +156,7 @@ def _table(name: str, rows: Sequence[Row]) -> str:
     table = TABLES[name]
     repeatable = name == "main"
     columns = with_data(table.columns, rows)
-    # Cells that name a row, and numbers, look different from text.
+    # Names of rows and numbers look different from text.
     names = {
         title: "name" if title == "model" else "number" * isinstance(cell, Number) for title, cell in columns.items()
     }

@@ -1,4 +1,4 @@
-"""The figure of a predictor: what it says of Architectures it was not fitted to, and how many samples that took."""
+"""The figure of a predictor: held-out predictions against measurements, and the learning curve."""
 
 from pathlib import Path
 

@@ -31,14 +31,14 @@ def profile_file(
     vocabulary: int | None = None,
     qkv_dim: int | None = None,
 ) -> dict[str, Any]:
-    """Count the Architecture, or the baseline, of a file.
+    """Count parameters, FLOPs and memory of the Architecture or baseline in a file.
 
-    What the file leaves open is that of its task: ``task``, else what the file names, else the folder of
-    ``results`` that it lies in; and where it has none, that of the published WMT tasks.
+    The task gives everything that the file omits. It is ``task``, or else the one that the file names, or else the one
+    in whose folder of ``results`` the file is. Without a task, the published WMT tasks' shape is used.
 
     Args:
-        path: published YAML, our JSON, an artifact that holds an Architecture, or a baseline's configuration.
-        results: where the artifacts are; dictionaries count where they are made.
+        path: published YAML, this project's JSON, an artifact with an Architecture, or a baseline's configuration.
+        results: where the artifacts are; the task's dictionaries are used if they exist.
         settings: reads the configuration, if it is needed.
         length: source and target tokens.
         task: name of a task.
@@ -46,10 +46,10 @@ def profile_file(
         qkv_dim: width of queries, keys and values, instead of the task's.
 
     Returns:
-        The figures, and the shape and the Architecture that they are of.
+        The figures, with the shape and the Architecture.
 
     Raises:
-        InputError: the file holds no Architecture, there is no such task, or heads do not divide ``qkv_dim``.
+        InputError: the file has no Architecture, the task is unknown, or heads do not divide ``qkv_dim``.
     """
     values = read_description(path)
     architecture: AnyArchitecture
@@ -79,7 +79,7 @@ def profile_file(
 
 
 def table_rows(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Rows of a table for people, from :func:`profile_file`: what, in all, without embeddings and last layer."""
+    """Return rows of the printed table from :func:`profile_file`: name, total, without embeddings and last layer."""
     inner = figures["memory_bytes_without_embeddings"]
     shape = figures["shape"]
     return [
@@ -100,7 +100,7 @@ def table_rows(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _network(values: Mapping[str, Any], path: Path) -> TransformerNetwork | EvolvedNetwork:
-    """The network of a baseline's configuration."""
+    """Read the network of a baseline's configuration."""
     try:
         return Baseline.model_validate(values).network
     except ValidationError as error:
@@ -108,7 +108,7 @@ def _network(values: Mapping[str, Any], path: Path) -> TransformerNetwork | Evol
 
 
 def _baseline_shape(network: TransformerNetwork | EvolvedNetwork, of_task: Shape) -> Shape:
-    """A baseline's shape with the dictionaries of a task, and its embeddings shared as the task's are."""
+    """Return a baseline's shape with a task's dictionaries and sharing of embeddings."""
     common = Network(share_embeddings=of_task.share_embeddings)
     return kinds.configured_shape(network, common, of_task.source_vocabulary, of_task.target_vocabulary)
 
@@ -129,6 +129,6 @@ def _shape(
 
 
 def task_of(path: Path, results: Results) -> str | None:
-    """The task in whose folder an artifact lies."""
+    """Return the task in whose folder an artifact is; None if it is in none."""
     root, place = results.root.resolve(), path.resolve().parent
     return place.relative_to(root).parts[0] if root in place.parents else None

@@ -1,6 +1,6 @@
-"""Figures of others: CSVs of published networks and latencies, in the form that the research code writes.
+"""Published results to compare with: CSVs of networks and latencies, in the format of the research code.
 
-Both are facts that a user brings (``report`` in config.yaml); none are shipped.
+The files come from the user (``report`` in config.yaml); this project contains none.
 """
 
 import glob
@@ -28,7 +28,7 @@ LENGTH = 30
 
 
 def latency_files(chosen: ReportSettings) -> list[Path]:
-    """The CSVs of published latencies that the configuration names.
+    """Return the CSVs of published latencies that the configuration names.
 
     Raises:
         InputError: a path matches nothing.
@@ -43,17 +43,18 @@ def latency_files(chosen: ReportSettings) -> list[Path]:
 
 
 def read_latencies(path: Path) -> pd.DataFrame:
-    """Latencies of one device: a row for each network.
+    """Read the latencies of one device, a row for each network.
 
     Layers of a network were averaged before publication. FLOPs need only their sums, which the averages give, so they
-    are exact; ``flops_g`` is at 30 tokens, without the last layer, in thousands of millions.
+    are exact; ``flops_g`` is at 30 tokens, without the last layer, in billions.
 
     Returns:
-        ``latency_ms`` of encoder and decoder together, ``latency_std_ms`` where independent, ``flops_g``, and
-        ``encoder_width``, ``decoder_width``, ``encoder_ffn``, ``decoder_ffn``, ``encoder_depth``, ``decoder_depth``.
+        ``latency_ms`` of encoder and decoder together, ``latency_std_ms`` (assuming that both are independent),
+        ``flops_g``, ``encoder_width``, ``decoder_width``, ``encoder_ffn``, ``decoder_ffn``, ``encoder_depth``,
+        ``decoder_depth``.
 
     Raises:
-        InputError: the file is missing, or columns are, or a value is no positive number.
+        InputError: the file or a column is missing, or a value is not a positive number.
     """
     frame = published_table(read_csv(path), str(path))
     spread = (frame["latency_std_encoder"] ** 2 + frame["latency_std_decoder"] ** 2) ** 0.5
@@ -73,7 +74,7 @@ def read_latencies(path: Path) -> pd.DataFrame:
 
 
 def _flops_g(row: dict[Any, Any]) -> float:
-    """FLOPs of a network of which the averages over layers are known."""
+    """Return the FLOPs of a network from its averages over layers, in billions."""
     encoder, decoder = int(row["encoder_layer_num"]), int(row["decoder_layer_num"])
     # Any network with these sums has the same FLOPs; heads cost nothing.
     stand_in = Architecture(
@@ -95,15 +96,15 @@ def _with_sum(average: float, layers: int) -> tuple[int, ...]:
 
 
 def read_models(path: Path) -> list[dict[str, Any]]:
-    """Published networks: a row for each.
+    """Read published networks, a row for each.
 
     Returns:
         ``name``, ``kind`` (HAT, Transformer, ...), ``task``, ``device``, ``budget``, ``latency_ms``, ``bleu``
         (tokenised, as published), ``sacrebleu``, ``params_m`` and ``flops_g`` (both without embeddings and last
-        layer), ``architecture`` where it is known.
+        layer), ``architecture`` (None if unknown).
 
     Raises:
-        InputError: the file is missing, columns are, or a name is of another form.
+        InputError: the file or a column is missing, or a name is malformed.
     """
     frame = read_csv(path)
     if missing := [name for name in MODEL_COLUMNS if name not in frame.columns]:
@@ -129,7 +130,7 @@ def read_models(path: Path) -> list[dict[str, Any]]:
 
 
 def published_beside(chosen: ReportSettings, task: str, device: str) -> list[dict[str, Any]]:
-    """Published networks of the same task and device as ours."""
+    """Return the published networks of this task and device."""
     if chosen.published_models is None:
         return []
     name = chosen.published_devices.get(device, device)

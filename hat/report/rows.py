@@ -32,7 +32,7 @@ SUMMARY_KEYS = (
     *("within_budget", "bleu", "chrf", "validation_loss", "inherited_loss", "untrained_loss", "unigram_loss"),
     *("params_m", "training_s", "sentences", "bleu_signature", "chrf_signature"),
 )
-# Those that rows of other tables do not have.
+# Keys that rows of other tables do not have.
 SUMMARY_ONLY = frozenset(
     {"spread_ms", "untrained_loss", "unigram_loss", "sentences", "bleu_signature", "chrf_signature"}
 )
@@ -43,7 +43,7 @@ def model_names(scope: DeviceScope, among: Sequence[str] = ()) -> list[str]:
 
     Args:
         scope: the task and the device.
-        among: only these, if any are given.
+        among: models to include; all if empty.
     """
     if not scope.device_folder.is_dir():
         return []
@@ -93,7 +93,7 @@ def rows_of(scope: DeviceScope, among: Sequence[str] = ()) -> list[Row]:
 
     Args:
         scope: the task and the device.
-        among: only these budgets and baselines, if any are given.
+        among: budgets and baselines to include; all if empty.
     """
     systems = significance(scope, among)["systems"]
     rows = [_row(scope.of(name), systems.get(name, {})) for name in model_names(scope, among)]

@@ -1,4 +1,4 @@
-"""What exists and what is stale: an overview of everything, and one budget in detail."""
+"""Which artifacts exist and which are out of date: an overview, and one budget in detail."""
 
 from collections.abc import Sequence
 
@@ -18,8 +18,8 @@ def overview(settings: Settings, results: Results, task: str | None = None, devi
     Args:
         settings: the configuration.
         results: where the artifacts are.
-        task: only this task.
-        device: only this device.
+        task: task to include; default: all.
+        device: device to include; default: all.
 
     Returns:
         One row per budget or baseline, and one for a device without any: ``data``, ``supertransformer``, ``latency``,
@@ -61,7 +61,7 @@ def _device_rows(scope: DeviceScope) -> list[Row]:
 
 
 def detail(scope: DeviceScope, budgets: Sequence[str]) -> list[dict[str, str]]:
-    """State of every artifact behind the scores and latencies of budgets, as Snakemake sees it.
+    """Return the state of every artifact behind the scores and latencies of budgets, as Snakemake sees it.
 
     Args:
         scope: the task and the device.

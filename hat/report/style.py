@@ -37,9 +37,9 @@ SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "hat",
 }
 DPI = 160
-# Characters of a caption on an inch of the figure's width, and inches of one of its lines.
+# Characters of a caption per inch of the figure's width, and the height of a line in inches.
 CAPTION_CHARACTERS, CAPTION_INCHES = 17.5, 0.155
-# Characters of a legend on an inch, and how many of them the mark of an entry takes.
+# Characters of a legend per inch, and characters that the mark of an entry takes.
 LEGEND_CHARACTERS, LEGEND_MARK = 13, 7
 
 
@@ -48,7 +48,7 @@ class Drawing:
     """A figure that was drawn.
 
     Args:
-        name: of its files, without the ending.
+        name: name of its files, without the ending.
         title: one line.
         caption: what the figure shows, and the source of the data.
         figure: the figure.
@@ -103,8 +103,8 @@ def legend(axes: "Axes", *, title: str | None = None, columns: int = 1) -> None:
     """Put the legend above the axes, where it hides nothing.
 
     Args:
-        axes: what the legend explains.
-        title: of the legend.
+        axes: axes whose marks the legend explains.
+        title: title of the legend.
         columns: number of axes beside each other in the figure.
     """
     lengths = sorted(LEGEND_MARK + len(label) for label in axes.get_legend_handles_labels()[1])
@@ -154,7 +154,7 @@ def save(folder: Path, drawing: Drawing) -> list[Path]:
     figure = drawing.figure
     width, height = figure.get_size_inches()
     lines = textwrap.wrap(drawing.caption, int(CAPTION_CHARACTERS * width), break_on_hyphens=False)
-    # Room below for the caption, so that a picture that is passed on alone still says what it shows.
+    # Leave room for the caption, so that the picture explains itself when it is shared alone.
     room = CAPTION_INCHES * len(lines) + 0.1
     figure.set_size_inches(width, height + room)
     share = room / (height + room)

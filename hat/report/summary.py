@@ -83,7 +83,7 @@ def write_summary(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, Any]:
     below = [LEGEND, "", *(f"- {sentence}" for sentence in summary["comparisons"]), ""]
     below += [summary["recommendation"], ""]
     if summary["doubts"]:
-        below += ["Not to be taken at face value:", "", *(f"- {sentence}" for sentence in summary["doubts"]), ""]
+        below += ["Figures to doubt:", "", *(f"- {sentence}" for sentence in summary["doubts"]), ""]
     for example in summary["examples"]:
         below += [f"> {example['source']}", ">", *(f"> - {name}: {line}" for name, line in _translations(example)), ""]
     below += [f"{rows[0]['sentences']} test sentences, `{rows[0]['bleu_signature']}`, `{rows[0]['chrf_signature']}`."]
@@ -93,7 +93,7 @@ def write_summary(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, Any]:
 
 
 def comparisons(rows: Sequence[Row]) -> list[str]:
-    """Return sentences that say whether the models have learnt, and whether larger budgets are better."""
+    """Return sentences about whether the models have learnt, and whether larger budgets are better."""
     sentences = []
     found = [row for row in rows if row["budget_ms"] is not None]
     for row in rows:

@@ -38,8 +38,8 @@ class Stepper(Protocol):
         """Select the hypotheses to continue with.
 
         Args:
-            hypotheses: for each of them, the row of the last step that it extends, [N'].
-            sentences: the sentences that are left, [B'], if some are finished; None if none is.
+            hypotheses: for each new hypothesis, the row of the last step that it extends, [N'].
+            sentences: indices of the unfinished sentences, [B']; None if all are unfinished.
         """
 
 

@@ -52,7 +52,7 @@ class Shortlist:
         """
         for token in (*source_tokens, *target_tokens):
             if not token or any(separator in token for separator in SEPARATORS):
-                raise InputError(f"{path}: cannot hold the token {token!r}, expected none of {SEPARATORS!r} in it")
+                raise InputError(f"{path}: cannot hold the token {token!r}, expected text without {SEPARATORS!r}")
         further = ((source_tokens[token], found) for token, found in sorted(self.by_token.items()) if len(found))
         rows = [("", self.always), *further]
         lines = (f"{source}\t{' '.join(target_tokens[token] for token in found)}\n" for source, found in rows)
@@ -83,7 +83,7 @@ class Shortlist:
         sources, targets = (
             {token: token_id for token_id, token in enumerate(tokens)} for tokens in (source_tokens, target_tokens)
         )
-        # CTranslate2 relies on the special tokens having the same places among the candidates of every sentence.
+        # CTranslate2 relies on the special tokens having the same positions among the candidates of every sentence.
         del targets[target_tokens[PAD]]
         always: list[int] | None = None
         by_token: dict[int, list[int]] = {}

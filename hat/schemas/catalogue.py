@@ -57,12 +57,12 @@ class Artifact:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Its paths below results/, with placeholders."""
+        """Paths of the artifact below results/, with placeholders."""
         return tuple(file for kind in self._kinds for file in kind.files if file.endswith((".json", ".jsonl")))
 
     @property
     def what(self) -> str:
-        """Its description, one line."""
+        """One-line description."""
         return self._kinds[0].what
 
     @property

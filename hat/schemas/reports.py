@@ -77,7 +77,7 @@ class SummaryFile(WithProvenance):
     rows: list[dict[str, Cell]] = Field(description="one row per model, as in the CSV file")
     comparisons: list[str] = Field(description="sentences that compare the models")
     recommendation: str | None = Field(None, description="the model to use, in a sentence")
-    doubts: list[str] = Field([], description="sentences on figures that are not to be trusted or need an explanation")
+    doubts: list[str] = Field([], description="sentences about figures that are doubtful or need an explanation")
     examples: list[Example] = Field([], description="test sentences with their translations")
     significance: Significance = Field(description="differences in BLEU and their p-values")
 

@@ -20,7 +20,7 @@ class BleuOfInherited:
 
     Args:
         scope: the task.
-        gpu: number of the GPU that translates; the processor where absent, with one thread.
+        gpu: number of the GPU that translates; default: the CPU, with one thread.
 
     Raises:
         InputError: the checkpoint or the data are missing or malformed.

@@ -28,7 +28,7 @@ SIDE_BY_SIDE = 16
 def compare_objectives(scope: TaskScope, count: int) -> Path:
     """Write search/objectives.json: how well validation loss predicts the BLEU ranking of Architectures.
 
-    Both are of the same validation sentences and inherited weights; evaluations are kept in the task's cache.
+    Both use the same validation sentences and inherited weights; evaluations are kept in the task's cache.
 
     Args:
         scope: the task.

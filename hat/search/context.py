@@ -1,4 +1,4 @@
-"""What the searches of a task on a device share: space, predictor, evaluator and limits."""
+"""The context that all searches of a task on a device share: space, predictor, evaluator and limits."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -51,10 +51,10 @@ class SearchContext:
     def problem(
         self, evaluator: Evaluator, budgets_ms: Sequence[float], predictor: Predictor, name: str, *, halving: bool
     ) -> Problem:
-        """Make the problem of one or several budgets.
+        """Return the search problem of one or several budgets.
 
         Raises:
-            HatError: the smallest cannot be met.
+            HatError: the smallest budget cannot be met.
         """
         return Problem(
             space=self.space,
@@ -63,7 +63,7 @@ class SearchContext:
             evaluator=evaluator,
             name=name,
             limited=self._limited(),
-            # BLEU is no sum over sentences, so a part of them does not estimate it.
+            # BLEU is not a sum over sentences, so a subset of them does not estimate it.
             halving=halving and self.chosen.objective == "loss",
             objective=self.chosen.objective,
         )
@@ -89,7 +89,7 @@ class SearchContext:
         return limited
 
     def made_from(self) -> dict[str, Any]:
-        """Return what the result depends on, for its provenance."""
+        """Return the settings and inputs of the result, for its provenance."""
         return {
             "search": self.chosen.model_dump(mode="json"),
             "space": self.space.space.model_dump(mode="json"),
@@ -99,7 +99,7 @@ class SearchContext:
 
 
 def evaluation_context(scope: TaskScope, weights: str, objective: str | None = None) -> str:
-    """Return a digest of all that an evaluation depends on besides the Architecture."""
+    """Return a digest of everything that an evaluation depends on besides the Architecture."""
     chosen = scope.task_settings
     objective = objective or chosen.search.objective
     made_from: dict[str, Any] = {

@@ -10,8 +10,8 @@ class Corrected:
     """A predictor whose latencies are multiplied by a factor.
 
     Args:
-        predictor: of the device.
-        factor: measured by predicted latency.
+        predictor: predictor of the device's latencies.
+        factor: measured latency divided by predicted latency.
     """
 
     def __init__(self, predictor: Predictor, factor: float) -> None:

@@ -64,7 +64,7 @@ class Evaluations:
         """Read what other processes have appended.
 
         Raises:
-            InputError: a row is no evaluation.
+            InputError: a row is not an evaluation.
         """
         for row in self._log.new_rows():
             self._lines += 1
@@ -82,7 +82,7 @@ class Evaluations:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: not an evaluation ({error!r})") from None
         known = self._known.get(point, Blocks((), ()))
-        # Another process may have evaluated the same.
+        # Another process may have evaluated the same blocks.
         if first <= len(known) < first + len(nll):
             self._known[point] = Blocks(known.nll[:first] + nll, known.tokens[:first] + tokens)
 

@@ -75,7 +75,7 @@ class Evaluator:
         return [blocks for blocks in parts if FEWEST_BLOCKS <= blocks < whole] + [whole]
 
     def known(self, architectures: Sequence[Architecture], blocks: int) -> list[Blocks]:
-        """Return the first blocks of Architectures; missing ones are evaluated."""
+        """Return the first blocks of Architectures, and evaluate missing ones."""
         self.evaluations.refresh()
         borders = [0, *self.rungs]
         # Always in the same pieces: other batches would change the last digits of a sum.

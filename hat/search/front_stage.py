@@ -29,7 +29,7 @@ AUDITED = 3
 def search_front(scope: DeviceScope) -> Path:
     """Search for all budgets at once; write search/candidates.parquet, search/front.parquet and search/front.json.
 
-    Evaluations are kept in the task's cache as they are made; an interrupted search goes on from there and ends with
+    Evaluations are kept in the task's cache as they are made; an interrupted search continues from them and ends with
     the same result.
 
     Raises:
@@ -68,7 +68,7 @@ def search_front(scope: DeviceScope) -> Path:
                     [(found.bound_ms, found.objective_value) for found in front], (levels[-1], worst)
                 ),
                 "hypervolume_reference": {"bound_ms": levels[-1], **named_value(chosen.objective, worst)},
-                # Only losses of a part of the sentences say anything.
+                # The objective `bleu` stops no candidate early, so there is nothing to report.
                 "halving": halving if chosen.objective == "loss" else None,
                 "provenance": made,
             },
@@ -89,7 +89,7 @@ def audit(candidates: Sequence[Candidate], evaluator: Evaluator) -> tuple[list[C
     """Fully evaluate the most promising stopped candidates, and report what stopping saved and cost.
 
     Returns:
-        The candidates, those that were audited with what they are really worth, and the report: tokens looked at with
+        The candidates, the audited ones with their true losses, and the report: tokens evaluated with
         and without stopping, the largest half-width of an estimate's interval, and each audited estimate beside the
         loss; ``missed`` are those that belong to the front.
     """

@@ -10,7 +10,7 @@ from typing import Any
 from hat.config.search import ObjectiveName
 
 LABELS: dict[ObjectiveName, str] = {"loss": "loss", "bleu": "100 - BLEU"}
-# A value that is not a loss has the name of its objective beside it.
+# A value other than a loss is stored under VALUE_KEY, with the objective's name under NAME_KEY.
 LOSS_KEY, VALUE_KEY, NAME_KEY = "validation_loss", "objective_value", "objective"
 
 

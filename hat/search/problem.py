@@ -89,7 +89,7 @@ class Algorithm(Protocol):
 
     @property
     def planned(self) -> int:
-        """The largest number of evaluations it will ask for."""
+        """The largest number of evaluations that the algorithm will ask for."""
 
 
 class Problem:
@@ -164,11 +164,11 @@ class Problem:
         return (self.predictor.upper_bound if self.bounded else self.predictor.predict)(architectures)
 
     def feasible(self, architectures: Sequence[Architecture]) -> list[Architecture]:
-        """Return those that meet the largest budget and the limits, in order."""
+        """Return the Architectures that meet the largest budget and the limits, in order."""
         return [point for point, _ in self.feasible_latencies(architectures)]
 
     def feasible_latencies(self, architectures: Sequence[Architecture]) -> list[tuple[Architecture, float]]:
-        """Return those that meet the largest budget and the limits, each with its constrained latency in ms."""
+        """Return Architectures that meet the largest budget and the limits, with their constrained latencies in ms."""
         if not architectures:
             return []
         latencies = self.constrained(architectures).tolist()

@@ -21,8 +21,8 @@ OTHER_DRAWS = 1_000_003
 def random_search(scope: BudgetScope) -> Path:
     """Write BUDGET/random-search.parquet with as many random candidates as the search of the budget evaluated.
 
-    Counted are all evaluations that the search knew of, those for other budgets too. Draws are different Architectures
-    within the budget, wholly evaluated through the task's cache.
+    The number includes evaluations for other budgets that the search could use. Candidates are different Architectures
+    within the budget, fully evaluated through the task's cache.
 
     Raises:
         HatError: the budget cannot be met, or a loss is not a number.

@@ -34,7 +34,7 @@ def search(scope: BudgetScope) -> Path:
 
     An algorithm that searches for all budgets at once has left its candidates in search/candidates.parquet; they are
     topped up for this budget. The best few are measured on the device, and the best that meets the budget there wins.
-    Where none does, the search goes on with the predictor corrected by what was measured.
+    If none does, the search continues with the predictor corrected by the measurements.
 
     Raises:
         HatError: the budget cannot be met, or a loss is not a number.
@@ -93,7 +93,7 @@ class Rounds:
             try:
                 self.problem = self._problem()
             except HatError:
-                # Nothing more can be searched; report what was measured.
+                # No more candidates can be found; report the measured ones.
                 return
 
     def _problem(self) -> Problem:

@@ -31,10 +31,10 @@ def table(candidates: Sequence[Candidate], objective: ObjectiveName) -> pd.DataF
 
 
 def read_candidates(path: Path, objective: ObjectiveName) -> list[Candidate]:
-    """Inverse of :func:`table`.
+    """Read candidates from a table that :func:`table` made.
 
     Raises:
-        InputError: the file is missing or no table of candidates that were evaluated for this objective.
+        InputError: the file is missing, or is not a table of candidates for this objective.
     """
     frame = read_parquet(path)
     if missing := set(COLUMNS[objective]) - set(frame.columns):

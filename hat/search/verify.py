@@ -72,7 +72,7 @@ class Verifier:
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        """Record why the device does not answer; wrong settings and missing files stay errors."""
+        """Record why the device does not answer; still raise errors about wrong settings and missing files."""
         try:
             yield
         except InputError:
@@ -104,7 +104,7 @@ class Verified:
     measured_latency_ms: float
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
+        """Return the measured candidate as JSON."""
         return {
             "digest": self.architecture.digest,
             "rank": self.rank,
@@ -116,7 +116,7 @@ class Verified:
 
 
 def verdict_note(winner: dict[str, Any]) -> str | None:
-    """A sentence for people where a winner is not known to meet its budget; None where it is.
+    """Return a sentence if a winner is not known to meet its budget; None if it is.
 
     Args:
         winner: content of architecture.json.

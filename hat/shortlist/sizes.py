@@ -90,7 +90,7 @@ def most_frequent(tokens: npt.NDArray[np.integer], vocabulary: int) -> npt.NDArr
 
 
 def make_shortlist(frequent: npt.NDArray[np.int64], lexicon: Lexicon, size: Size) -> Shortlist:
-    """Return the shortlist of a size. Candidates of every sentence are not repeated for single source tokens.
+    """Return the shortlist of a size; tokens that every sentence gets are not repeated for single source tokens.
 
     Args:
         frequent: ids of target tokens, the most frequent first.

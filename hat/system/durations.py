@@ -1,4 +1,4 @@
-"""Durations for people."""
+"""Durations as text."""
 
 
 def duration(seconds: float) -> str:

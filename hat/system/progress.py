@@ -42,7 +42,7 @@ def progress(title: str, total: int | None, *, background: bool = True) -> Itera
     bar of a step under two seconds disappears at its end.
 
     Args:
-        title: what the step does.
+        title: description of the step.
         total: number of units of the whole step; None if unknown.
         background: redraw the bar from a thread of its own; off during latency measurements, which that thread would
             lengthen by a tenth.

@@ -115,7 +115,7 @@ def _on_cpu(
         # Without gradients the probabilities are needed for the loss only, in fp32.
         probabilities = (logits if needed else logits.float()).softmax(1)
         right = logits.gather(1, target[here, None])[:, 0].float()
-        # From the label, unless its probability is 0; that of the likeliest token never is.
+        # From the label, unless its probability is 0; the likeliest token's probability never is.
         likely = probabilities.gather(1, target[here, None])[:, 0]
         log_total = right - likely.float().log()
         if not bool(likely.all()):

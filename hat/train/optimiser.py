@@ -46,7 +46,7 @@ class Adam(torch.optim.AdamW):
 
 
 def _layers(model: nn.Module) -> list[list[nn.Parameter]]:
-    """Return the parameters that get gradients together: those of each layer, and all others."""
+    """Group the parameters that get gradients together: one group per layer, and one for all others."""
     groups: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         stack, _, rest = name.partition(".")

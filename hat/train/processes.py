@@ -79,7 +79,7 @@ def launch(count: int, arguments: list[str], place: Machines) -> None:
     Args:
         count: processes on each machine of the job.
         arguments: arguments of ``hat``.
-        place: this machine among those of the job; each machine calls this function.
+        place: the job's machines, and which of them this is; each machine calls this function.
 
     Raises:
         SystemExit: a process failed; with the exit code of the first to fail, which has printed the reason.

@@ -65,7 +65,7 @@ def translate_training(scope: TaskScope, resources: TrainingResources | None = N
 
     Args:
         scope: the task.
-        resources: resources to use; default: those of the SubTransformer's training.
+        resources: resources to use; default: the same as for training the SubTransformer.
 
     Raises:
         InputError: the task has no teacher, the teacher is not trained, or the data are missing.

@@ -38,7 +38,7 @@ PRINTED_AFTER_S = 300.0
 TAIL_LINES = 20
 TAIL_BYTES = 4096
 
-# Snakemake's messages about its own work, which are not shown.
+# Messages about Snakemake's own work, which the console hides.
 CHATTER = re.compile(
     r"Building DAG of jobs|Using shell|Select jobs to execute|Touching output file|Updating checkpoint dependencies"
     r"|DAG of jobs will be updated|Group jobs: inactive|Conda environments: ignored|Singularity containers: ignored"

@@ -1,4 +1,4 @@
-"""Remove locks that a killed Snakemake left; a kernel lock (flock) tells them from locks in use."""
+"""Remove locks that a killed Snakemake left; a kernel lock (flock) distinguishes them from locks in use."""
 
 import contextlib
 import fcntl

@@ -121,7 +121,7 @@ def is_compression(target: str) -> bool:
 
 
 def _check_expressible(settings: Settings, device: str, baseline: str) -> None:
-    """Refuse a baseline that the device's Runtime cannot execute, before it is trained in vain."""
+    """Refuse a baseline that the device's Runtime cannot execute, before time is spent on training it."""
     chosen, architecture = settings.device(device), configured_architecture(settings.baseline(baseline).network)
     if (reason := refusal(RUNTIMES[chosen.runtime], architecture)) is not None:
         runtimes = sorted(name for name, facts in RUNTIMES.items() if refusal(facts, architecture) is None)

@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def trained(options: argparse.Namespace, policy: str, *, busy: bool) -> tuple[int, int]:
-    """Updates that were made, and the seconds that they took, start-up left out."""
+    """Train, if ``busy`` beside a busy process; return the updates made and their seconds, without start-up."""
     burner = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / options.task / "data"

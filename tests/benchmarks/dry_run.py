@@ -28,7 +28,7 @@ BUDGETS = 44
 
 
 def copy_of_the_project(folder: Path) -> None:
-    """Workflow and configuration, with all devices."""
+    """Copy the workflow and the configuration, with all devices."""
     shutil.copy(ROOT / "Snakefile", folder)
     for name in ("workflow", "config"):
         shutil.copytree(ROOT / name, folder / name)
@@ -39,7 +39,7 @@ def copy_of_the_project(folder: Path) -> None:
 
 
 def dry_run(folder: Path, targets: list[str], options: list[str]) -> tuple[float, float, int]:
-    """Processor seconds, seconds and number of jobs of one dry run."""
+    """Return CPU seconds, seconds and number of jobs of one dry run."""
     command = [sys.executable, "-m", "snakemake", *targets, "-n", *options]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

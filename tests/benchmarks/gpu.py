@@ -71,7 +71,7 @@ KINDS = {
 
 
 def peak_tflops() -> float:
-    """Speed of large bf16 products, in TFLOP/s."""
+    """Return the speed of large bf16 products, in TFLOP/s."""
     left, right = (torch.randn(PEAK_SIZE, PEAK_SIZE, device="cuda").bfloat16() for _ in range(2))
     times = []
     for number in range(PEAK_PRODUCTS + 3):
@@ -245,7 +245,7 @@ class Plain(Contender):
 
 
 def sliced_linear(x: Tensor, weight: Tensor, bias: Tensor, rows: int, columns: int) -> Tensor:
-    """An elastic linear map as one writes it down."""
+    """Apply an elastic linear map in its straightforward implementation."""
     return F.linear(x, weight[:rows, :columns], bias[:rows])
 
 
@@ -268,7 +268,7 @@ class PyTorchLayers(nn.Module):
         )
 
     def forward(self, batch: Batch) -> Tensor:
-        """Label-smoothed loss a token."""
+        """Return the label-smoothed loss per token."""
         source, target = (
             self.embedding(tokens) + self.positions[: tokens.size(1)] for tokens in (batch.source, batch.previous)
         )
@@ -314,7 +314,7 @@ class TorchLayers(Largest):
 
 
 def launch_us(launches: int = 3000) -> float:
-    """Microseconds that the CPU takes to launch the smallest kernel."""
+    """Return the microseconds that the CPU takes to launch the smallest kernel."""
     x = torch.zeros(1, device="cuda")
     for count in (100, launches):
         torch.cuda.synchronize()
@@ -326,7 +326,7 @@ def launch_us(launches: int = 3000) -> float:
 
 
 def where_the_time_goes(contender: Contender, updates: int = 6) -> dict[str, Any]:
-    """Milliseconds of an update by kind of kernel, and the GPU's idle time, from the profiler."""
+    """Return the milliseconds of an update by kind of kernel, and the GPU's idle time, from the profiler."""
     shares = enumerate(contender.run._shares(0), start=1)
     for _ in range(WARM_UP):
         contender.update(*next(shares))
@@ -361,7 +361,7 @@ def where_the_time_goes(contender: Contender, updates: int = 6) -> dict[str, Any
 
 
 def translation_speed(contender: Contender, sentences: int = 1024) -> float:
-    """Sentences a second of the smallest network with beam search, as the objective ``bleu`` translates them."""
+    """Return sentences per second of the smallest network with the beam search of the objective ``bleu``."""
     model = contender.model
     assert isinstance(model, SuperTransformer)
     plain = TorchModel(model.extract(contender.space.smallest).to("cuda"))

@@ -62,7 +62,7 @@ def main() -> None:
 def evaluated(
     found: list[Candidate], known: dict, levels: list[float], rank: int, *, same_round: bool
 ) -> tuple[list[Candidate], float]:
-    """Candidates that are stopped, and the part of all tokens that is not looked at."""
+    """Return the stopped candidates, and the share of all tokens that stopping saves."""
     rungs = [math.ceil(part * len(known[found[0].architecture])) for part in RUNGS]
     before, stopped, saved = list[Candidate](), list[Candidate](), 0.0
     for generation in sorted({candidate.generation for candidate in found}):

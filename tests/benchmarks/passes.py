@@ -2,8 +2,8 @@
 
     python tests/benchmarks/passes.py [results/bibleende/local/latency/partial/0.jsonl]
 
-From the measurements of one `hat latency sample`, of which only the first visits are used: error on held-out samples as
-they were measured with so many visits, and on the same held-out samples with all visits, which is nearer to the
+From only the first visits of one `hat latency sample`: error on held-out samples as
+they were measured with that number of visits, and on the same held-out samples with all visits, which is nearer to the
 predictor's own error. Means over ten splits, 80 % to fit to.
 """
 

@@ -37,7 +37,7 @@ Figures = dict[str, float]
 
 
 def fitted_errors(path: Path, model: str, split: int) -> Figures:
-    """Held-out errors of a regression on one split of a file."""
+    """Return the held-out errors of a regression on one split of a file."""
     networks, latencies = read_published(path)
     rows = rows_of(networks, WORKLOAD)
     order = np.random.default_rng(split).permutation(len(rows))

@@ -82,7 +82,7 @@ print(json.dumps({
 
 
 def made_words() -> np.ndarray:
-    """Words by their rank, short ones first."""
+    """Return synthetic words by rank, short ones first."""
     letters = "etaoinshrdlucmfwypvbgkjqxz"
     words = [*letters]
     for word in words:
@@ -93,7 +93,7 @@ def made_words() -> np.ndarray:
 
 
 def ranks(draw: np.random.Generator, count: int) -> np.ndarray:
-    """Ranks of so many words."""
+    """Draw the ranks of ``count`` words."""
     chance, place = draw.random((2, count))
     rare = COMMON * np.maximum(place, 1e-12) ** (-1 / TAIL)
     common = math.log(COMMON) / (math.log(COMMON) + 1 / TAIL)
@@ -172,7 +172,7 @@ def learn_drawn(pairs: int, merges: int, folder: Path) -> None:
 
 
 def resident_mb() -> float:
-    """Memory of this process now."""
+    """Return the current memory of this process in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
@@ -200,7 +200,7 @@ def measure(pairs: int, merges: int, processes: int, folder: Path) -> dict[str, 
 
 
 def projected_s(before: dict[str, float], after: dict[str, float], pairs: int) -> float:
-    """Seconds of a stage for all pairs on all cores: what the parent does alone, or what its workers do at once."""
+    """Project the seconds of a stage to all pairs on all cores; parent and workers overlap, learning follows."""
     workers = after["workers_s"] * PAIRS / pairs / CORES
     if "counting_s" not in after:
         return max(after["own_s"] * PAIRS / pairs, workers)

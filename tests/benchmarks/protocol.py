@@ -48,7 +48,7 @@ def load(seed: int) -> None:
 
 
 def agreement(runs: list[list[Measurement]]) -> tuple[float, float, float, float]:
-    """Parts of overlapping intervals and of medians in the other's interval, half widths, differences; percent."""
+    """Return, in percent: overlapping intervals, medians inside the other's interval, half widths, differences."""
     overlaps, inside, differences = [], [], []
     for first, second in itertools.combinations(runs, 2):
         for a, b in zip(first, second, strict=True):

@@ -52,7 +52,7 @@ CONTENDERS = (
 
 
 def published(name: str) -> Architecture:
-    """A published Architecture, by the beginning of its name."""
+    """Return a published Architecture by the beginning of its name."""
     with open(REFERENCE, newline="") as stream:
         row = next(row for row in csv.DictReader(stream) if row["name"].startswith(name))
 
@@ -72,7 +72,7 @@ def published(name: str) -> Architecture:
 
 
 def networks() -> dict[str, Blueprint]:
-    """The networks by name."""
+    """Return the networks by name."""
     settings = Settings()
     task = settings.task("wmt14ende")
     shape = Shape.of(settings.space_of("wmt14ende"), task.network, VOCABULARY, VOCABULARY)
@@ -85,7 +85,7 @@ def networks() -> dict[str, Blueprint]:
 
 
 def direct(folder: Path, blueprint: Blueprint, threads: int) -> Callable[[], object]:
-    """CTranslate2 on a folder that the ctranslate2 Runtime wrote, with int8 and its shortlist."""
+    """Run CTranslate2 itself on a folder that the ctranslate2 Runtime wrote, with int8 and its shortlist."""
     import ctranslate2
 
     translator = ctranslate2.Translator(str(folder), compute_type="int8", inter_threads=1, intra_threads=threads)
@@ -105,12 +105,12 @@ def direct(folder: Path, blueprint: Blueprint, threads: int) -> Callable[[], obj
 
 
 def sentence(model: LoadedModel) -> Callable[[], object]:
-    """One made sentence."""
+    """Return a function that translates one synthetic sentence."""
     return lambda: model.run_sentence(LENGTH, LENGTH, BEAM)
 
 
 def contenders(blueprint: Blueprint, threads: int, candidates: int, folder: Path) -> dict[str, Callable[[], object]]:
-    """What is timed, by label."""
+    """Return the functions to time, by label."""
     weights = random_weights(blueprint.architecture, blueprint.shape, 1)
     found: dict[str, Callable[[], object]] = {}
     for name, precision, short in CONTENDERS:

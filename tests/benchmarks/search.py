@@ -49,7 +49,7 @@ from hat.space.encoding import Encoding
 from hat.space.moves import extreme
 from hat.space.search_space import SearchSpace
 
-# Decoders of one or two layers, of which only the widths and the spans differ.
+# Decoders of one or two layers that differ only in widths and spans.
 SMALL = {
     "encoder_embed_dim": (256,),
     "encoder_ffn_dim": (1024,),
@@ -94,7 +94,7 @@ class Replay:
     def evaluate(
         self, architectures: Sequence[Architecture], incumbents: Sequence[Architecture | None]
     ) -> list[Evaluated]:
-        """The losses; nothing is stopped early."""
+        """Return the losses; no candidate is stopped early."""
         del incumbents
         means = self._model.predict(self._encode(architectures))
         own = [random.Random(point.digest).gauss(0, self.deviation) for point in architectures]
@@ -138,7 +138,7 @@ class Bench:
         )
 
     def search(self, name: str, seed: int, settings: Search, budget: int | None) -> list[Candidate]:
-        """Candidates of a run for one of the budgets, or for all."""
+        """Return the candidates of a run for one of the budgets, or for all."""
         title = f"{name}, seed {seed}"
 
         def tracker(completed: int, note: str = "") -> None:
@@ -169,7 +169,7 @@ def is_single(name: str) -> bool:
 
 
 def chosen_settings(options: argparse.Namespace, name: str) -> Search:
-    """As `bibleende` is shipped for the genetic search; the others have as many evaluations as it takes in all."""
+    """Return the settings of `bibleende` for the genetic search; the others get equally many evaluations."""
     if name == "genetic-published":
         return Search()
     genetic = Search(
@@ -209,7 +209,7 @@ def run_all(options: argparse.Namespace) -> None:
 
 
 def exhaustive(bench: Bench) -> None:
-    """All of a small space, and what the algorithms find in it."""
+    """Evaluate all of a small space, and compare with what the algorithms find in it."""
     space = SearchSpace(Space(**{**bench.space.space.model_dump(), **SMALL}))
     points = list(space.enumerate())
     losses = [found.loss() for found in bench.evaluator.known(points, bench.losses.blocks)]
@@ -252,7 +252,7 @@ class Contender:
         self.curves = [self._curve(runs[i if len(runs) > 1 else 0], b, whole) for i, b in enumerate(budgets)]
 
     def _curve(self, found: list[list], budget: float, whole: float) -> list[tuple[float, float]]:
-        """Evaluations (as many whole ones) of one run, and the best loss under a budget after them."""
+        """Return evaluations of one run, in units of full ones, with the best loss under a budget after each."""
         best, points = float("inf"), []
         for row, used in zip(found, accumulate(row[3] for row in found), strict=True):
             if row[2] and row[0] <= budget:
@@ -261,18 +261,18 @@ class Contender:
         return points
 
     def after(self, evaluations: float) -> list[float]:
-        """Best loss under each budget after so many evaluations in all."""
+        """Return the best loss under each budget after ``evaluations`` in total."""
         share = evaluations / len(self.runs)
-        # Those of a batch are counted when it began.
+        # Evaluations of a batch count from its beginning.
         return [min((loss for used, loss in c if used <= share + 1e-6), default=float("inf")) for c in self.curves]
 
     @property
     def end(self) -> list[float]:
-        """Best loss under each budget in the end."""
+        """The best loss under each budget at the end."""
         return [points[-1][1] for points in self.curves]
 
     def until(self, losses: list[float]) -> float:
-        """Evaluations in all until these losses are reached under all budgets; infinite where they are not."""
+        """Return the total evaluations until these losses are reached under all budgets; infinite if they never are."""
         each = [
             next((used for used, best in points if best <= loss), float("inf"))
             for points, loss in zip(self.curves, losses, strict=True)
@@ -312,7 +312,7 @@ def print_table(options: argparse.Namespace) -> None:
         cells += [f"{median(column):.1f}" for column in zip(*gaps, strict=True)]
         cells += [spread([float(np.mean(gap)) for gap in gaps]), f"{median(volumes):.3f}"]
         print(f"| `{name}` | {len(own)} |", " | ".join(cells), "|")
-    print("\nmean gap over the budgets, nats x 1000, after so many evaluations in all: median over seeds and range")
+    print("\nmean gap over the budgets, nats x 1000, after a total number of evaluations: median over seeds and range")
     for count in (25, 50, 100, 200, 400, 660, 1000, 2000, 5000, 9375):
         cells = []
         for own in contenders.values():

@@ -27,7 +27,7 @@ COUNTS = (15, 20, 25, 30, 40, 60, 80)
 
 
 def order_of(rows: Rows, count: int, designed: bool) -> list[int]:
-    """The first rows to measure of a pool in random order."""
+    """Return the first rows to measure, from a pool in random order."""
     if not designed:
         return list(range(count))
     design, chosen = Design(rows.costs), []

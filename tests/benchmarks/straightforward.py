@@ -27,7 +27,7 @@ class Straightforward:
         self.smoothing = smoothing
 
     def loss(self, batch: Batch) -> Tensor:
-        """Label-smoothed loss summed over the target tokens, nats."""
+        """Return the label-smoothed loss summed over the target tokens, in nats."""
         model = self.model
         architecture = model.architecture
         padding = batch.source == PAD
@@ -128,5 +128,5 @@ class UnsortedBatches:
                 begin, longest = end, int(length)
 
     def __getitem__(self, index: int) -> Batch:
-        """Batch ``index``, counted from 0."""
+        """Return batch ``index``, counted from 0."""
         return self.split.batch(self.all_numbers[index])

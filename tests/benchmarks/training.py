@@ -42,7 +42,7 @@ LOG_LENGTH = (3.44, 0.42)
 
 
 def peak_gflops(dtype: torch.dtype) -> float:
-    """Speed of square products, in GFLOP per processor-second."""
+    """Return the speed of square products, in GFLOP per CPU-second."""
     left, right = torch.randn(PEAK_SIZE, PEAK_SIZE).to(dtype), torch.randn(PEAK_SIZE, PEAK_SIZE).to(dtype)
     left @ right
     began = time.process_time()
@@ -52,7 +52,7 @@ def peak_gflops(dtype: torch.dtype) -> float:
 
 
 def update_gflop(architecture: Architecture, shape: Shape, batch: Batch) -> float:
-    """Floating-point operations of the matrix products of one update without padding, in 10^9.
+    """Return the floating-point operations of the matrix products of one update without padding, in 10^9.
 
     Two for each weight and token forward, four backward; attention's own products are left out, as are sums and norms.
     """
@@ -66,7 +66,7 @@ def update_gflop(architecture: Architecture, shape: Shape, batch: Batch) -> floa
 
 
 def made_split(folder: Path, vocabulary: int, languages: tuple[str, str], count: int = 40000) -> None:
-    """A training split of made sentences whose two sides are of like length."""
+    """Write a training split of synthetic sentences with two sides of similar length."""
     rng = np.random.default_rng(1)
     lengths = np.clip(rng.lognormal(*LOG_LENGTH, count), 3, 110).astype(int)
     for language in languages:
@@ -148,7 +148,7 @@ class PlainContender(Contender):
         self.check()
 
     def check(self) -> None:
-        """Both compute the same, or the comparison means nothing."""
+        """Check that both compute the same; otherwise the comparison means nothing."""
         self.model.eval()
         batch = self.batches[0]
         with torch.no_grad():

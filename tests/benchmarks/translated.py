@@ -2,8 +2,8 @@
 
     python tests/benchmarks/translated.py bibleende --results results --sentences 1500 --rounds 3
 
-The largest network of the task's SuperTransformer translates so many training sentences, spread over the set, with beam
-5, in both ways by turns; starting the processes and loading the network in each is part of the time.
+The largest network of the task's SuperTransformer translates training sentences, spread over the set, with beam 5, in
+both ways by turns; starting the processes and loading the network in each is part of the time.
 """
 
 import argparse

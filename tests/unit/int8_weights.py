@@ -6,9 +6,9 @@ import numpy as np
 
 
 def unsaturated(weights: Mapping[str, np.ndarray], precision: str = "int8") -> dict[str, np.ndarray]:
-    """A copy in which each row of the matrices [O, I] that are stored in int8 has a large weight beside a zero.
+    """Return a copy in which each row of the matrices [O, I] that are stored in int8 has a large weight beside a zero.
 
-    x86-64 processors without VNNI instructions add two neighbouring products, each of a weight and an activation of up
+    x86-64 CPUs without VNNI instructions add two neighbouring products, each of a weight and an activation of up
     to 255, in 16 bits, which saturate. The large weight halves what the others of its row become when they are
     quantised, to at most 64, and no such sum exceeds 16 bits.
 

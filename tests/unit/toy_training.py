@@ -39,7 +39,7 @@ TRAINING = {
 
 
 def make_project(tmp_path: Path) -> tuple[Settings, Results]:
-    """Settings and results of a task whose target is its source with every word one higher."""
+    """Return settings and results of a task whose target is its source with every word one higher."""
     config = tmp_path / "config"
     for kind in ("tasks", "spaces", "devices"):
         (config / kind).mkdir(parents=True)

@@ -116,7 +116,7 @@ class Project:
         return [str(SNAKEMAKE), *arguments]
 
     def snakemake(self, *arguments: str, code: int = 0) -> str:
-        """Output of a Snakemake run, which has to end with this code."""
+        """Run Snakemake, which must end with this exit code; return its output."""
         ran = subprocess.run(
             self.command(*arguments), check=False, cwd=self.folder, capture_output=True, text=True, timeout=3600
         )
@@ -125,7 +125,7 @@ class Project:
         return output
 
     def written(self, *arguments: str, kill: str = "", time: int = 1, alone: bool = False) -> list[str]:
-        """Files that a run of Snakemake put in place or appended to, in order.
+        """Run Snakemake; return the files that it created, replaced or appended to, in order.
 
         With ``kill`` Snakemake and all that it started, or Snakemake ``alone``, are killed just before the file that
         this pattern matches is written for the ``time``-th time by one process.
@@ -151,7 +151,7 @@ class Project:
         return [line.removeprefix("results/") for line in journal.read_text().splitlines()]
 
     def would_run(self, *arguments: str) -> set[str]:
-        """Names of the rules that Snakemake would run."""
+        """Return the names of the rules that Snakemake would run."""
         output = self.snakemake("-n", *arguments)
         return set(re.findall(r"^(\w+) +[0-9]+$", output, re.MULTILINE)) - {"total"}
 
@@ -178,7 +178,7 @@ class Project:
 
 
 def made_corpus(lines: int) -> str:
-    """Tab-separated pairs: words of a made language, and their translation in reverse order."""
+    """Return tab-separated pairs: words of a synthetic language, and their translation in reverse order."""
     rng = random.Random(7)
     words = ["".join(rng.choice("bdfgklmnprst") + rng.choice("aeiou") for _ in range(2)) for _ in range(80)]
     pairs = []
@@ -195,13 +195,13 @@ def project(tmp_path):
 
 @pytest.fixture(scope="session")
 def project_in():
-    """Makes a project in a folder."""
+    """Return the function that makes a project in a folder."""
     return Project
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """A project in which everything has been made, by a run that was killed in the middle and one that went on."""
+    """Return a finished project: one run was killed in the middle, and a second one continued."""
     made = Project(tmp_path_factory.mktemp("finished"))
     made.kill_when("results/smoke/supertransformer/partial/*/*")
     made.output = made.snakemake()

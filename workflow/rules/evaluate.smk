@@ -56,7 +56,7 @@ rule score:
         model=rules.export_model.output.model,
         checkpoint=trained("checkpoint.pt"),
         supertransformer=of_a_budget(rules.train_supertransformer.output.checkpoint),
-        # No table requests the latency of a baseline, so its score does. A new latency does not change translations.
+        # Requests the latency of a baseline, which no table needs. A new latency does not change translations.
         latency=of_a_baseline(rules.measure_model.output.latency),
         data=rules.binarise_corpus.output.counts,
     output:

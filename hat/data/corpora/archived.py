@@ -16,7 +16,7 @@ from hat.data.sources.configured import official_set, official_sources
 from hat.data.sources.download import fetch
 from hat.errors import HatError, InputError
 
-# What the published preparation removes with grep and sed. Other text in angle brackets stays, as it does there.
+# Text that the published preparation removes with grep and sed; like it, we keep other text in angle brackets.
 _TED_METADATA = ("<url>", "<talkid>", "<keywords>")
 _TED_TAGS = re.compile("</?(?:title|description)>")
 _SEGMENT = re.compile(r'<seg id="[0-9]*">\s*')

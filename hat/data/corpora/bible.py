@@ -29,8 +29,8 @@ _FRENCH_HEADING = (
     _NUMBERED_HEADING + r"|^(?:(?:Au (?:chef|maître)|Psaume|[cC]antique|Hymne|Prière|Louange|Maskil|Mitcam|De David|"
     r"De Salomon|Des fils)\b[^.,]*(?:, de (?:David|Salomon))?[.,]\s*)+"
 )
-# Headings of psalms in their first verses, by version. In Basic English a heading cannot be told from the verse, so
-# the whole verse is removed.
+# Headings of psalms in their first verses, by version. In Basic English a heading cannot be distinguished from the
+# verse, so the whole verse is removed.
 _HEADINGS = {
     "3": re.compile(r"^.*$"),
     "e": re.compile(r"^(?:\([^()]*\)|Dem Vorsänger,.*?verborgen\?)"),

@@ -24,7 +24,7 @@ class ParallelReader:
 
     @property
     def name(self) -> str:
-        """The text's name in messages."""
+        """Name of the text in messages."""
         return " and ".join(str(path) for path in ([self._tsv] if self._tsv is not None else self._sides))
 
     def __iter__(self) -> Iterator[Pair]:

@@ -46,7 +46,7 @@ def official_set(name: str, languages: tuple[str, str]) -> tuple[HttpSource, str
 
 
 def official_sources(corpus: ArchiveCorpus, languages: tuple[str, str]) -> dict[str, HttpSource]:
-    """Return the sources of the official test sets of a corpus that its configuration names no source for."""
+    """Return sources of a corpus's official test sets, except for those with a configured source."""
     texts = [*corpus.train, *(corpus.validation or ()), *corpus.test]
     wanted = [text.test_set for text in texts if text.test_set is not None and text.test_set not in corpus.archives]
     return {name: official_set(name, languages)[0] for name in wanted}

@@ -14,7 +14,8 @@ SEPARATOR = "@@"
 # Replaces the separator inside a word, whose pieces could not be joined otherwise.
 _ESCAPED_SEPARATOR = "&#64;&#64;"
 CACHE_WORDS = 1 << 18
-# Characters. Longer words hardly recur, and would fill the memory of a server that translates arbitrary text.
+# Maximum characters of a cached word. Longer words hardly recur, and would fill the memory of a server that translates
+# arbitrary text.
 LONGEST_CACHED = 64
 
 
@@ -114,7 +115,7 @@ def join(pieces: Iterable[str]) -> list[str]:
 
 
 def escaped(word: str) -> str:
-    """Return the word with the separator escaped, in which form codes are learnt and applied."""
+    """Return the word with the separator escaped, as codes are learnt and applied."""
     return word.replace(SEPARATOR, _ESCAPED_SEPARATOR)
 
 

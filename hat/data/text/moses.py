@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CACHED_STRETCHES = 1 << 18
 # Punctuation normalisation changes only lines with one of these; space runs and \r occur in uncleaned lines.
 _NORMALISED = re.compile(r"[()\xa0„“”–—´‘‚’…«»`\"\r]|''| [:;%]|  ")  # noqa: RUF001
-# What tokenizer.perl treats as spaces, and what it drops afterwards.
+# Characters that tokenizer.perl treats as spaces, and those that it drops afterwards.
 _PERL_SPACES = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _PERL_DROPPED = re.compile("[\x00-\x1f]")
 _CONTROLS = regex.compile(r"\p{C}")
@@ -111,7 +111,7 @@ class Moses:
         if self._plain_apostrophes:
             line = line.replace("’", "'")  # noqa: RUF001
         if self._normaliser is not None and _NORMALISED.search(line):
-            # The script sees the line feed, so a full stop before a closing quotation mark is not at the end for it.
+            # For the script, the line feed follows, so a full stop before a closing quotation mark is not at the end.
             line = self._normaliser.normalize(line + "\n" if self._as_perl else line)
         # Most lines are printable: they have neither controls nor unusual spaces.
         if self._as_perl and not line.isprintable():

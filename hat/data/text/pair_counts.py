@@ -114,7 +114,7 @@ class PairCounts:
         return True
 
     def _count_all(self) -> tuple[Integers, Integers, Integers]:
-        """Return the keys of all pairs, their counts in the text, and their numbers of places in the distinct words."""
+        """Return the keys of all pairs, their counts in the text, and how often each occurs in the distinct words."""
         keys = counts = times = np.zeros(0, dtype=np.int64)
         for found in self._scan():
             more, inverse, often = np.unique(found.keys, return_inverse=True, return_counts=True)

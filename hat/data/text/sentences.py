@@ -14,7 +14,7 @@ _WORD_END = regex.compile(r"(?<=\S)(?=\s)")
 # A grapheme cluster: a letter with its marks, an emoji of several code points.
 _CHARACTER = regex.compile(r"\X")
 _CODE_POINT = regex.compile(r".", regex.DOTALL)
-# From the best place to cut to the worst.
+# Boundaries to cut at, from best to worst.
 _PLACES = (_SENTENCE_END, _CLAUSE_END, _WORD_END, _CHARACTER, _CODE_POINT)
 
 
@@ -50,7 +50,7 @@ def _parts(text: str, place: regex.Pattern[str]) -> list[str]:
 
 
 def _packed(text: str, fits: Callable[[str], bool], places: Sequence[regex.Pattern[str]]) -> Iterator[str]:
-    """Cut a text that does not fit into the longest pieces that fit, at the first kind of place, else the next."""
+    """Cut a text that does not fit into the longest pieces that fit, at the best kind of boundary, else the next."""
     ends = [match.end() for match in places[0].finditer(text)]
     if not ends or ends[-1] < len(text):
         ends.append(len(text))

@@ -58,8 +58,8 @@ def dimensions(frame: pd.DataFrame, title: str, said: str) -> Drawing:
     Args:
         frame: ``latency_ms``, ``flops_g`` and the dimensions of encoder and decoder, a row for each network;
             ``latency_low_ms`` and ``latency_high_ms`` if known.
-        title: of the figure.
-        said: the end of the caption, about the data.
+        title: title of the figure.
+        said: the end of the caption, about the data's source.
     """
     figure = new_figure(2, 2, width=7.2, height=5.6)
     flops, *others = figure.axes
@@ -201,8 +201,8 @@ def predictor(pairs: pd.DataFrame, errors: Mapping[str, float], title: str, capt
         pairs: ``measured_ms`` and ``predicted_ms`` of each network; ``measured_low_ms`` and ``measured_high_ms`` if
             known.
         errors: ``rmse_ms`` and ``mape_percent``.
-        title: of the figure.
-        caption: of the figure.
+        title: title of the figure.
+        caption: caption of the figure.
     """
     figure = new_figure(width=5.2, height=4.6)
     (axes,) = figure.axes

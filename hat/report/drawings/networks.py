@@ -48,7 +48,7 @@ def networks(found: Mapping[str, Architecture], title: str, data: str) -> Drawin
 
     Args:
         found: the Architectures, by their titles.
-        title: of the figure.
+        title: title of the figure.
         data: the source of the data, for the caption.
     """
     shown = dict(list(found.items())[:MOST])

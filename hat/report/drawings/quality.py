@@ -56,7 +56,7 @@ def trade_off_of(scope: DeviceScope, rows: Sequence[Row]) -> Drawing:
 
 
 def published_points(rows: Sequence[dict[str, Any]]) -> list[Row]:
-    """Return the rows of published networks in the form of measured ones."""
+    """Return the rows of published networks, with the keys of measured rows."""
     return [
         dict.fromkeys(COLUMNS)
         | {
@@ -75,7 +75,7 @@ def trade_off(rows: Sequence[Row], title: str, data: str) -> Drawing:
 
     Args:
         rows: with ``COLUMNS``; ``source`` is ``measured`` or ``published``.
-        title: of the figure.
+        title: title of the figure.
         data: the source of the data, for the caption.
     """
     figure = new_figure()

@@ -14,13 +14,13 @@ from hat.report.style import Drawing, colour, legend, marker, new_figure
 from hat.search.objective import LOSS_KEY, NAME_KEY, VALUE_KEY, value_key
 
 SAMPLED, WHOLE = "sampled", "whole"
-# What the values of an objective are: for the axis, and for the caption.
+# Names of an objective's values: for the axis, and for the caption.
 AXES = {"loss": "best validation loss, nats a token", "bleu": "best 100 - BLEU of validation sentences"}
 VALUES = {
     "loss": "Validation loss of each Architecture",
     "bleu": "100 - BLEU of each Architecture's translations of validation sentences",
 }
-# Whether a row is of the search or of random draws.
+# Whether a row belongs to the search or to random draws.
 OWN, RANDOM = "search", "random, expected"
 
 
@@ -59,7 +59,7 @@ def search_of(scope: DeviceScope, names: list[str]) -> Drawing:
     axes.set(xlabel="Architectures evaluated", ylabel=AXES[objective])
     legend(axes, title="budget (best value)")
     other = [name for name in searched if name not in found]
-    left_out = f" Not shown, since searched with another objective: {', '.join(other)}." if other else ""
+    left_out = f" Not shown, because they were searched with another objective: {', '.join(other)}." if other else ""
     caption = (
         f"{VALUES[objective]} with the SuperTransformer's weights. Evaluations count from the start of the search for"
         f" all budgets. {_said(found, curves)}{left_out}"
@@ -70,7 +70,7 @@ def search_of(scope: DeviceScope, names: list[str]) -> Drawing:
 
 
 def _said(found: Mapping[str, Path], curves: pd.DataFrame) -> str:
-    """Say what the dotted lines are, and which target makes missing ones."""
+    """Explain the dotted lines, and name the target that makes missing ones."""
     made = [name for name, folder in found.items() if _drawn_at_random(folder)]
     drawn = [
         name for name in found if name not in made and ((curves["budget"] == name) & (curves["of"] == RANDOM)).any()
@@ -98,7 +98,7 @@ def objective_of(path: Path) -> ObjectiveName:
 
 
 def _curves(folder: Path, budget: str) -> Iterator[pd.DataFrame]:
-    """Yield the curve of a search, and that of the expected best of random draws."""
+    """Yield the curve of a search, and the curve of the expected best of random draws."""
     candidates = pd.read_parquet(folder / SEARCH).sort_values("order")
     key = value_key(candidates.columns)
     name = {NAME_KEY: candidates[NAME_KEY].iloc[0]} if NAME_KEY in candidates else {}
@@ -137,7 +137,7 @@ def _drawn_at_random(folder: Path) -> bool:
 
 
 def _whole(candidates: pd.DataFrame) -> "pd.Series[bool]":
-    """Return which candidates were evaluated on all sentences; the others are no results yet."""
+    """Return the candidates that were evaluated on all sentences; the others have no final value."""
     return candidates[WHOLE].astype(bool) if WHOLE in candidates else candidates[LOSS_KEY].notna()
 
 

@@ -25,7 +25,7 @@ def workflow_of(path: Path) -> Drawing:
     """Draw the rule graph.
 
     Args:
-        path: what ``snakemake --rulegraph dot`` printed.
+        path: file with the output of ``snakemake --rulegraph dot``.
 
     Raises:
         MissingArtifact: the file does not exist.
@@ -97,7 +97,7 @@ def read_graph(path: Path) -> list[tuple[str, str]]:
 def _ranks(names: list[str], edges: list[Bend], shown: list[Bend]) -> list[list[str | Bend]]:
     """Rank rules by the longest path to them, and order each rank so that few arrows cross (barycentres).
 
-    An arrow over several ranks takes a place of its own in the ranks between, so that it passes beside their rules.
+    An arrow that spans several ranks gets its own slot in the ranks between, so that it passes beside their rules.
     """
     depth = dict.fromkeys(names, 0)
     for _ in names:
@@ -109,7 +109,7 @@ def _ranks(names: list[str], edges: list[Bend], shown: list[Bend]) -> list[list[
     ranks: list[list[str | Bend]] = [
         [name for name in names if depth[name] == number] for number in range(max(depth.values()) + 1)
     ]
-    # For each rank: what each of its rules and arrows is joined to in the ranks above and below.
+    # For each rank: the neighbours of its rules and arrows in the ranks above and below.
     near: list[dict[str | Bend, list[tuple[int, str | Bend]]]] = [{name: [] for name in rank} for rank in ranks]
     for edge in shown:
         first, second = edge
@@ -119,7 +119,7 @@ def _ranks(names: list[str], edges: list[Bend], shown: list[Bend]) -> list[list[
             near[number + 1].setdefault(below, []).append((number, above))
     ranks = [list(joined) for joined in near]
     place = {(number, name): at - len(rank) / 2 for number, rank in enumerate(ranks) for at, name in enumerate(rank)}
-    # Down, by what is above, and up, by what is below.
+    # Order downwards by the neighbours above, then upwards by those below.
     for step in SWEEPS * (1, -1):
         for number, rank in list(enumerate(ranks))[::step]:
             joined = {name: [one for one in near[number][name] if one[0] == number - step] for name in rank}

@@ -39,7 +39,7 @@ class CountedSize:
 
     @property
     def total_bytes(self) -> int:
-        """Sum of the three."""
+        """Sum of the three sizes."""
         return self.index_bytes + self.codebook_bytes + self.fp32_bytes
 
     def to_dict(self) -> dict[str, int]:
@@ -134,7 +134,7 @@ def _clusters(name: str, codebook: npt.NDArray[Any], packed: npt.NDArray[Any], s
     # A code book of 16 entries or fewer may belong to 4 or 8 bits; the number of bytes tells which.
     bits = next((bits for bits in reversed(BITS) if len(packed) == -(-count * bits // 8)), None)
     if bits is None or min(sizes, default=0) < 1:
-        raise ValueError(f"{name} has {len(packed)} bytes of indices for the shape {sizes}")
+        raise ValueError(f"{name} has {len(packed)} bytes of indices for the shape {sizes}, expected 4 or 8 bits each")
     indices = unpack(packed, count, bits)
     if indices.max() >= len(codebook):
         raise ValueError(f"{name} has an index {indices.max()} into a code book of {len(codebook)} entries")

@@ -117,7 +117,7 @@ class Graph:
         return self.node("Add", product, added) if added else product
 
     def quantised_product(self, x: str, weight: str, scales: str, bias: str = "") -> str:
-        """[..., I] -> [..., O], by an int8 weight [I, O] with scales [O]; ``x`` is quantised for it as one tensor."""
+        """Multiply by an int8 weight [I, O] with scales [O], [..., I] -> [..., O]; ``x`` is quantised as one tensor."""
         inputs = (x, weight, scales, "", bias) if bias else (x, weight, scales)
         return self.node("DynamicQuantizeMatMul", *inputs, domain=CONTRIB)
 

@@ -204,7 +204,7 @@ class TorchRuntime:
         try:
             model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
         except RuntimeError as error:
-            # The first line only announces the errors.
+            # The first line is a heading; the second has the first mismatch.
             first = " ".join(str(error).split("\n")[1:2]).strip()
             raise InputError(f"{path}: does not fit the architecture in model.json ({first})") from None
         shortlist = Shortlist.load(folder / FILE, blueprint.source_tokens, blueprint.target_tokens)

@@ -25,7 +25,7 @@ class GeneticSearch:
     Args:
         problem: space and budget.
         settings: sizes and probabilities.
-        seed: seed of all random choices; with the same losses the search is the same.
+        seed: seed of all random choices; equal seeds and losses give equal searches.
     """
 
     def __init__(self, problem: Problem, settings: Search, seed: int) -> None:

@@ -18,7 +18,7 @@ START, BRED = "start", "nsga2"
 GENERATION_PART, FEWEST, MOST = 0.125, 8, 50
 # After this many rounds in a row without a new feasible Architecture, the search draws at random.
 DRY_ROUNDS = 8
-# Most matings of a round; it then goes on with the children it has.
+# Most matings of a round; the search then continues with the children it has.
 MATINGS = 10
 # Loss of Architectures that are not evaluated because they are infeasible; pymoo ranks them by their violation alone.
 NEVER = 1e9
@@ -30,7 +30,7 @@ class ParetoSearch:
     Args:
         problem: space and budgets; Architectures above the largest budget are infeasible.
         settings: settings of the search; ``evaluations`` is the number of Architectures to evaluate.
-        seed: seed of all random choices; with the same losses the search is the same.
+        seed: seed of all random choices; equal seeds and losses give equal searches.
     """
 
     def __init__(self, problem: Problem, settings: Search, seed: int) -> None:

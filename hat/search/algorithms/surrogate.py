@@ -25,7 +25,7 @@ from hat.space.search_space import SearchSpace
 START, PREDICTED = "start", "surrogate"
 # Size of the first round: this share of all evaluations, and at least this many.
 START_PART, FEWEST = 0.2, 8
-# Size of a further round; with more budgets, one Architecture for each.
+# Size of a later round; with more budgets than this, one Architecture per budget.
 BATCH = 4
 # Every other round explores: it minimises the mean less this many standard deviations.
 OPTIMISM = 2.0
@@ -109,7 +109,7 @@ class SurrogateSearch:
     Args:
         problem: space and budgets.
         settings: settings of the search; ``evaluations`` is the number of Architectures to evaluate.
-        seed: seed of all random choices; with the same losses the search is the same.
+        seed: seed of all random choices; equal seeds and losses give equal searches.
         before: candidates evaluated earlier; if they are enough to fit the model, there is no random first round.
         evaluations: number of Architectures to evaluate, instead of ``settings.evaluations``.
     """

@@ -137,5 +137,5 @@ def test_search_beside_a_training_for_each_candidate_and_the_published(results):
 
 
 def test_nothing_noted(tmp_path):
-    with pytest.raises(InputError, match="nothing was noted there yet"):
+    with pytest.raises(InputError, match="no stage has recorded its resource use yet"):
         write_cost(Settings(), Results(tmp_path))

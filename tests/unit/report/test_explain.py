@@ -56,7 +56,7 @@ def test_explain_refuses_in_a_sentence(results, tmp_path):
     file = tmp_path / "one.json"
     file.write_text(json.dumps(architecture(1)))
     for arguments, said in (
-        ((file, "local"), "belongs to no task, so say which: --task"),
+        ((file, "local"), "belongs to no task; give --task"),
         ((file, "rpi4", "--task", "demo"), "predictor.json is missing; `snakemake"),
         ((file, "nosuch"), "device 'nosuch' is unknown"),
         ((file, "local", "--task", "nosuch"), "task 'nosuch' is unknown"),

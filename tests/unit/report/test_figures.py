@@ -240,7 +240,7 @@ def test_nothing_to_draw(settings, tmp_path, monkeypatch):
     from hat.artifacts.layout import Results
 
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="there is nothing to draw yet"):
+    with pytest.raises(InputError, match="nothing to draw yet"):
         draw_all(settings, Results(tmp_path / "results"))
 
 

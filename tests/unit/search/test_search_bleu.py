@@ -182,4 +182,4 @@ def test_the_figure_names_the_objective(searched):
     with styled():
         drawing = search_of(searched, ["20ms", searched.budget])
     assert set(drawing.data["budget"]) == {searched.budget}
-    assert "Not shown, since searched with another objective: 20ms." in drawing.caption
+    assert "Not shown, because they were searched with another objective: 20ms." in drawing.caption
