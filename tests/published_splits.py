@@ -1,4 +1,4 @@
-"""A small archive of splits in the form in which those of the tasks were published."""
+"""A small archive of splits, in the format of the published splits."""
 
 import tarfile
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 PLACEHOLDER = re.compile(r"\b[A-Z]+\b")
-# Candidates for a budget: those of its search, and random ones to compare the search with.
+# Candidates for a budget: from its search, and random ones to compare the search with.
 SEARCH, RANDOM_SEARCH = "search.parquet", "random-search.parquet"
 
 

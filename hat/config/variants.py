@@ -16,8 +16,8 @@ VARIANTS = (*DEVICE_PRECISIONS, *KMEANS)
 def settings_for_variant(settings: Settings, task: str, device: str, variant: str | None) -> Settings:
     """Return settings whose device executes a variant of a network.
 
-    A precision that the device's Runtime lacks is executed by ONNX Runtime. The k-means variants use the torch Runtime
-    without a shortlist, as in the published experiment.
+    ONNX Runtime executes precisions that the device's Runtime does not support. The k-means variants use the torch
+    Runtime without a shortlist, as in the published experiment.
 
     Args:
         settings: the configuration.

@@ -130,7 +130,7 @@ class AgentProcess:
             raise self._ended() from None
 
     def _line(self, wait_s: float) -> bytes | None:
-        """Return the next line; None if there is none within ``wait_s``."""
+        """Return the next line; None if no line comes within ``wait_s``."""
         stream = cast(IO[bytes], self.process.stdout)
         while b"\n" not in self._buffer:
             if len(self._buffer) > LONGEST_LINE:

@@ -111,7 +111,7 @@ def _tokenised(task: Task, data: Path, words: list[str], references: list[str]) 
 
 
 def _translate(translator: Translator, sources: list[str], batch_tokens: int, folder: Path, title: str) -> list[str]:
-    """Return the words of the translations of all sources; those of an interrupted run are read from its log."""
+    """Return the words of all sources' translations; read an interrupted run's translations from its log."""
     identity = digest(["words", asdict(translator.decoding), translator.description["provenance"], sources])
     path = folder / "partial" / "hypotheses.jsonl"
     rows = read_jsonl(path)

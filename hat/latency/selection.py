@@ -13,7 +13,7 @@ from hat.space.search_space import SearchSpace
 from hat.space.shape import Shape
 
 Choice = Literal["designed", "random"]
-# Why an Architecture is measured; only random ones are representative of those that a search evaluates.
+# Why an Architecture is measured; only random ones are representative of what a search evaluates.
 EXTREME, RANDOM, DESIGNED = "extreme", "random", "designed"
 # A space with at most this many times the wanted Architectures is enumerated instead of sampled.
 FEW = 4

@@ -53,7 +53,7 @@ class Subject:
     """The network in a published checkpoint.
 
     ``space`` has the sizes of the SuperTransformer as its largest choices. ``architecture`` is None for a
-    SuperTransformer. For a SubTransformer, the other choices of ``space`` are just those of its Architecture.
+    SuperTransformer. For a SubTransformer, the only other choices of ``space`` are its Architecture's.
     """
 
     space: Space

@@ -123,7 +123,7 @@ def export_checkpoint(path: Path, out: Path, settings: Callable[[], Settings]) -
     weights = checkpoint.get("model")
     if not isinstance(weights, dict) or "source_embedding.weight" not in weights:
         raise InputError(
-            f"{file}: not a checkpoint of this project; `hat convert import` reads those of the research code"
+            f"{file}: not a checkpoint of this project; `hat convert import` reads the research code's checkpoints"
         )
     vocabularies = vocabularies_of(weights)
     if "published" in checkpoint:

@@ -142,7 +142,7 @@ def read_checkpoint(path: Path, out: Path) -> dict[str, Any]:
     args = vars(given) if isinstance(given, argparse.Namespace) else dict(given or {})
     if args.get("arch", args.get("_name")) != ARCH or not args.get("subtransformer"):
         raise InputError(
-            f"{path}: not a checkpoint of --arch {ARCH}; `hat convert import` reads those of the research code"
+            f"{path}: not a checkpoint of --arch {ARCH}; `hat convert import` reads the research code's checkpoints"
         )
     args = {name: default for name, (default, _, _) in ARGUMENTS.items()} | args
     architecture = Architecture.from_dict(json.loads(args["subtransformer"]), str(path))

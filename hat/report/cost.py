@@ -41,7 +41,7 @@ PUBLISHED: tuple[Row, ...] = (
 LEGEND = (
     "Estimated: energy is the CPU time of all stages times the design power of the CPU, and what GPUs counted"
     " themselves; memory, network and cooling are not included. Carbon uses the yearly mean of the country or region,"
-    " and prices are those of config/config.yaml. Extrapolated: mean estimate of one SubTransformer's training, times"
+    " and prices come from config/config.yaml. Extrapolated: mean estimate of one SubTransformer's training, times"
     " the number of candidates of the search. Published: quoted, not measured here."
 )
 COLUMNS: Columns = {

@@ -226,8 +226,8 @@ TABLES: Mapping[str, Table] = {
             "p": shown("p_value", 3),
             "significant": lambda row: "yes" if row["significant"] else "no",
         },
-        legend="Paired bootstrap resampling of test sentences. Difference: BLEU of the model less that of the one it is"
-        f" compared with. p: {P_VALUE}. Significant: p is below {ALPHA}.",
+        legend="Paired bootstrap resampling of test sentences. Difference: BLEU of the model minus BLEU of the one it"
+        f" is compared with. p: {P_VALUE}. Significant: p is below {ALPHA}.",
         rows=_significance,
         target="results/TASK/DEVICE/BUDGET/bleu.txt",
     ),

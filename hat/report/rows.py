@@ -107,7 +107,7 @@ def summary_rows(scope: DeviceScope, budgets: Sequence[str]) -> list[Row]:
 
     Args:
         scope: the task and the device.
-        budgets: budgets to show; if empty, those of the workflow, or else all that are finished.
+        budgets: budgets to show; if empty, the workflow's, or else all that are finished.
 
     Raises:
         InputError: an artifact is missing, or no budget is finished.

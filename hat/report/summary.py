@@ -57,7 +57,7 @@ def write_summary(scope: DeviceScope, budgets: Sequence[str]) -> dict[str, Any]:
 
     Args:
         scope: the task and the device.
-        budgets: budgets to show; if empty, those of the workflow, or else all that are finished.
+        budgets: budgets to show; if empty, the workflow's, or else all that are finished.
 
     Returns:
         The content of the JSON file: ``task``, ``device``, ``rows``, ``comparisons``, ``recommendation``, ``doubts``,

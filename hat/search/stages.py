@@ -164,7 +164,7 @@ class Rounds:
             )
 
     def winner_measured(self) -> Verified | None:
-        """Return the best candidate measured within the budget; None if there is none."""
+        """Return the best candidate measured within the budget; None if no candidate is."""
         meeting = [known for known in self.verified if known.measured_latency_ms <= self.limit_ms]
         return min(meeting, key=lambda known: known.objective_value, default=None)
 

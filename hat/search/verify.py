@@ -116,7 +116,7 @@ class Verified:
 
 
 def verdict_note(winner: dict[str, Any]) -> str | None:
-    """Return a sentence if a winner is not known to meet its budget; None if it is.
+    """Say why a winner is not verified to meet its budget; None if it is, or without a verification.
 
     Args:
         winner: content of architecture.json.

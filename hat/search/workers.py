@@ -1,4 +1,4 @@
-"""Evaluation in several processes, each with one thread or a GPU; the sums equal those of one process."""
+"""Evaluation in several processes, each with one thread or a GPU; the sums equal one process's sums."""
 
 import os
 from collections.abc import Iterator, Sequence

@@ -37,7 +37,9 @@ class TranslationRequest(BaseModel):
     texts: list[str] | None = None
     latency_ms: Annotated[
         float | None,
-        Field(gt=0, allow_inf_nan=False, description="With several models: use the best one at most this slow, in ms"),
+        Field(
+            gt=0, allow_inf_nan=False, description="With several models: use the best one within this latency, in ms"
+        ),
     ] = None
 
     @model_validator(mode="after")

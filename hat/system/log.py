@@ -19,7 +19,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class Tee:
     """A standard stream that also writes to a log file, there without colours.
 
-    All other attributes, such as ``isatty``, are those of the standard stream. If the log cannot be written, for
+    All other attributes, such as ``isatty``, come from the standard stream. If the log cannot be written, for
     example on a full disk, the terminal still gets the text.
 
     Args:

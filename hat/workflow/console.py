@@ -279,7 +279,7 @@ class StageHandler(logging.Handler):
 
 
 def _progress(logs: tuple[str, ...]) -> str:
-    """Return a job's progress from the last line of progress in its logs; empty if there is none."""
+    """Return a job's progress from the last line of progress in its logs; empty without such a line."""
     for line in reversed(_last_lines(logs)):
         if (match := PROGRESS_LINE.search(line)) is not None:
             return match[1]

@@ -24,7 +24,7 @@ def pattern(names: Iterable[str]) -> str:
 
 
 def command_line_targets() -> list[str]:
-    """Return the targets of the running ``snakemake``, which a Snakefile cannot get from it while it is read."""
+    """Return the targets of the running ``snakemake``, which does not tell them to a Snakefile that it reads."""
     if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
         return []
     from snakemake.cli import get_argument_parser

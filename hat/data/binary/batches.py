@@ -54,7 +54,7 @@ class Batch:
 class Share:
     """The part of an update that one process computes.
 
-    ``numbers`` identifies each batch among those of all processes in the update. ``tokens`` is the number of target
+    ``numbers`` identifies each batch among all processes' batches in the update. ``tokens`` is the number of target
     tokens of the whole update.
     """
 

@@ -56,14 +56,14 @@ def _packed(text: str, fits: Callable[[str], bool], places: Sequence[regex.Patte
         ends.append(len(text))
     start = first = 0
     while first < len(ends):
-        # Find how many parts fit. Double the number until they do not, so that no much longer text is tried ...
+        # Find how many parts fit. Double the number until they do not, so that no much longer text is tried.
         low, high = 0, 1
         while fits(text[start : ends[min(first + high, len(ends)) - 1]].strip()):
             low = high
             if first + low >= len(ends):
                 break
             high *= 2
-        # ... then bisect.
+        # Bisect between the last number that fits and the first that does not.
         while high - low > 1:
             middle = (low + high) // 2
             if first + middle <= len(ends) and fits(text[start : ends[first + middle - 1]].strip()):

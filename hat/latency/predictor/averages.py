@@ -32,7 +32,7 @@ DEVIATIONS = ("latency_std_encoder", "latency_std_decoder")
 class AveragedNetwork:
     """A network known only by averages over layers, which stand for every layer.
 
-    It has the dimensions of an Architecture, by the same names. Its features equal those of the measured network,
+    It has the dimensions of an Architecture, by the same names. Its features equal the measured network's,
     because features are sums over layers of a layer's dimension times widths that all layers share.
     """
 

@@ -1,7 +1,7 @@
 """The Evolved Transformer (:mod:`hat.model.evolved`) as ONNX graphs: the encoder, and a step of the decoder.
 
-Conventions are those of :mod:`hat.runtime.onnx.network`. A decoder cell has two self-attentions and two
-cross-attentions; those of cell i are numbered 2 i and 2 i + 1. A step computes its convolutions for the new position
+Conventions follow :mod:`hat.runtime.onnx.network`. A decoder cell has two self-attentions and two
+cross-attentions; cell i has numbers 2 i and 2 i + 1. A step computes its convolutions for the new position
 only; :mod:`hat.runtime.onnx.windows` supplies the earlier positions.
 """
 
@@ -161,7 +161,7 @@ def add_evolved_encoder(
 def add_evolved_step(graph: Graph, architecture: EvolvedArchitecture, shape: Shape, weights: Weights) -> str:
     """Add a decoding step to a graph; return the name of its final hidden states, [1, N, D].
 
-    Inputs and outputs are those of :func:`hat.runtime.onnx.network.add_step` and, for each Window of
+    Inputs and outputs are as in :func:`hat.runtime.onnx.network.add_step` and, for each Window of
     :func:`windows`, those that :mod:`hat.runtime.onnx.windows` describes.
 
     Args:

@@ -1,6 +1,6 @@
 """The torch-published Runtime: executes networks the way the research code (fairseq 0.8 in HAT) does, for comparison.
 
-Weights and results are those of the torch Runtime. It differs in what takes time:
+Weights and results equal the torch Runtime's. The operations that take time differ:
 
 - Time is the first dimension; attention is bmm with a softmax in fp32.
 - A KV cache is copied whole to grow by a position.

@@ -457,7 +457,7 @@ def test_architecture_must_be_inside(tmp_path, checkpoint_file):
     sub = Architecture.from_dict(import_checkpoint(checkpoint_file("sub"), tmp_path / "sub")["architecture"])
     with pytest.raises(InputError, match=r"outside the space: encoder_embed_dim is 56, expected one of \[64, 48\]"):
         import_checkpoint(checkpoint_file("super"), tmp_path, replace(sub, encoder_embed_dim=56))
-    with pytest.raises(InputError, match="contains a SubTransformer of another Architecture"):
+    with pytest.raises(InputError, match="contains a SubTransformer of a different Architecture"):
         import_checkpoint(checkpoint_file("sub"), tmp_path, replace(sub, encoder_embed_dim=64))
 
 
